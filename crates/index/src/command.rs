@@ -1,0 +1,253 @@
+//! Commands: what changes the index.
+
+use serde::{Deserialize, Serialize};
+use types::{BucketEpoch, BucketId, CommitStamp, RequestId, RequestNumber, TicketId, UploadId, VersionId};
+
+mod bucket;
+mod object;
+mod system;
+mod upload;
+
+pub use bucket::{BucketConfig, BucketRecord, BucketRecordState, BucketRow};
+pub use object::{DeleteObject, ETagCondition, NewVersion, PutObject, ReplacePart, WhichVersion, WriteConditions};
+pub use system::{FormCluster, TicketRow};
+pub use upload::{CompletePart, CompleteUpload, CreateUpload, PutPart, UploadChecksum};
+
+/// A command and the name under which it takes effect at most once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// `None` only for commands that are idempotent by themselves and come before any ticket.
+    pub request: Option<RequestId>,
+    /// All commands of the ticket up to this number have been answered to their sender: their kept answers may go.
+    pub answered: RequestNumber,
+    /// What to do.
+    pub body: CommandBody,
+}
+
+/// The bucket that a command is about, and the epoch of its row that the command was decided under. `apply` refuses
+/// another one with [`Refusal::StaleBucket`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketAt {
+    /// The bucket.
+    pub id: BucketId,
+    /// The epoch.
+    pub epoch: BucketEpoch,
+}
+
+/// What a command does. Those of the system range come first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum CommandBody {
+    // The system range.
+    /// Writes the first rows of a cluster; answers [`Answer::Done`], also when they stand already (they then stay).
+    Form(Box<FormCluster>),
+    /// Adds or replaces a credential.
+    PutCredential(types::Credential),
+    /// Replaces the layout if it stands at `expected`; else [`Refusal::StaleLayout`]. `layout.epoch` is `expected` + 1.
+    ChangeLayout {
+        /// The epoch that the change was planned from.
+        expected: types::LayoutEpoch,
+        /// The layout from now on.
+        layout: types::Layout,
+    },
+    /// Raises the feature level; never lowers it.
+    RaiseFeatureLevel(types::FeatureLevel),
+    /// Grants the next ticket: [`Answer::Ticket`]. Repeated with the same nonce, the same ticket.
+    GrantTicket {
+        /// Who asks, as a label.
+        holder: types::NodeId,
+        /// Names the wish.
+        nonce: [u8; 16],
+    },
+    /// Keeps a ticket alive; [`Refusal::BelowFloor`] when it is over.
+    RenewTicket(TicketId),
+    /// Ends a ticket.
+    EndTicket(TicketId),
+    /// Ends the tickets not granted or renewed within `idle_us_max` microseconds before the command's stamp; answers
+    /// [`Answer::Floor`]: the lowest live ticket, or the next to be granted.
+    ExpireTickets {
+        /// Microseconds.
+        idle_us_max: u64,
+    },
+    /// Takes a bucket name: [`Answer::BucketReserved`], or [`Refusal::BucketExists`] with the record. Repeated with
+    /// the same token, the same answer. The bucket is not visible until [`CommandBody::PublishBucket`].
+    ReserveBucket {
+        /// The record to be; its `id` and `state` are decided by `apply`.
+        record: Box<BucketRecord>,
+        /// Names the wish.
+        token: [u8; 16],
+    },
+    /// Makes a reserved bucket visible.
+    PublishBucket {
+        /// The bucket.
+        id: BucketId,
+        /// Of the reservation.
+        token: [u8; 16],
+    },
+    /// Notes that a bucket is being deleted.
+    BeginBucketDeletion {
+        /// The bucket.
+        id: BucketId,
+        /// Names the wish.
+        token: [u8; 16],
+    },
+    /// Removes the record of a bucket being deleted, or never published, under this token; the name is free again.
+    FinishBucketDeletion {
+        /// The bucket.
+        id: BucketId,
+        /// Of [`CommandBody::BeginBucketDeletion`] or [`CommandBody::ReserveBucket`].
+        token: [u8; 16],
+    },
+    /// Makes a bucket being deleted visible again.
+    UndoBucketDeletion {
+        /// The bucket.
+        id: BucketId,
+        /// Of [`CommandBody::BeginBucketDeletion`].
+        token: [u8; 16],
+    },
+
+    // Every data range.
+    /// Refuses, from now on, commands of tickets below `floor` and runs of such tickets that no row names yet.
+    RaiseFloor {
+        /// Never lowered.
+        floor: TicketId,
+    },
+    /// Makes a bucket's row at epoch 1; an existing one stays. Answers [`Answer::BucketRow`].
+    CreateBucketRow {
+        /// The bucket.
+        id: BucketId,
+        /// What it is made with.
+        config: BucketConfig,
+    },
+    /// Changes a bucket's row: epoch + 1. Answers [`Answer::BucketRow`].
+    ChangeBucketRow {
+        /// The bucket, at the epoch that the change was planned from.
+        bucket: BucketAt,
+        /// What it is from now on.
+        config: BucketConfig,
+    },
+    /// Refuses writes to the bucket until it is unfenced; answers [`Answer::Fenced`].
+    FenceBucket {
+        /// The bucket.
+        id: BucketId,
+    },
+    /// Takes writes again, at epoch + 1.
+    UnfenceBucket {
+        /// The bucket.
+        id: BucketId,
+    },
+    /// Removes the row of a fenced, empty bucket (an absent one is fine).
+    DropBucketRow {
+        /// The bucket.
+        id: BucketId,
+    },
+    /// Makes a version visible: [`Answer::Put`].
+    PutObject(Box<PutObject>),
+    /// Deletes a version or adds a delete marker: [`Answer::Deleted`].
+    DeleteObject(Box<DeleteObject>),
+    /// Begins an upload.
+    CreateUpload(Box<CreateUpload>),
+    /// Stores a part, replacing what had its number: [`Answer::Done`].
+    PutPart(Box<PutPart>),
+    /// Makes an upload a version: [`Answer::Put`].
+    CompleteUpload(Box<CompleteUpload>),
+    /// Ends an upload; its runs become garbage. [`Refusal::NoSuchUpload`].
+    AbortUpload {
+        /// The bucket.
+        bucket: BucketAt,
+        /// The key.
+        key: types::ObjectKey,
+        /// The upload.
+        upload: UploadId,
+    },
+    /// Puts a part's bytes elsewhere, content unchanged (re-striping): [`Answer::Done`], or [`Refusal::PartChanged`]
+    /// when it isn't there as expected any more (the new runs are then the sender's to collect).
+    ReplacePart(Box<ReplacePart>),
+    /// Removes garbage rows whose shards have been freed on every slot.
+    RemoveGarbage {
+        /// The rows' keys, as [`crate::query::GarbageRow`] gave them.
+        rows: Vec<Vec<u8>>,
+    },
+    /// Queues runs that no row names for freeing after the grace time: what a writer gave up.
+    DiscardRuns {
+        /// The runs.
+        runs: Vec<types::Run>,
+    },
+}
+
+/// What `apply` answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Done, nothing to say.
+    Done,
+    /// Not done, by the rules; nothing changed.
+    Refused(Refusal),
+    /// The ticket granted.
+    Ticket(TicketId),
+    /// The floor.
+    Floor(TicketId),
+    /// The name is taken for this bucket.
+    BucketReserved(BucketId),
+    /// The row as it is now.
+    BucketRow(BucketRow),
+    /// The bucket takes no writes now.
+    Fenced {
+        /// Whether it has no version, no marker and no upload.
+        empty: bool,
+        /// The row's epoch now.
+        epoch: BucketEpoch,
+    },
+    /// A version is visible.
+    Put {
+        /// Its id.
+        id: VersionId,
+        /// Whether it is the `null` version.
+        null: bool,
+    },
+    /// What a delete did.
+    Deleted {
+        /// The delete marker that it added, or that it removed.
+        marker: bool,
+        /// The id of the marker added or of the version removed, and whether that is the `null` version; `None` when
+        /// there was nothing to do.
+        version: Option<(VersionId, bool)>,
+    },
+    /// An upload began.
+    UploadCreated {
+        /// When.
+        stamp: CommitStamp,
+    },
+}
+
+/// Why `apply` did not do it. Each is answered to the client in its own words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The ticket, or a run's ticket, is below the floor: take a new one and write again.
+    BelowFloor,
+    /// The bucket's row stands at another epoch, is fenced or is gone: read it again.
+    StaleBucket {
+        /// The row as it is, if there is one.
+        row: Option<BucketRow>,
+    },
+    /// The layout stands at another epoch.
+    StaleLayout,
+    /// No bucket of this name or id.
+    NoSuchBucket,
+    /// The name is taken.
+    BucketExists(Box<BucketRecord>),
+    /// Another deletion or creation of the bucket is under way, or the token is not its own.
+    BucketBusy,
+    /// The bucket is not empty.
+    BucketNotEmpty,
+    /// A precondition does not hold.
+    PreconditionFailed,
+    /// If-Match named an object that isn't there.
+    NoSuchKey,
+    /// No such version.
+    NoSuchVersion,
+    /// No such upload.
+    NoSuchUpload,
+    /// A part that Complete or a replacement names isn't there as named.
+    PartChanged,
+    /// The version is held by object lock.
+    Locked,
+}

@@ -1,0 +1,15 @@
+//! Deterministic commands and queries on SQLite: buckets, versions, uploads, garbage, layout, tickets.
+//!
+//! A command is a value that `apply` turns into rows and an answer, the same on every replica: no clock, no randomness,
+//! no I/O but the database. Time, ids and random bits come in with the command. This crate knows nothing of Raft (who
+//! orders commands), of HTTP (who asks) or of disks (where shards lie).
+//!
+//! `docs/index-schema.md` explains the tables; [`service::IndexService`] is the seam to those who ask.
+
+pub mod command;
+pub mod query;
+pub mod service;
+
+pub use command::{Answer, Command, CommandBody, Refusal};
+pub use query::{Query, QueryAnswer};
+pub use service::{IndexError, IndexService};

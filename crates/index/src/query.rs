@@ -1,0 +1,350 @@
+//! Queries: what is asked of the index. All are answered from one read transaction.
+
+use bytes::Bytes;
+use types::{
+    BucketId, BucketName, Checksum, ClusterId, CommitStamp, Credential, ETag, FeatureLevel, Layout, Namespace,
+    ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Run, StorageClass, TicketId, UploadId, Version, VersionId,
+};
+
+use crate::command::{BucketRecord, BucketRow, TicketRow, UploadChecksum, WhichVersion};
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Query {
+    // The system range.
+    /// The cluster's id, feature level and layout: [`QueryAnswer::Cluster`].
+    Cluster,
+    /// All credentials.
+    Credentials,
+    /// The live tickets and the floor.
+    Tickets,
+    /// The record of a name, in any state: [`QueryAnswer::BucketRecord`].
+    BucketByName {
+        /// The space of the name.
+        namespace: Namespace,
+        /// The name.
+        name: BucketName,
+    },
+    /// Records in order of name: [`QueryAnswer::BucketRecords`].
+    Buckets {
+        /// The space of the names.
+        namespace: Namespace,
+        /// Only names that begin so.
+        prefix: String,
+        /// Only names after this one.
+        after: Option<BucketName>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Records of all buckets that are being made or deleted.
+    UnfinishedBuckets,
+
+    // A data range.
+    /// [`QueryAnswer::BucketRow`].
+    BucketRow(BucketId),
+    /// Objects and bytes of a bucket: [`QueryAnswer::Usage`].
+    Usage(BucketId),
+    /// One version, and the bucket's row as it is in the same transaction: [`QueryAnswer::Version`].
+    Version {
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// Which.
+        which: WhichVersion,
+    },
+    /// Part rows of an upload, completed or not, in order: [`QueryAnswer::Parts`].
+    Parts {
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// The upload.
+        upload: UploadId,
+        /// Only parts after this number (0: all).
+        after: u16,
+        /// At most so many.
+        limit: usize,
+    },
+    /// An upload under way, or the version that it became: [`QueryAnswer::Upload`].
+    Upload {
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// The upload.
+        upload: UploadId,
+    },
+    /// Current objects in byte order of key: [`QueryAnswer::Objects`].
+    Objects(ListRange),
+    /// All versions and markers, newest first within a key: [`QueryAnswer::Versions`].
+    Versions {
+        /// Which keys.
+        range: ListRange,
+        /// Within the first key (`range.after`, then inclusive): only versions older than this one.
+        after_version: Option<WhichVersion>,
+    },
+    /// Uploads under way in order of key, then of time: [`QueryAnswer::Uploads`].
+    Uploads {
+        /// Which keys.
+        range: ListRange,
+        /// Within the first key (`range.after`, then inclusive): only uploads after this one.
+        after_upload: Option<UploadId>,
+    },
+    /// Garbage whose grace time is over: [`QueryAnswer::Garbage`].
+    Garbage {
+        /// Freed before this.
+        freed_before: CommitStamp,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Parts in narrower runs than wanted: [`QueryAnswer::Degraded`].
+    Degraded {
+        /// Only rows after this one.
+        after: Option<Vec<u8>>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Whether any version or upload under the run's home key names it: [`QueryAnswer::RunLives`].
+    RunLives {
+        /// Home.
+        bucket: BucketId,
+        /// Home.
+        key: ObjectKey,
+        /// The run.
+        run: types::RunId,
+    },
+    /// All that a [`Query::Objects`] page would name, whole: for upkeep. Versions after `(key, id)`, current and
+    /// noncurrent, of all buckets in order: [`QueryAnswer::VersionRows`].
+    VersionRows {
+        /// An opaque position: the last answer's `next`.
+        after: Option<Vec<u8>>,
+        /// At most so many.
+        limit: usize,
+    },
+}
+
+/// A stretch of keys to list, with S3's prefix and delimiter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListRange {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// Only keys that begin so; may be empty.
+    pub prefix: Bytes,
+    /// Keys are rolled up at the first of these after the prefix; empty: not at all.
+    pub delimiter: Bytes,
+    /// Only keys after this one, and only common prefixes after it. When `after` itself ends with the delimiter and is
+    /// a common prefix, all keys below it are passed over.
+    pub after: Bytes,
+    /// At most so many entries and common prefixes together.
+    pub limit: usize,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum QueryAnswer {
+    /// The cluster; `None` before it was formed.
+    Cluster(Option<Box<ClusterView>>),
+    /// All credentials.
+    Credentials(Vec<Credential>),
+    /// The live tickets.
+    Tickets {
+        /// In order.
+        tickets: Vec<TicketRow>,
+        /// The lowest live one, or the next to be granted.
+        floor: TicketId,
+    },
+    /// One record.
+    BucketRecord(Option<Box<BucketRecord>>),
+    /// Records.
+    BucketRecords(Vec<BucketRecord>),
+    /// A bucket's row.
+    BucketRow(Option<BucketRow>),
+    /// A bucket's usage.
+    Usage(Usage),
+    /// A version, and its bucket's row.
+    Version {
+        /// The version.
+        version: Option<Box<Version>>,
+        /// The row.
+        row: Option<BucketRow>,
+    },
+    /// Parts.
+    Parts(Vec<Part>),
+    /// An upload.
+    Upload(Option<Box<UploadView>>),
+    /// A page of objects.
+    Objects(ListPage<ListedVersion>),
+    /// A page of versions.
+    Versions(ListPage<ListedVersion>),
+    /// A page of uploads.
+    Uploads(ListPage<ListedUpload>),
+    /// Garbage.
+    Garbage(Vec<GarbageRow>),
+    /// Degraded parts.
+    Degraded(Vec<DegradedRow>),
+    /// Whether a run lives.
+    RunLives(bool),
+    /// Whole versions with their parts.
+    VersionRows {
+        /// The versions.
+        rows: Vec<VersionRow>,
+        /// Where the next page begins; `None` at the end.
+        next: Option<Vec<u8>>,
+    },
+}
+
+/// The system range's view of the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterView {
+    /// Its id.
+    pub cluster: ClusterId,
+    /// What all nodes read.
+    pub feature_level: FeatureLevel,
+    /// Nodes, disks, groups.
+    pub layout: Layout,
+}
+
+/// What a bucket holds, from counters that `apply` keeps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Current objects.
+    pub objects: u64,
+    /// All versions with bytes, current ones included.
+    pub versions: u64,
+    /// Delete markers.
+    pub markers: u64,
+    /// Plain bytes of all versions.
+    pub bytes: u64,
+    /// Uploads under way.
+    pub uploads: u64,
+    /// Plain bytes of their parts.
+    pub upload_bytes: u64,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListPage<T> {
+    /// Entries and common prefixes, together in byte order.
+    pub entries: Vec<ListEntry<T>>,
+    /// Whether more follow.
+    pub truncated: bool,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ListEntry<T> {
+    /// A key.
+    Entry(T),
+    /// Keys rolled up: prefix and delimiter included.
+    CommonPrefix(Bytes),
+}
+
+/// A version as listings show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedVersion {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its id.
+    pub id: VersionId,
+    /// Whether it is the `null` version.
+    pub null: bool,
+    /// Whether it is the newest of its key.
+    pub newest: bool,
+    /// Whether it is a delete marker.
+    pub marker: bool,
+    /// Its plain bytes.
+    pub plain_bytes: u64,
+    /// Its tag.
+    pub etag: ETag,
+    /// Its class.
+    pub storage_class: StorageClass,
+    /// The algorithm and type of its checksum.
+    pub checksum: Option<UploadChecksum>,
+    /// Its owner.
+    pub owner: Owner,
+}
+
+/// An upload as listings show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedUpload {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its id.
+    pub upload: UploadId,
+    /// When it began.
+    pub began: CommitStamp,
+    /// The class that it asked for.
+    pub storage_class: StorageClass,
+    /// The checksum that it was begun with.
+    pub checksum: Option<UploadChecksum>,
+    /// Its owner.
+    pub owner: Owner,
+}
+
+/// An upload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UploadView {
+    /// When it began.
+    pub began: CommitStamp,
+    /// What the object will have.
+    pub attributes: ObjectAttributes,
+    /// Its owner.
+    pub owner: Owner,
+    /// The checksum that it was begun with.
+    pub checksum: Option<UploadChecksum>,
+    /// What it became, once it was completed.
+    pub completed: Option<CompletedUpload>,
+}
+
+/// What an upload became.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompletedUpload {
+    /// The version's id.
+    pub id: VersionId,
+    /// Whether it was the `null` version.
+    pub null: bool,
+    /// Its tag.
+    pub etag: ETag,
+    /// Its checksum.
+    pub checksum: Option<Checksum>,
+}
+
+/// A freed run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GarbageRow {
+    /// The row's key, for [`crate::CommandBody::RemoveGarbage`].
+    pub row: Vec<u8>,
+    /// When it was freed.
+    pub freed: CommitStamp,
+    /// The run.
+    pub run: Run,
+}
+
+/// A part in narrower runs than wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DegradedRow {
+    /// The row's key.
+    pub row: Vec<u8>,
+    /// Its bucket.
+    pub bucket: BucketId,
+    /// Its key.
+    pub key: ObjectKey,
+    /// The version that has it, for a part of a single-part version.
+    pub version: Option<VersionId>,
+    /// The upload that has it, for others.
+    pub upload: Option<UploadId>,
+    /// Its number.
+    pub number: PartNumber,
+}
+
+/// A version with its parts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VersionRow {
+    /// Its bucket.
+    pub bucket: BucketId,
+    /// Its key.
+    pub key: ObjectKey,
+    /// The version.
+    pub version: Version,
+}

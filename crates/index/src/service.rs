@@ -1,0 +1,45 @@
+//! The seam between those who ask the index and those who keep it.
+
+use async_trait::async_trait;
+
+use crate::{Answer, Command, Query, QueryAnswer};
+
+/// Why the index gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum IndexError {
+    /// Certainly without effect: answer 503, or try again.
+    #[error("the index is unavailable: {reason}")]
+    Unavailable {
+        /// What is missing.
+        reason: String,
+    },
+    /// The command may or may not have taken effect: repeat it under the same request id, or answer 503.
+    #[error("the outcome is unknown: {reason}")]
+    Unknown {
+        /// What happened.
+        reason: String,
+    },
+    /// The index's own data is wrong. A human must look.
+    #[error("the index is damaged: {reason}")]
+    Damaged {
+        /// What was found.
+        reason: String,
+    },
+}
+
+/// The replicated index: finds the range of a command or query by itself.
+#[async_trait]
+pub trait IndexService: Send + Sync {
+    /// Commits one command and returns what `apply` answered, once the commit is durable. A command that is repeated
+    /// under the same request id gets the first answer.
+    ///
+    /// # Errors
+    /// [`IndexError`]; a refusal (a failed precondition, say) is an [`Answer::Refused`], not an error.
+    async fn propose(&self, command: Command) -> Result<Answer, IndexError>;
+
+    /// Answers a query linearizably: every command answered before the call is seen.
+    ///
+    /// # Errors
+    /// [`IndexError::Unavailable`], [`IndexError::Damaged`].
+    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError>;
+}

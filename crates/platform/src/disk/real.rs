@@ -1,0 +1,5 @@
+//! A directory of the operating system.
+
+/// A directory of the operating system.
+#[derive(Debug)]
+pub struct RealDisk {}

@@ -1,0 +1,21 @@
+//! The outside world as traits: clock, entropy, disks, memory and blocking work.
+//!
+//! Everything that differs from run to run comes in through here, so that a test puts a clock it turns by hand, a
+//! seeded entropy or a faulty disk in its place; `.clippy.toml` bans the direct calls elsewhere. This crate knows
+//! nothing of S3, shards or the index.
+//!
+//! Each trait has one contract suite in [`contract`] that runs on every implementation.
+
+pub mod buffers;
+pub mod clock;
+pub mod contract;
+pub mod disk;
+pub mod entropy;
+pub mod faulty;
+pub mod workers;
+
+pub use buffers::{BudgetError, Buffer, BufferPool, MemoryBudget, Reservation};
+pub use clock::{Clock, SystemClock};
+pub use disk::{Create, Disk, DiskFile, DiskSpace, FileStatus, OpenOptions, RealDisk};
+pub use entropy::{Entropy, SystemEntropy};
+pub use workers::Workers;
