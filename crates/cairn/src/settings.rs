@@ -1,0 +1,211 @@
+//! All settings, each in one place: its name, default, flag, variable and line in the configuration file.
+//!
+//! Flags go before variables, variables before the file, the file before defaults. `config/cairn.toml` lists them all;
+//! a test compares it with the defaults here.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::quantity::{ByteCount, Span};
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("the configuration file {path} cannot be read")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file isn't valid.
+    #[error("the configuration file {path} is not valid: {reason}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+}
+
+/// Declares each setting once: as an optional flag and variable ([`Layer`]), as an optional line of the file (the same
+/// type), and as a value with a default ([`Settings`]).
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $name:ident ($env:literal): $type:ty = $default:expr;)+) => {
+        /// Settings that one source gives; absent ones are another source's.
+        #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Layer {
+            $($(#[doc = $doc])+ #[arg(long, env = $env, value_name = "VALUE")] pub $name: Option<$type>,)+
+        }
+
+        /// All settings.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Settings {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Layer {
+            /// These settings, and `lower`'s where these say nothing.
+            #[must_use]
+            pub fn over(self, lower: Self) -> Self {
+                Self { $($name: self.$name.or(lower.$name),)+ }
+            }
+
+            /// These settings, and the defaults where they say nothing.
+            pub fn resolve(self) -> Settings {
+                let defaults = Settings::default();
+                Settings { $($name: self.$name.unwrap_or(defaults.$name),)+ }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Where S3 is served
+    listen ("CAIRN_LISTEN"): SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9000));
+    /// Where the admin API, the health pages and /metrics are served
+    admin_listen ("CAIRN_ADMIN_LISTEN"): SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9001));
+    /// Domains under which a bucket is a host name, beside localhost, separated by commas
+    domain ("CAIRN_DOMAIN"): CommaSeparated = CommaSeparated::default();
+    /// The only region that signatures may name; empty takes any
+    region ("CAIRN_REGION"): String = String::new();
+    /// Whose answers to give where AWS and public test suites differ: aws or rgw
+    compat ("CAIRN_COMPAT"): String = "aws".to_owned();
+    /// Certificate chain (PEM) to serve S3 and admin by TLS; read again when it changes
+    tls_cert ("CAIRN_TLS_CERT"): OptionalPath = OptionalPath::default();
+    /// Private key (PEM) of the certificate
+    tls_key ("CAIRN_TLS_KEY"): OptionalPath = OptionalPath::default();
+    /// Data and parity shards of an object, K+M; empty follows the number of disks
+    profile ("CAIRN_PROFILE"): String = String::new();
+    /// Storage classes beside STANDARD, NAME=K+M, separated by commas
+    storage_class ("CAIRN_STORAGE_CLASS"): CommaSeparated = CommaSeparated::default();
+    /// The longest shard: a power of two from 64KiB to 4MiB
+    shard_size ("CAIRN_SHARD_SIZE"): ByteCount = ByteCount(1 << 20);
+    /// The checksum of each 64 KiB on disk: xxh3 finds bit rot, blake3 also tampering
+    integrity ("CAIRN_INTEGRITY"): String = "xxh3".to_owned();
+    /// Objects up to this size are kept in the index
+    inline_max ("CAIRN_INLINE_MAX"): ByteCount = ByteCount(4 << 10);
+    /// Objects up to this size are kept as whole copies, packed
+    small_max ("CAIRN_SMALL_MAX"): ByteCount = ByteCount(64 << 10);
+    /// How long a disk may take for a shard before the stripe goes elsewhere
+    slot_patience ("CAIRN_SLOT_PATIENCE"): Span = Span(std::time::Duration::from_secs(2));
+    /// Memory for bodies under way and SQLite's caches
+    memory ("CAIRN_MEMORY"): ByteCount = ByteCount(256 << 20);
+    /// How long a request waits for memory before it is answered 503 SlowDown
+    memory_patience ("CAIRN_MEMORY_PATIENCE"): Span = Span(std::time::Duration::from_secs(30));
+    /// Free space that is left on each disk
+    disk_reserve ("CAIRN_DISK_RESERVE"): ByteCount = ByteCount(256 << 20);
+    /// How much log the index gathers before its database is checkpointed
+    checkpoint_size ("CAIRN_CHECKPOINT_SIZE"): ByteCount = ByteCount(32 << 20);
+    /// How long deleted bytes stay for readers under way
+    garbage_grace ("CAIRN_GARBAGE_GRACE"): Span = Span(std::time::Duration::from_secs(3600));
+    /// In what time every shard is read and verified once
+    scrub_period ("CAIRN_SCRUB_PERIOD"): Span = Span(std::time::Duration::from_secs(30 * 86_400));
+    /// How long a client may take for its request's headers
+    header_timeout ("CAIRN_HEADER_TIMEOUT"): Span = Span(std::time::Duration::from_secs(30));
+    /// How long a client may send nothing of a body that it has begun
+    body_timeout ("CAIRN_BODY_TIMEOUT"): Span = Span(std::time::Duration::from_secs(60));
+    /// How long requests under way may take after SIGTERM
+    drain_timeout ("CAIRN_DRAIN_TIMEOUT"): Span = Span(std::time::Duration::from_secs(30));
+    /// A file with the bearer token that /metrics asks for; empty leaves the page open
+    metrics_token_file ("CAIRN_METRICS_TOKEN_FILE"): OptionalPath = OptionalPath::default();
+    /// What is logged: a level, or target=level pairs
+    log ("CAIRN_LOG"): String = "info".to_owned();
+    /// How log lines look: auto (text on a terminal), text or json
+    log_format ("CAIRN_LOG_FORMAT"): String = "auto".to_owned();
+}
+
+impl Layer {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    #[allow(clippy::disallowed_methods, reason = "the configuration is read before any disk is opened")]
+    pub fn from_file(path: &Path) -> Result<Self, SettingsError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|error| SettingsError::Invalid { path: path.to_owned(), reason: error.to_string() })
+    }
+}
+
+/// A list of words; in text separated by commas.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct CommaSeparated(pub Vec<String>);
+
+impl From<String> for CommaSeparated {
+    fn from(text: String) -> Self {
+        Self(text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect())
+    }
+}
+
+impl std::str::FromStr for CommaSeparated {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text.to_owned().into())
+    }
+}
+
+/// A path, or none where the text is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct OptionalPath(pub Option<PathBuf>);
+
+impl From<String> for OptionalPath {
+    fn from(text: String) -> Self {
+        Self((!text.is_empty()).then(|| text.into()))
+    }
+}
+
+impl std::str::FromStr for OptionalPath {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text.to_owned().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `config/cairn.toml` shows every setting with its default, so that reading it changes nothing and leaves
+    /// nothing unsaid.
+    #[test]
+    fn the_sample_file_lists_every_setting_with_its_default() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/cairn.toml");
+        let file = Layer::from_file(&path).expect("the sample file is valid");
+        assert_eq!(file.clone().resolve(), Settings::default());
+        let unsaid = format!("{file:?}").matches(": None").count();
+        assert_eq!(unsaid, 0, "a setting is missing: {file:#?}");
+    }
+
+    #[test]
+    fn flags_go_before_the_file_and_the_file_before_defaults() {
+        let flags = Layer { inline_max: Some(ByteCount(1)), ..Layer::default() };
+        let file = Layer { inline_max: Some(ByteCount(2)), small_max: Some(ByteCount(3)), ..Layer::default() };
+        let settings = flags.over(file).resolve();
+        assert_eq!(settings.inline_max, ByteCount(1));
+        assert_eq!(settings.small_max, ByteCount(3));
+        assert_eq!(settings.memory, Settings::default().memory);
+    }
+
+    #[test]
+    fn an_unknown_setting_is_an_error_that_names_it() {
+        let error = toml::from_str::<Layer>("lissten = \"127.0.0.1:9000\"").expect_err("misspelt");
+        assert!(error.to_string().contains("lissten"));
+    }
+}
