@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 pub use real::RealDisk;
 
+/// What offsets, lengths and addresses of direct accesses are multiples of, in bytes.
+pub const DIRECT_ALIGNMENT: usize = 4096;
+
 /// One directory that holds a disk's files. All calls block; run them on a thread of their own or on `Workers`.
 ///
 /// Paths are relative to the directory. What has been written is durable only after [`DiskFile::sync_data`], and a
@@ -136,4 +139,15 @@ pub struct DiskSpace {
     pub total_bytes: u64,
     /// Bytes that this process may still take.
     pub free_bytes: u64,
+}
+
+/// Refuses a direct access that isn't aligned.
+pub(crate) fn check_alignment<'a>(mut buffers: impl Iterator<Item = &'a [u8]>, offset: u64) -> io::Result<()> {
+    let aligned = |value: usize| value.is_multiple_of(DIRECT_ALIGNMENT);
+    if offset.is_multiple_of(DIRECT_ALIGNMENT as u64)
+        && buffers.all(|buffer| aligned(buffer.len()) && aligned(buffer.as_ptr().addr()))
+    {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "direct access that is not aligned to 4096 bytes"))
 }

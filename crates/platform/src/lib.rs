@@ -15,7 +15,7 @@ pub mod faulty;
 pub mod workers;
 
 pub use buffers::{BudgetError, Buffer, BufferPool, MemoryBudget, Reservation};
-pub use clock::{Clock, SystemClock};
-pub use disk::{Create, Disk, DiskFile, DiskSpace, FileStatus, OpenOptions, RealDisk};
-pub use entropy::{Entropy, SystemEntropy};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use disk::{Create, DIRECT_ALIGNMENT, Disk, DiskFile, DiskSpace, FileStatus, OpenOptions, RealDisk};
+pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use workers::Workers;
