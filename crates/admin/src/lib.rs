@@ -1,1 +1,18 @@
-//! admin.
+//! The admin API, its client and its CLI verbs, the health pages and the metrics page.
+//!
+//! What the pages and verbs say comes through [`service::AdminService`], which `node` implements; this crate knows
+//! neither disks nor the index. Health pages and metrics are open, every other path needs a SigV4 signature by a key
+//! that may `admin:*`.
+
+pub mod cli;
+pub mod client;
+pub mod progress;
+pub mod server;
+pub mod service;
+pub mod status;
+
+pub use cli::{AdminCommand, run_admin_command};
+pub use client::{AdminClient, AdminClientError};
+pub use server::{AdminServer, AdminServerError, AdminSettings};
+pub use service::{AdminError, AdminService, Readiness};
+pub use status::{DiskStatus, IndexStatus, RepairStatus, ScrubStatus, Status, UsageStatus};

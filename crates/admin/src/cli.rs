@@ -1,0 +1,184 @@
+//! `cairn admin ...`: the verbs that speak to a running cluster.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use crate::client::{AdminClient, AdminClientError, ClientSettings};
+use crate::progress::StatusBars;
+use crate::status::Status;
+
+/// How a verb reaches the admin API.
+#[derive(Debug, Clone, Args)]
+pub struct AdminTarget {
+    /// The admin API's address
+    #[arg(long, global = true, env = "CAIRN_ADMIN_URL", default_value = "http://127.0.0.1:9001", value_name = "URL")]
+    pub admin_url: String,
+    /// A data directory of the server, whose root key is used when the environment has none
+    #[arg(long, global = true, default_value = "./cairn-data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// The certificate authority (PEM) that vouches for the admin API's certificate
+    #[arg(long, global = true, env = "CAIRN_ADMIN_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Verbs of `cairn admin`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AdminCommand {
+    /// Disks, profile, usage, repair and scrub
+    Status {
+        /// Show it again every second, with progress bars, until interrupted
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Read and verify every shard now
+    Scrub,
+    /// Take a disk that is down into service again
+    Readmit {
+        /// The disk's id, as `status` shows it
+        disk: String,
+    },
+}
+
+/// Carries out a verb and prints what it answered.
+///
+/// # Errors
+/// [`AdminClientError`], to be printed.
+pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Result<(), AdminClientError> {
+    let json = target.json;
+    let client = AdminClient::new(ClientSettings { url: target.admin_url, data: target.data, ca: target.ca })?;
+    match command {
+        AdminCommand::Status { watch: false } => print_status(&client.status().await?, json),
+        AdminCommand::Status { watch: true } => watch(&client, json).await?,
+        AdminCommand::Scrub => {
+            client.start_scrub().await?;
+            print_done(json, "scrub has begun; watch it with `cairn admin status --watch`");
+        }
+        AdminCommand::Readmit { disk } => {
+            client.readmit_disk(&disk).await?;
+            print_done(json, "the disk is in service again");
+        }
+    }
+    Ok(())
+}
+
+/// Shows the status every second until the process is interrupted.
+async fn watch(client: &AdminClient, json: bool) -> Result<(), AdminClientError> {
+    let bars = StatusBars::new();
+    let mut shown = None;
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        every.tick().await;
+        let status = client.status().await?;
+        if json {
+            print_status(&status, true);
+            continue;
+        }
+        let summary = disk_lines(&status);
+        if shown.as_ref() != Some(&summary) {
+            bars.line(&summary);
+            shown = Some(summary);
+        }
+        bars.show(&status);
+    }
+}
+
+fn print_done(json: bool, text: &str) {
+    if json {
+        println!("{{\"done\":true}}");
+    } else {
+        println!("{text}");
+    }
+}
+
+fn print_status(status: &Status, json: bool) {
+    if json {
+        println!("{}", serde_json::to_string(status).expect("a status is plain data"));
+        return;
+    }
+    println!("cluster   {}  (cairn {}, up {} s)", status.cluster, status.version, status.uptime_seconds);
+    println!("endpoint  {}", status.endpoint);
+    match &status.not_ready {
+        None => println!("state     ready"),
+        Some(reason) => println!("state     NOT READY: {reason}"),
+    }
+    println!("profile   {}", status.profile);
+    let usage = &status.usage;
+    println!(
+        "usage     {} buckets, {} objects, {} versions, {}, {} uploads under way",
+        usage.buckets,
+        usage.objects,
+        usage.versions,
+        human_bytes(usage.bytes),
+        usage.uploads
+    );
+    println!("disks\n{}", disk_lines(status));
+    let index = &status.index;
+    println!(
+        "index     {}, {} commands applied, database {}, log {}",
+        if index.leader { "leading" } else { "not leading" },
+        index.applied,
+        human_bytes(index.database_bytes),
+        human_bytes(index.log_bytes)
+    );
+    if let Some(lag) = index.archive_lag_seconds {
+        println!("archive   {lag:.1} s behind");
+    }
+    print_duties(status);
+}
+
+fn print_duties(status: &Status) {
+    let repair = &status.repair;
+    println!(
+        "repair    {} shards rebuilt ({}), {} waiting, {} lost; {} parts re-striped, {} waiting",
+        repair.repaired_shards,
+        human_bytes(repair.repaired_bytes),
+        repair.waiting_shards,
+        repair.lost_shards,
+        repair.restriped_parts,
+        repair.degraded_parts
+    );
+    for (disk, share) in &repair.rebuilding {
+        println!("          rebuilding {disk}: {:.1} %", share * 100.0);
+    }
+    let scrub = &status.scrub;
+    let state = if scrub.running { format!("{:.1} %", scrub.progress * 100.0) } else { "idle".to_owned() };
+    println!(
+        "scrub     {state}, {} shards verified ({}), {} damaged",
+        scrub.verified_shards,
+        human_bytes(scrub.verified_bytes),
+        scrub.damaged_shards
+    );
+}
+
+fn disk_lines(status: &Status) -> String {
+    let line = |disk: &crate::status::DiskStatus| {
+        let reason = disk.reason.as_ref().map(|reason| format!("  ({reason})")).unwrap_or_default();
+        let roles = if disk.index_roles.is_empty() { String::new() } else { format!("  [{}]", disk.index_roles.join(" ")) };
+        format!(
+            "  {}  {:5} {:>10} free of {:>10}, {} in {} shards, {} read errors  {}{roles}{reason}",
+            disk.id,
+            disk.state,
+            human_bytes(disk.free_bytes),
+            human_bytes(disk.total_bytes),
+            human_bytes(disk.shard_bytes),
+            disk.shards,
+            disk.read_errors,
+            disk.path,
+        )
+    };
+    status.disks.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Bytes in the largest binary unit that leaves at least 1.
+fn human_bytes(bytes: u64) -> String {
+    let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
+        None => format!("{bytes} B"),
+    }
+}

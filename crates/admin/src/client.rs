@@ -1,0 +1,215 @@
+//! The client of the admin API: signs each request with the root key and reads JSON.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use platform::{Clock, SystemClock};
+use tokio::net::TcpStream;
+use types::{AccessKeyId, SecretKey};
+
+use crate::service::AdminError;
+use crate::status::Status;
+
+/// The name of the file on each disk that has the root credential.
+pub const CREDENTIAL_FILE: &str = "root-credential.json";
+
+/// Where and as whom.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// `http://host:port` or `https://host:port`.
+    pub url: String,
+    /// A data directory whose credential is used when the environment has none.
+    pub data: PathBuf,
+    /// A certificate authority beside the built-in ones.
+    pub ca: Option<PathBuf>,
+}
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminClientError {
+    /// Not an address.
+    #[error("{0:?} is no address; write http://host:port")]
+    Url(String),
+    /// No key.
+    #[error(
+        "no key: set CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY, or name a data directory of the server with \
+         --data ({path} cannot be read)"
+    )]
+    NoKey {
+        /// The file that was tried.
+        path: PathBuf,
+    },
+    /// The certificate authority's file is not valid.
+    #[error("{path} is no certificate authority in PEM")]
+    Authority {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The server was not reached.
+    #[error("the admin API at {url} was not reached: {reason}")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// The server said no.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The server's answer makes no sense.
+    #[error("the admin API at {url} answered {status}, which is not understood")]
+    Answer {
+        /// Its address.
+        url: String,
+        /// The HTTP status.
+        status: StatusCode,
+    },
+}
+
+/// A client of one admin API.
+pub struct AdminClient {
+    url: String,
+    host: String,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    key: (AccessKeyId, SecretKey),
+    clock: SystemClock,
+}
+
+impl AdminClient {
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// [`AdminClientError::Url`], [`AdminClientError::NoKey`], [`AdminClientError::Authority`].
+    pub fn new(settings: ClientSettings) -> Result<Self, AdminClientError> {
+        let url = settings.url.trim_end_matches('/').to_owned();
+        let (secure, host) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(host), _) => (false, host.to_owned()),
+            (_, Some(host)) => (true, host.to_owned()),
+            _ => return Err(AdminClientError::Url(settings.url)),
+        };
+        let tls = if secure { Some(Arc::new(tls_config(settings.ca.as_deref())?)) } else { None };
+        Ok(Self { url, host, tls, key: read_key(&settings.data)?, clock: SystemClock::new() })
+    }
+
+    /// `GET /v1/status`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn status(&self) -> Result<Status, AdminClientError> {
+        self.call(Method::GET, "/v1/status").await
+    }
+
+    /// `POST /v1/scrub`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn start_scrub(&self) -> Result<(), AdminClientError> {
+        self.call(Method::POST, "/v1/scrub").await
+    }
+
+    /// `POST /v1/disks/DISK/readmit`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn readmit_disk(&self, disk: &str) -> Result<(), AdminClientError> {
+        self.call(Method::POST, &format!("/v1/disks/{disk}/readmit")).await
+    }
+
+    async fn call<T: serde::de::DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, AdminClientError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(hyper::header::HOST, &self.host)
+            .body(Full::<Bytes>::default())
+            .map_err(|_| AdminClientError::Url(self.url.clone()))?;
+        sigv4::sign_headers(&mut request, &self.key.0, &self.key.1, "us-east-1", "s3", self.clock.now());
+        let (status, body) = self.send(request).await?;
+        let misunderstood = |_| AdminClientError::Answer { url: self.url.clone(), status };
+        if status.is_success() {
+            serde_json::from_slice(&body).map_err(misunderstood)
+        } else {
+            Err(serde_json::from_slice::<AdminError>(&body).map_err(misunderstood)?.into())
+        }
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), AdminClientError> {
+        let unreachable = |reason: String| AdminClientError::Unreachable { url: self.url.clone(), reason };
+        let address = if self.host.contains(':') { self.host.clone() } else { format!("{}:9001", self.host) };
+        let stream = TcpStream::connect(&address).await.map_err(|error| unreachable(error.to_string()))?;
+        match &self.tls {
+            None => exchange(TokioIo::new(stream), request).await.map_err(|error| unreachable(error.to_string())),
+            Some(config) => {
+                let name = address.rsplit_once(':').map_or(address.as_str(), |(name, _)| name).to_owned();
+                let name = rustls::pki_types::ServerName::try_from(name)
+                    .map_err(|_| AdminClientError::Url(self.url.clone()))?;
+                let stream = tokio_rustls::TlsConnector::from(config.clone())
+                    .connect(name, stream)
+                    .await
+                    .map_err(|error| unreachable(error.to_string()))?;
+                exchange(TokioIo::new(stream), request).await.map_err(|error| unreachable(error.to_string()))
+            }
+        }
+    }
+}
+
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), hyper::Error>
+where
+    S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
+    let driving = tokio::spawn(connection);
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    driving.abort();
+    Ok((status, body))
+}
+
+/// Trusts the authority in `ca`, which TLS to an admin API with a certificate of one's own needs.
+fn tls_config(ca: Option<&Path>) -> Result<rustls::ClientConfig, AdminClientError> {
+    let mut roots = rustls::RootCertStore::empty();
+    if let Some(path) = ca {
+        let wrong = || AdminClientError::Authority { path: path.to_owned() };
+        let pem = read_file(path).ok_or_else(wrong)?;
+        for certificate in rustls_pemfile::certs(&mut pem.as_slice()) {
+            roots.add(certificate.map_err(|_| wrong())?).map_err(|_| wrong())?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the cipher suites of TLS 1.2 and 1.3");
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The environment's key, else that of the data directory.
+fn read_key(data: &Path) -> Result<(AccessKeyId, SecretKey), AdminClientError> {
+    let variable = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok());
+    let access = variable(["CAIRN_ROOT_ACCESS_KEY", "MINIO_ROOT_USER"]);
+    let secret = variable(["CAIRN_ROOT_SECRET_KEY", "MINIO_ROOT_PASSWORD"]);
+    if let (Some(access), Some(secret)) = (access, secret) {
+        return Ok((AccessKeyId(access.into()), SecretKey(secret.into())));
+    }
+    let path = data.join(CREDENTIAL_FILE);
+    let stored = read_file(&path).and_then(|text| serde_json::from_slice::<StoredCredential>(&text).ok());
+    let stored = stored.ok_or(AdminClientError::NoKey { path })?;
+    Ok((AccessKeyId(stored.access_key.into()), SecretKey(stored.secret_key.into())))
+}
+
+#[allow(clippy::disallowed_methods, reason = "the client reads files of the user's, not of a disk")]
+fn read_file(path: &Path) -> Option<Vec<u8>> {
+    std::fs::read(path).ok()
+}
+
+/// The content of [`CREDENTIAL_FILE`].
+#[derive(serde::Serialize, serde::Deserialize)]
+pub struct StoredCredential {
+    /// The access key's id.
+    pub access_key: String,
+    /// The secret.
+    pub secret_key: String,
+}

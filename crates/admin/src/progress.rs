@@ -1,0 +1,66 @@
+//! Progress as a terminal shows it.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::status::Status;
+
+/// Steps of a bar: progress is shown to a tenth of a percent.
+const STEPS: u64 = 1000;
+
+/// Bars for scrub, and for each disk that is being rebuilt.
+pub struct StatusBars {
+    bars: MultiProgress,
+    scrub: ProgressBar,
+    repair: ProgressBar,
+}
+
+impl StatusBars {
+    /// Bars on stderr.
+    ///
+    /// # Panics
+    /// Never: the templates are constants.
+    pub fn new() -> Self {
+        let bars = MultiProgress::new();
+        let style = ProgressStyle::with_template("{prefix:8} [{bar:40}] {msg}").expect("the template is valid");
+        let bar = |prefix: &'static str| {
+            bars.add(ProgressBar::new(STEPS).with_style(style.clone()).with_prefix(prefix))
+        };
+        Self { scrub: bar("scrub"), repair: bar("repair"), bars }
+    }
+
+    /// Shows `status`.
+    pub fn show(&self, status: &Status) {
+        let scrub = &status.scrub;
+        self.scrub.set_position(steps(if scrub.running { scrub.progress } else { 0.0 }));
+        self.scrub.set_message(match (scrub.running, scrub.last_pass_ended) {
+            (true, _) => format!("{} shards verified, {} damaged", scrub.verified_shards, scrub.damaged_shards),
+            (false, Some(_)) => format!("idle; the last pass found {} damaged shards", scrub.damaged_shards),
+            (false, None) => "idle; no pass yet".to_owned(),
+        });
+        let repair = &status.repair;
+        let waiting = repair.waiting_shards + repair.degraded_parts;
+        let done = repair.repaired_shards + repair.restriped_parts;
+        let share = if waiting == 0 { 1.0 } else { done as f64 / (done + waiting) as f64 };
+        self.repair.set_position(steps(share));
+        self.repair.set_message(format!(
+            "{} shards rebuilt, {} waiting; {} parts re-striped, {} waiting",
+            repair.repaired_shards, repair.waiting_shards, repair.restriped_parts, repair.degraded_parts
+        ));
+    }
+
+    /// Prints a line above the bars.
+    pub fn line(&self, text: &str) {
+        // A terminal that went away is no reason to stop watching.
+        let _ = self.bars.println(text);
+    }
+}
+
+impl Default for StatusBars {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn steps(share: f64) -> u64 {
+    (share.clamp(0.0, 1.0) * STEPS as f64) as u64
+}

@@ -1,0 +1,221 @@
+//! The admin API over HTTP: health pages, metrics, and the authenticated routes.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::auth::{AdminAuthenticator, AuthFailure};
+use crate::service::{AdminError, AdminService, Readiness};
+
+/// How the admin API is served.
+#[derive(Debug)]
+pub struct AdminSettings {
+    /// Where.
+    pub listen: SocketAddr,
+    /// The bearer token that `/metrics` asks for.
+    pub metrics_token: Option<String>,
+    /// TLS, where it is configured.
+    pub tls: Option<gateway::tls::TlsReloader>,
+}
+
+/// Why the admin API is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminServerError {
+    /// The address cannot be had.
+    #[error("the admin API cannot listen on {listen}; choose another address with --admin-listen")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The admin API while it is served.
+#[derive(Debug)]
+pub struct AdminServer {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    service: Arc<dyn AdminService>,
+    authenticator: AdminAuthenticator,
+    metrics_token: Option<String>,
+}
+
+impl AdminServer {
+    /// Binds the address and serves from now on.
+    ///
+    /// # Errors
+    /// [`AdminServerError::Listen`].
+    pub async fn start(
+        settings: AdminSettings,
+        service: Arc<dyn AdminService>,
+        authenticator: AdminAuthenticator,
+    ) -> Result<Self, AdminServerError> {
+        let failed = |source| AdminServerError::Listen { listen: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let shared = Shared { service, authenticator, metrics_token: settings.metrics_token };
+        let router = router(Arc::new(shared));
+        let (stop, stopped) = watch::channel(false);
+        let accepting = tokio::spawn(accept(listener, settings.tls, router, stopped));
+        Ok(Self { address, stop, accepting })
+    }
+
+    /// Where it is served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections; those that are open end with their request.
+    pub async fn stop(self) {
+        // Nobody listens only when accepting has ended already.
+        let _ = self.stop.send(true);
+        let _ = self.accepting.await;
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    tls: Option<gateway::tls::TlsReloader>,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let acceptor = tls.as_ref().map(gateway::tls::TlsReloader::acceptor);
+                tokio::spawn(serve(stream, acceptor, router.clone(), stopped.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the admin API was not accepted");
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    acceptor: Option<tokio_rustls::TlsAcceptor>,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let service = TowerToHyperService::new(router);
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(std::time::Duration::from_secs(30));
+    match acceptor {
+        None => {
+            let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                _ = stopped.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                }
+            }
+        }
+        Some(acceptor) => {
+            let Ok(stream) = acceptor.accept(stream).await else { return };
+            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+        }
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let authenticated = Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/scrub", post(start_scrub))
+        .route("/v1/disks/{disk}/readmit", post(readmit_disk))
+        .route_layer(middleware::from_fn_with_state(shared.clone(), authenticate));
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/healthz", get(ready))
+        .route("/metrics", get(metrics))
+        .merge(authenticated)
+        .fallback(async || (StatusCode::NOT_FOUND, "no such admin path\n"))
+        .with_state(shared)
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.service.readiness() {
+        Readiness::Ready => "ok\n".into_response(),
+        Readiness::NotReady { reason } => {
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], format!("{reason}\n")).into_response()
+        }
+    }
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let wanted = shared.metrics_token.as_ref().map(|token| format!("Bearer {token}"));
+    match (wanted, given) {
+        (Some(wanted), given) if !given.is_some_and(|given| sigv4::equal_in_constant_time(given, &wanted)) => {
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a bearer token is needed\n")
+                .into_response()
+        }
+        _ => {
+            let page = shared.service.metrics_page();
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
+        }
+    }
+}
+
+async fn authenticate(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Result<Response, Infallible> {
+    Ok(match shared.authenticator.check(request).await {
+        Ok(request) => next.run(request).await,
+        Err(failure) => {
+            let status = match failure {
+                AuthFailure::Denied(_) => StatusCode::FORBIDDEN,
+                AuthFailure::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            };
+            (status, axum::Json(AdminError::Refused(failure.to_string()))).into_response()
+        }
+    })
+}
+
+async fn status(State(shared): State<Arc<Shared>>) -> Response {
+    answer(shared.service.status().await)
+}
+
+async fn start_scrub(State(shared): State<Arc<Shared>>) -> Response {
+    answer(shared.service.start_scrub().await)
+}
+
+async fn readmit_disk(State(shared): State<Arc<Shared>>, Path(disk): Path<String>) -> Response {
+    answer(shared.service.readmit_disk(&disk).await)
+}
+
+fn answer<T: serde::Serialize>(outcome: Result<T, AdminError>) -> Response {
+    match outcome {
+        Ok(value) => axum::Json(value).into_response(),
+        Err(error) => {
+            let status = match error {
+                AdminError::NotFound(_) => StatusCode::NOT_FOUND,
+                AdminError::Refused(_) => StatusCode::CONFLICT,
+                AdminError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            (status, axum::Json(error)).into_response()
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The seam between the admin API and the node that it speaks for.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::status::Status;
+
+/// Whether reads and writes work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// They do.
+    Ready,
+    /// They don't yet, or not now.
+    NotReady {
+        /// What is missing.
+        reason: String,
+    },
+}
+
+/// Why an admin request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum AdminError {
+    /// What was named isn't there.
+    #[error("{0}")]
+    NotFound(String),
+    /// It would endanger data, or makes no sense now.
+    #[error("{0}")]
+    Refused(String),
+    /// It failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What the admin API can ask of a node.
+#[async_trait]
+pub trait AdminService: Send + Sync + 'static {
+    /// Whether reads and writes work.
+    fn readiness(&self) -> Readiness;
+
+    /// The page of `/metrics`.
+    fn metrics_page(&self) -> String;
+
+    /// Everything that `cairn admin status` shows.
+    ///
+    /// # Errors
+    /// [`AdminError::Failed`].
+    async fn status(&self) -> Result<Status, AdminError>;
+
+    /// Begins a scrub pass over all shards now; one under way goes on.
+    ///
+    /// # Errors
+    /// [`AdminError::Failed`].
+    async fn start_scrub(&self) -> Result<(), AdminError>;
+
+    /// Takes a disk that is down into service again.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], [`AdminError::Refused`] when the disk still fails.
+    async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError>;
+}

@@ -1,0 +1,123 @@
+//! What `cairn admin status` shows: the body of `GET /v1/status`.
+
+use serde::{Deserialize, Serialize};
+
+/// A cluster at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Cairn's version.
+    pub version: String,
+    /// The cluster's id.
+    pub cluster: String,
+    /// The answering node's id.
+    pub node: String,
+    /// Where S3 is served.
+    pub endpoint: String,
+    /// The profile that new objects get when they name no storage class, K+M.
+    pub profile: String,
+    /// Seconds since the node started.
+    pub uptime_seconds: u64,
+    /// `None` when reads and writes work, else why they don't.
+    pub not_ready: Option<String>,
+    /// Its disks.
+    pub disks: Vec<DiskStatus>,
+    /// What is stored.
+    pub usage: UsageStatus,
+    /// The index.
+    pub index: IndexStatus,
+    /// Repair, re-striping and the rebuilding of disks.
+    pub repair: RepairStatus,
+    /// Scrub.
+    pub scrub: ScrubStatus,
+}
+
+/// One disk.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DiskStatus {
+    /// Its id.
+    pub id: String,
+    /// Where the node has it.
+    pub path: String,
+    /// `up`, `full`, `down` or `out`.
+    pub state: String,
+    /// Why it isn't up.
+    pub reason: Option<String>,
+    /// Bytes of its file system.
+    pub total_bytes: u64,
+    /// Free bytes of its file system.
+    pub free_bytes: u64,
+    /// Bytes of live shards.
+    pub shard_bytes: u64,
+    /// Live shards.
+    pub shards: u64,
+    /// Shards that were found corrupt or unreadable since the start.
+    pub read_errors: u64,
+    /// What it holds of the index: `log`, `database`, `copy`.
+    pub index_roles: Vec<String>,
+}
+
+/// What is stored, from counters that transactions keep.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct UsageStatus {
+    /// Buckets.
+    pub buckets: u64,
+    /// Current objects.
+    pub objects: u64,
+    /// All versions with bytes.
+    pub versions: u64,
+    /// Plain bytes of all versions.
+    pub bytes: u64,
+    /// Uploads under way.
+    pub uploads: u64,
+}
+
+/// The index on this node.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct IndexStatus {
+    /// Whether this node leads its ranges.
+    pub leader: bool,
+    /// Log entries that are applied, all ranges together.
+    pub applied: u64,
+    /// Bytes of log that a start would replay at most.
+    pub log_bytes: u64,
+    /// Bytes of the database.
+    pub database_bytes: u64,
+    /// Seconds by which the archive is behind; `None` when there is none yet.
+    pub archive_lag_seconds: Option<f64>,
+}
+
+/// Repair since the start of the node.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RepairStatus {
+    /// Shards known to be missing or corrupt that wait.
+    pub waiting_shards: u64,
+    /// Shards rebuilt.
+    pub repaired_shards: u64,
+    /// Bytes rebuilt.
+    pub repaired_bytes: u64,
+    /// Shards that could not be rebuilt: too few others are whole.
+    pub lost_shards: u64,
+    /// Parts in narrower runs than wanted that wait for re-striping.
+    pub degraded_parts: u64,
+    /// Parts re-striped.
+    pub restriped_parts: u64,
+    /// A disk that is being rebuilt, and how far that is, from 0 to 1.
+    pub rebuilding: Vec<(String, f64)>,
+}
+
+/// Scrub.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScrubStatus {
+    /// Whether a pass is under way.
+    pub running: bool,
+    /// How far the pass is, from 0 to 1.
+    pub progress: f64,
+    /// Shards verified in this pass.
+    pub verified_shards: u64,
+    /// Bytes verified in this pass.
+    pub verified_bytes: u64,
+    /// Shards found corrupt or missing in this pass.
+    pub damaged_shards: u64,
+    /// Seconds since 1970 at which the last whole pass ended.
+    pub last_pass_ended: Option<u64>,
+}
