@@ -174,6 +174,30 @@ pub enum CommandBody {
     },
 }
 
+impl CommandBody {
+    /// Whether the command goes to the system range; all others go to the data range of their bucket and key, those
+    /// that name no key ([`CommandBody::RaiseFloor`] and the bucket rows) to every data range, and
+    /// [`CommandBody::RemoveGarbage`] and [`CommandBody::DiscardRuns`] to the one that the rows are of.
+    pub const fn is_of_system_range(&self) -> bool {
+        matches!(
+            self,
+            Self::Form(_)
+                | Self::PutCredential(_)
+                | Self::ChangeLayout { .. }
+                | Self::RaiseFeatureLevel(_)
+                | Self::GrantTicket { .. }
+                | Self::RenewTicket(_)
+                | Self::EndTicket(_)
+                | Self::ExpireTickets { .. }
+                | Self::ReserveBucket { .. }
+                | Self::PublishBucket { .. }
+                | Self::BeginBucketDeletion { .. }
+                | Self::FinishBucketDeletion { .. }
+                | Self::UndoBucketDeletion { .. }
+        )
+    }
+}
+
 /// What `apply` answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
@@ -250,4 +274,7 @@ pub enum Refusal {
     PartChanged,
     /// The version is held by object lock.
     Locked,
+    /// The command is not of this range: a system command in a data range, or the other way round. Nothing that finds
+    /// ranges by [`CommandBody::is_of_system_range`] gets it.
+    WrongRange,
 }
