@@ -112,4 +112,12 @@ impl Extent {
             Self::Slice { length, .. } => *length,
         }
     }
+
+    /// The run that it lies in, unless it is inline.
+    pub fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Slice { run, .. } => Some(run),
+        }
+    }
 }
