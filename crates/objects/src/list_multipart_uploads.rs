@@ -1,0 +1,49 @@
+//! ListMultipartUploads.
+
+use bytes::Bytes;
+use types::{BucketName, UploadId};
+
+use crate::{ListEntry, ListedUpload, Objects, ObjectsError};
+
+/// Lists uploads under way.
+#[derive(Debug, Clone)]
+pub struct ListMultipartUploadsRequest {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// Only keys that begin so; may be empty.
+    pub prefix: Bytes,
+    /// Keys are rolled up at its first occurrence after the prefix; empty: not at all.
+    pub delimiter: Bytes,
+    /// Only keys behind this one (`key-marker`); empty: from the first.
+    pub key_marker: Bytes,
+    /// Of `key_marker` itself only uploads behind this one (`upload-id-marker`).
+    pub upload_marker: Option<UploadId>,
+    /// At most so many uploads and common prefixes together; 0 answers an empty, complete page.
+    pub max_uploads: usize,
+}
+
+/// A page of uploads.
+#[derive(Debug, Clone)]
+pub struct UploadsPage {
+    /// Uploads and common prefixes: in byte order of key, then of time.
+    pub entries: Vec<ListEntry<ListedUpload>>,
+    /// Whether more follow.
+    pub truncated: bool,
+    /// Of a truncated page: `NextKeyMarker`.
+    pub next_key_marker: Option<Bytes>,
+    /// Of a truncated page that ended with an upload: `NextUploadIdMarker`.
+    pub next_upload_marker: Option<UploadId>,
+}
+
+impl Objects {
+    /// One page of a bucket's uploads.
+    ///
+    /// # Errors
+    /// [`ObjectsError::NoSuchBucket`].
+    pub async fn list_multipart_uploads(
+        &self,
+        request: ListMultipartUploadsRequest,
+    ) -> Result<UploadsPage, ObjectsError> {
+        todo!()
+    }
+}
