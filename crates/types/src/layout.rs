@@ -52,6 +52,9 @@ pub struct Disk {
     pub node: NodeId,
     /// Where the node has it; a label only.
     pub path: String,
+    /// Whether its directory is a mount point: a blank directory takes its place only if that is one exactly when
+    /// this one was, so that an unmounted disk is never rebuilt into the file system below it.
+    pub mount_point: bool,
     /// Its size in bytes, as its weight in placement.
     pub capacity_bytes: u64,
     /// What the cluster does with it.
