@@ -1,2 +1,55 @@
-//! cairn.
-fn main() {}
+//! `cairn`: an S3-compatible object store over commodity disks. This binary parses the command line and settings and
+//! leaves the rest to `node` (the server) and `admin` (the verbs).
+
+mod admin_command;
+mod quantity;
+mod server;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Bodies pass through large blocks; this allocator keeps them instead of handing pages back at each free.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// An S3-compatible object store over commodity disks
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Server(Box<server::ServerArgs>),
+    Admin(admin_command::AdminArgs),
+}
+
+fn main() -> ExitCode {
+    let outcome: Result<(), Box<dyn std::error::Error>> = match Cli::parse().command {
+        Command::Server(args) => server::run(*args).map_err(Into::into),
+        Command::Admin(args) => admin_command::run(args).map_err(Into::into),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cairn: {}", with_causes(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error and what caused it, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

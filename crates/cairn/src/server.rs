@@ -1,0 +1,252 @@
+//! `cairn server`: S3 over local directories, in one process.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use node::{Server, ServerSettings, StartError, Summary};
+use types::{AccessKeyId, BucketName, Integrity, NameError, Profile, ProfileError, SecretKey, StorageClass};
+
+use crate::settings::{Layer, Settings, SettingsError};
+
+/// The disk when no directory is named.
+const DIRECTORY_DEFAULT: &str = "./cairn-data";
+
+/// Serve S3 over local directories, one disk each
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// Directories, one disk each; made where they are missing [default: ./cairn-data]
+    #[arg(value_name = "DIR")]
+    directories: Vec<PathBuf>,
+    /// A configuration file (config/cairn.toml shows all settings)
+    #[arg(long, env = "CAIRN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Create this bucket at start
+    #[arg(long, env = "S3_BUCKET", value_name = "NAME")]
+    bucket: Option<String>,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+/// Why the server did not start or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The profile's text.
+    #[error("the profile is not valid: {0}")]
+    Profile(#[from] ProfileError),
+    /// The bucket's or storage class's name.
+    #[error("{name:?}: {source}")]
+    Name {
+        /// The text.
+        name: String,
+        /// Its rule.
+        source: NameError,
+    },
+    /// Some other setting.
+    #[error("{setting}: {reason}")]
+    Setting {
+        /// Which.
+        setting: &'static str,
+        /// What it must be.
+        reason: String,
+    },
+    /// A secret's file.
+    #[error("the file {path} named by {variable} cannot be read")]
+    SecretFile {
+        /// The variable.
+        variable: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Logging.
+    #[error(transparent)]
+    Logging(#[from] telemetry::LoggingError),
+    /// The start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The operating system refuses threads or signals.
+    #[error("the operating system refuses what the server needs")]
+    System(#[from] std::io::Error),
+}
+
+/// Runs the server until SIGTERM or SIGINT, then drains it.
+///
+/// # Errors
+/// [`ServerError`].
+pub fn run(args: ServerArgs) -> Result<(), ServerError> {
+    let file = args.config.as_deref().map(Layer::from_file).transpose()?.unwrap_or_default();
+    let settings = args.settings.over(file).resolve();
+    telemetry::init_logging(&settings.log, settings.log_format.parse()?)?;
+    let settings = server_settings(args.directories, args.bucket, settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
+    runtime.block_on(async {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let server = Server::start(settings).await?;
+        print_summary(server.summary());
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            _ = tokio::signal::ctrl_c() => tracing::info!("interrupted: draining"),
+        }
+        server.shutdown().await;
+        Ok(())
+    })
+}
+
+fn server_settings(
+    directories: Vec<PathBuf>,
+    bucket: Option<String>,
+    settings: Settings,
+) -> Result<ServerSettings, ServerError> {
+    let directories = if directories.is_empty() { vec![DIRECTORY_DEFAULT.into()] } else { directories };
+    let bucket = bucket.filter(|name| !name.is_empty()).map(|name| bucket_name(&name)).transpose()?;
+    let tls = match (settings.tls_cert.0.clone(), settings.tls_key.0.clone()) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => return Err(setting("tls_cert and tls_key", "give both or none")),
+    };
+    let metrics_token = match &settings.metrics_token_file.0 {
+        Some(path) => Some(read_secret("CAIRN_METRICS_TOKEN_FILE", path)?),
+        None => None,
+    };
+    let profile = match settings.profile.as_str() {
+        "" => None,
+        text => Some(profile(text, &settings)?),
+    };
+    Ok(ServerSettings {
+        directories,
+        listen: settings.listen,
+        admin_listen: settings.admin_listen,
+        bucket,
+        root: root_credential()?,
+        domains: settings.domain.0.clone(),
+        region: (!settings.region.is_empty()).then(|| settings.region.clone()),
+        compat: settings.compat.parse().map_err(|_| setting("compat", "aws or rgw"))?,
+        tls,
+        profile,
+        storage_classes: storage_classes(&settings)?,
+        inline_bytes_max: size("inline_max", settings.inline_max.0, 64 << 10)?,
+        small_bytes_max: size("small_max", settings.small_max.0, 64 << 10)?,
+        slot_patience: settings.slot_patience.0,
+        memory_bytes: settings.memory.0,
+        memory_patience: settings.memory_patience.0,
+        disk_reserve_bytes: settings.disk_reserve.0,
+        checkpoint_bytes: settings.checkpoint_size.0,
+        garbage_grace: settings.garbage_grace.0,
+        scrub_period: settings.scrub_period.0,
+        header_timeout: settings.header_timeout.0,
+        body_timeout: settings.body_timeout.0,
+        drain_timeout: settings.drain_timeout.0,
+        metrics_token,
+    })
+}
+
+fn setting(setting: &'static str, reason: &str) -> ServerError {
+    ServerError::Setting { setting, reason: reason.to_owned() }
+}
+
+fn bucket_name(name: &str) -> Result<BucketName, ServerError> {
+    BucketName::new(name).map_err(|source| ServerError::Name { name: name.to_owned(), source })
+}
+
+fn size(name: &'static str, bytes: u64, max: u64) -> Result<usize, ServerError> {
+    if bytes > max {
+        return Err(ServerError::Setting { setting: name, reason: format!("at most {max} bytes") });
+    }
+    Ok(usize::try_from(bytes).expect("bounded above"))
+}
+
+/// `K+M` with the shard size and checksum of the settings.
+fn profile(text: &str, settings: &Settings) -> Result<Profile, ServerError> {
+    let shape: Profile = text.parse()?;
+    let integrity = match settings.integrity.as_str() {
+        "xxh3" => Integrity::Xxh3,
+        "blake3" => Integrity::Blake3,
+        _ => return Err(setting("integrity", "xxh3 or blake3")),
+    };
+    let shard_bytes = u32::try_from(settings.shard_size.0).map_err(|_| ProfileError::ShardBytes)?;
+    let count = |n: usize| u8::try_from(n).expect("a profile's shards are counted in 8 bits");
+    Ok(Profile::new(count(shape.k()), count(shape.m()), shard_bytes, integrity)?)
+}
+
+fn storage_classes(settings: &Settings) -> Result<Vec<(StorageClass, Profile)>, ServerError> {
+    let class = |pair: &String| {
+        let (name, shape) =
+            pair.split_once('=').ok_or_else(|| setting("storage_class", "write NAME=K+M, separated by commas"))?;
+        let class = StorageClass::new(name).map_err(|source| ServerError::Name { name: name.to_owned(), source })?;
+        Ok((class, profile(shape, settings)?))
+    };
+    settings.storage_class.0.iter().map(class).collect()
+}
+
+/// The root credential of the environment: both halves, each also as a file.
+fn root_credential() -> Result<Option<(AccessKeyId, SecretKey)>, ServerError> {
+    let access = secret_of(&["CAIRN_ROOT_ACCESS_KEY", "MINIO_ROOT_USER"])?;
+    let secret = secret_of(&["CAIRN_ROOT_SECRET_KEY", "MINIO_ROOT_PASSWORD"])?;
+    match (access, secret) {
+        (Some(access), Some(secret)) if access.len() < 3 || secret.len() < 8 => Err(setting(
+            "CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY",
+            "at least 3 and 8 characters are needed",
+        )),
+        (Some(access), Some(secret)) => Ok(Some((AccessKeyId(access.into()), SecretKey(secret.into())))),
+        (None, None) => Ok(None),
+        _ => Err(setting("CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY", "give both or none")),
+    }
+}
+
+/// The first of `names` that the environment has, itself or as `NAME_FILE`.
+fn secret_of(names: &[&str]) -> Result<Option<String>, ServerError> {
+    for name in names {
+        if let Ok(value) = std::env::var(name) {
+            return Ok(Some(value));
+        }
+        let variable = format!("{name}_FILE");
+        if let Ok(path) = std::env::var(&variable) {
+            return read_secret(&variable, Path::new(&path)).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+#[allow(clippy::disallowed_methods, reason = "a secret's file is read before any disk is opened")]
+fn read_secret(variable: &str, path: &Path) -> Result<String, ServerError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ServerError::SecretFile {
+        variable: variable.to_owned(),
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Says on stdout what runs and how to use it. The secret is shown on a terminal alone.
+fn print_summary(summary: &Summary) {
+    println!("cairn {}, cluster {}", env!("CARGO_PKG_VERSION"), summary.cluster);
+    println!("  disks    {} ({})", summary.disks.len(), summary.protection());
+    for disk in &summary.disks {
+        println!("           {}  {}", disk.path.display(), disk.state);
+    }
+    println!("  S3       {}", summary.endpoint);
+    println!("  admin    {}", summary.admin_endpoint);
+    println!("  key      {}", summary.access_key);
+    let secret = match (&summary.credential_file, std::io::stdout().is_terminal()) {
+        (_, true) => {
+            println!("  secret   {}", summary.secret_key.0);
+            summary.secret_key.0.to_string()
+        }
+        (Some(file), false) => {
+            println!("  secret   in {}", file.display());
+            "...".to_owned()
+        }
+        (None, false) => "...".to_owned(),
+    };
+    println!(
+        "  try      AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={secret} AWS_REGION=us-east-1 \\\n           \
+         aws --endpoint-url {} s3 ls",
+        summary.access_key, summary.endpoint
+    );
+}

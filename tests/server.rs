@@ -1,0 +1,167 @@
+//! The binary under test: started on free ports over fresh directories, ended with the test.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
+use tempfile::TempDir;
+
+/// The root key of every server under test.
+pub const ACCESS_KEY: &str = "root-of-the-tests";
+/// Its secret.
+pub const SECRET_KEY: &str = "a secret of the tests";
+
+/// A running server. Dropping it kills the process as `kill -9` does.
+pub struct Server {
+    directory: PathBuf,
+    _kept: Option<TempDir>,
+    process: Child,
+    endpoint: String,
+    admin: String,
+    arguments: Vec<String>,
+}
+
+impl Server {
+    /// Starts over `disks` fresh directories.
+    pub fn start(disks: usize) -> Self {
+        Self::start_with(disks, &[])
+    }
+
+    /// Starts over `disks` fresh directories with more arguments.
+    pub fn start_with(disks: usize, arguments: &[&str]) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let mut all: Vec<String> = (1..=disks).map(|n| directory.path().join(format!("d{n}")).display().to_string()).collect();
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let path = directory.path().to_owned();
+        let (process, endpoint, admin) = spawn(&all);
+        Self { directory: path, _kept: Some(directory), process, endpoint, admin, arguments: all }
+    }
+
+    /// The server that tests which break nothing share: six disks, 4+2.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(6))
+    }
+
+    /// The directory of disk `n`, counted from 1.
+    pub fn disk(&self, n: usize) -> PathBuf {
+        self.directory.join(format!("d{n}"))
+    }
+
+    /// Where the disks are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// `http://127.0.0.1:PORT` of the admin API.
+    pub fn admin_endpoint(&self) -> &str {
+        &self.admin
+    }
+
+    /// Kills the process at once, and starts it again over the same directories.
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
+        let (process, endpoint, admin) = spawn(&self.arguments);
+        (self.process, self.endpoint, self.admin) = (process, endpoint, admin);
+    }
+
+    fn kill(&mut self) {
+        // The process may have ended already; what counts is that it is gone.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// A client with the root key.
+    pub fn client(&self) -> Client {
+        self.client_as(ACCESS_KEY, SECRET_KEY)
+    }
+
+    /// A client with some key.
+    pub fn client_as(&self, access_key: &str, secret_key: &str) -> Client {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(Credentials::new(access_key, secret_key, None, None, "tests"))
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&self.endpoint)
+            .force_path_style(true)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .http_client(http)
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// A fresh bucket with a name of its own.
+    pub async fn bucket(&self) -> String {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = format!("bucket-{}-{number}", std::process::id());
+        self.client().create_bucket().bucket(&name).send().await.expect("a bucket is created");
+        name
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Starts the binary and waits until it says where it serves. A helper shell kills the server once this process has
+/// ended, however it ended: the shared server is never dropped.
+fn spawn(arguments: &[String]) -> (Child, String, String) {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_cairn"))
+        .arg("server")
+        .args(arguments)
+        .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY)
+        .env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY)
+        .env("CAIRN_DISK_RESERVE", "1MiB")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    end_with_this_process(process.id());
+    let errors = process.stderr.take().expect("stderr is a pipe");
+    std::thread::spawn(move || {
+        for line in BufReader::new(errors).lines().map_while(Result::ok) {
+            // `cargo test` shows it for a test that fails.
+            let _ = writeln!(std::io::stderr(), "server: {line}");
+        }
+    });
+    let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
+    let mut endpoint_after = |word: &str| {
+        let line = lines.by_ref().map_while(Result::ok).find(|line| line.trim_start().starts_with(word));
+        line.unwrap_or_else(|| panic!("the server ended before it said its {word} address"))
+            .trim_start()
+            .trim_start_matches(word)
+            .trim()
+            .to_owned()
+    };
+    let (endpoint, admin) = (endpoint_after("S3"), endpoint_after("admin"));
+    std::thread::spawn(move || lines.for_each(drop));
+    (process, endpoint, admin)
+}
+
+/// Kills `server` when the pipe from this process closes.
+fn end_with_this_process(server: u32) {
+    let mut watcher = Command::new("sh")
+        .args(["-c", "cat >/dev/null; kill -9 \"$0\" 2>/dev/null", &server.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a shell starts");
+    // Kept open, and so never closed before this process ends.
+    std::mem::forget(watcher.stdin.take());
+    std::thread::spawn(move || watcher.wait());
+}
