@@ -95,6 +95,8 @@ pub enum Query {
     Garbage {
         /// Freed before this.
         freed_before: CommitStamp,
+        /// Only rows after this one: what waits for a disk that is down must not hold up the rest.
+        after: Option<Vec<u8>>,
         /// At most so many.
         limit: usize,
     },
