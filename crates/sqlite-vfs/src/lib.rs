@@ -1,1 +1,15 @@
-//! sqlite-vfs.
+//! How Cairn opens SQLite databases, checkpoints, copies and checks them.
+//!
+//! Every database of Cairn lies on a [`platform::Disk`], is in WAL mode, and is used by the connections of one process
+//! alone. SQLite never checkpoints by itself: whoever owns a database calls [`checkpoint`] and knows from its outcome
+//! what has become durable. This crate knows no table and no statement of any database.
+
+mod checkpoint;
+mod copy;
+mod integrity;
+mod open;
+
+pub use checkpoint::{CheckpointOutcome, checkpoint};
+pub use copy::copy_database;
+pub use integrity::quick_check;
+pub use open::{DatabaseError, DatabaseLocation, Role, Settings, Synchronous, open};
