@@ -1,7 +1,6 @@
 //! Encoding and rebuilding.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use reed_solomon_erasure::galois_8::{ReedSolomon, mul_slice, mul_slice_xor};
 use types::{Code, Profile};
@@ -15,8 +14,9 @@ pub const CODE: Code = Code(1);
 /// the shards pass by.
 const BLOCK_BYTES: usize = 8 << 10;
 
-/// Coders by k and m; there are few, and their matrix is the same for ever.
-static CODERS: LazyLock<RwLock<HashMap<(usize, usize), Arc<Coder>>>> = LazyLock::new(RwLock::default);
+/// Coders by k - 1 and m, made on first use; their matrix is the same for ever.
+static CODERS: [[OnceLock<Arc<Coder>>; Profile::M_MAX as usize + 1]; Profile::K_MAX as usize] =
+    [const { [const { OnceLock::new() }; Profile::M_MAX as usize + 1] }; Profile::K_MAX as usize];
 
 /// Makes parity, and missing shards, of one k and m.
 #[derive(Debug)]
@@ -46,11 +46,7 @@ impl Coder {
     /// The coder of `profile`; made once.
     pub fn new(profile: Profile) -> Arc<Self> {
         let (k, m) = (profile.k(), profile.m());
-        if let Some(coder) = CODERS.read().expect("no panic under this lock").get(&(k, m)) {
-            return Arc::clone(coder);
-        }
-        let coder = Arc::new(Self::build(k, m));
-        CODERS.write().expect("no panic under this lock").entry((k, m)).or_insert(coder).clone()
+        Arc::clone(CODERS[k - 1][m].get_or_init(|| Arc::new(Self::build(k, m))))
     }
 
     /// The coder of a run that was written with `code`.
