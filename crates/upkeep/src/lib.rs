@@ -1,1 +1,14 @@
-//! upkeep.
+//! Background duties of one idempotent shape: collect, repair, re-stripe, scrub, tickets, unfinished buckets.
+//!
+//! A [`Duty`] does a little and says when it wants to go on; it can be stopped at any point and started anew anywhere,
+//! for what there is to do stands in the index and on the disks. Nothing scans everything to find work, but scrub, whose
+//! purpose that is. This crate knows neither HTTP nor Raft.
+
+pub mod collect;
+pub mod duty;
+pub mod repair;
+pub mod restripe;
+pub mod scrub;
+pub mod tickets;
+
+pub use duty::{Duties, Duty, DutyError, Step};

@@ -1,0 +1,60 @@
+//! What a server is started with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use types::{AccessKeyId, BucketName, Profile, SecretKey, StorageClass};
+
+/// Everything that `cairn server` is told, checked.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// One directory a disk; made where they are missing.
+    pub directories: Vec<PathBuf>,
+    /// Where S3 is served.
+    pub listen: SocketAddr,
+    /// Where the admin API is served.
+    pub admin_listen: SocketAddr,
+    /// A bucket that must be there once the server is ready.
+    pub bucket: Option<BucketName>,
+    /// The root credential; generated when neither this nor any disk has one.
+    pub root: Option<(AccessKeyId, SecretKey)>,
+    /// Domains under which a bucket is a host name, beside `localhost`.
+    pub domains: Vec<String>,
+    /// The only region that signatures may name.
+    pub region: Option<String>,
+    /// Whose answers to give where AWS and public suites differ.
+    pub compat: gateway::Compat,
+    /// Certificate and key, to serve by TLS.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// The wanted profile; follows the number of disks unless given.
+    pub profile: Option<Profile>,
+    /// Storage classes beside STANDARD.
+    pub storage_classes: Vec<(StorageClass, Profile)>,
+    /// Objects up to so many bytes are kept in the index.
+    pub inline_bytes_max: usize,
+    /// Objects up to so many bytes take the small form.
+    pub small_bytes_max: usize,
+    /// How long a slot may take for a shard.
+    pub slot_patience: Duration,
+    /// The memory budget in bytes.
+    pub memory_bytes: u64,
+    /// How long a transfer waits for memory.
+    pub memory_patience: Duration,
+    /// Free bytes left on each disk.
+    pub disk_reserve_bytes: u64,
+    /// Bytes of log between two checkpoints of the index.
+    pub checkpoint_bytes: u64,
+    /// How long freed runs wait.
+    pub garbage_grace: Duration,
+    /// In what time every shard is verified once.
+    pub scrub_period: Duration,
+    /// How long a client may take for its headers.
+    pub header_timeout: Duration,
+    /// How long a client may send nothing of a body.
+    pub body_timeout: Duration,
+    /// How long requests under way may take after the stop was asked for.
+    pub drain_timeout: Duration,
+    /// The bearer token of `/metrics`.
+    pub metrics_token: Option<String>,
+}

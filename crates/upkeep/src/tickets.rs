@@ -1,0 +1,130 @@
+//! Tickets: ends those of writers that went away, raises the floor in the data ranges, and collects orphans: shards of
+//! dead tickets that no version refers to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use index::{Answer, CommandBody, IndexService, Query, QueryAnswer};
+use parking_lot::Mutex;
+use shards::{ShardAddress, ShardError, ShardService};
+use tokio::sync::watch;
+use types::{DiskId, DiskState, Layout, TicketId};
+
+use crate::duty::{Duty, DutyError, Step, propose};
+
+/// How often tickets are looked at.
+const PERIOD: Duration = Duration::from_secs(60);
+/// A ticket that was not renewed for so long is over: its writer takes a new one every 10 minutes and renews an older
+/// one every few minutes while transfers run under it.
+const TICKET_IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+/// Shards that a step looks at.
+const SHARDS_MAX: usize = 1000;
+
+/// The duty.
+pub struct Tickets {
+    index: Arc<dyn IndexService>,
+    shards: Arc<dyn ShardService>,
+    layout: watch::Receiver<Arc<Layout>>,
+    sweep: Mutex<Option<Sweep>>,
+    swept_to: Mutex<TicketId>,
+}
+
+/// A pass over all disks for orphans below a floor.
+struct Sweep {
+    floor: TicketId,
+    disks: Vec<DiskId>,
+    after: Option<ShardAddress>,
+}
+
+impl Tickets {
+    /// Looks after the tickets of the whole cluster.
+    pub fn new(
+        index: Arc<dyn IndexService>,
+        shards: Arc<dyn ShardService>,
+        layout: watch::Receiver<Arc<Layout>>,
+    ) -> Self {
+        Self { index, shards, layout, sweep: Mutex::new(None), swept_to: Mutex::new(TicketId(0)) }
+    }
+
+    /// Ends dead tickets; answers the floor, which every data range holds once this returns.
+    async fn raise_floor(&self) -> Result<TicketId, DutyError> {
+        let idle_us_max = u64::try_from(TICKET_IDLE_MAX.as_micros()).expect("half an hour fits");
+        let Answer::Floor(floor) = propose(&*self.index, CommandBody::ExpireTickets { idle_us_max }).await? else {
+            return Err(DutyError::Other("expiring tickets was answered with something else".to_owned()));
+        };
+        propose(&*self.index, CommandBody::RaiseFloor { floor }).await?;
+        Ok(floor)
+    }
+
+    /// Looks at the next shards of a sweep; `None` when the sweep is over.
+    async fn sweep(&self, mut sweep: Sweep) -> Result<Option<Sweep>, DutyError> {
+        let Some(disk) = sweep.disks.last().copied() else { return Ok(None) };
+        let listed = match self.shards.list(disk, sweep.after, SHARDS_MAX).await {
+            Ok(listed) => listed,
+            // A disk that failed is swept after it came back, with the next floor.
+            Err(ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. }) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(last) = listed.last() else {
+            sweep.disks.pop();
+            sweep.after = None;
+            return Ok(Some(sweep));
+        };
+        sweep.after = Some(last.address);
+        let old = listed.iter().map(|shard| shard.address).filter(|address| address.run.ticket < sweep.floor);
+        let mut seen = BTreeSet::new();
+        for address in old {
+            if seen.insert((address.group, address.run)) && !self.lives(disk, address).await? {
+                self.shards.free(disk, address.group, vec![address.run]).await?;
+                tracing::info!(%disk, run = %address.run, "an orphan was freed");
+            }
+        }
+        Ok(Some(sweep))
+    }
+
+    /// Whether the index names the run of a shard. A shard whose header cannot be read is left to scrub.
+    async fn lives(&self, disk: DiskId, address: ShardAddress) -> Result<bool, DutyError> {
+        let Ok(header) = self.shards.header(disk, address).await else { return Ok(true) };
+        let query = Query::RunLives { bucket: header.home.bucket, key: header.home.key, run: address.run };
+        match self.index.query(query).await? {
+            QueryAnswer::RunLives(lives) => Ok(lives),
+            _ => Err(DutyError::Other("whether a run lives was answered with something else".to_owned())),
+        }
+    }
+}
+
+#[async_trait]
+impl Duty for Tickets {
+    fn name(&self) -> &'static str {
+        "tickets"
+    }
+
+    async fn step(&self) -> Result<Step, DutyError> {
+        let under_way = self.sweep.lock().take();
+        let sweep = match under_way {
+            Some(sweep) => sweep,
+            None => {
+                let floor = self.raise_floor().await?;
+                if floor == *self.swept_to.lock() {
+                    return Ok(Step::Idle(PERIOD));
+                }
+                let up = |disk: &&types::Disk| disk.state == DiskState::Up;
+                let disks = self.layout.borrow().disks.iter().filter(up).map(|disk| disk.id).collect();
+                Sweep { floor, disks, after: None }
+            }
+        };
+        let floor = sweep.floor;
+        match self.sweep(sweep).await? {
+            Some(rest) => {
+                *self.sweep.lock() = Some(rest);
+                Ok(Step::Again)
+            }
+            None => {
+                *self.swept_to.lock() = floor;
+                Ok(Step::Idle(PERIOD))
+            }
+        }
+    }
+}
