@@ -11,7 +11,7 @@ mod upload;
 pub use bucket::{BucketConfig, BucketRecord, BucketRecordState, BucketRow};
 pub use object::{DeleteObject, ETagCondition, NewVersion, PutObject, ReplacePart, WhichVersion, WriteConditions};
 pub use system::{FormCluster, TicketRow};
-pub use upload::{CompletePart, CompleteUpload, CreateUpload, PutPart, UploadChecksum};
+pub use upload::{CompletePart, CompleteUpload, CreateUpload, PutPart, UploadChecksum, UploadManifest};
 
 /// A command and the name under which it takes effect at most once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

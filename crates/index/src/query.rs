@@ -66,6 +66,15 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
+    /// The manifest of a completed upload, or none: [`QueryAnswer::Parts`].
+    Manifest {
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// The upload.
+        upload: UploadId,
+    },
     /// An upload under way, or the version that it became: [`QueryAnswer::Upload`].
     Upload {
         /// The bucket.

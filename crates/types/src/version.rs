@@ -76,6 +76,8 @@ impl PartNumber {
     pub const ONE: Self = Self(1);
     /// The highest.
     pub const MAX: u16 = 10_000;
+    /// Under which an upload's manifest is stored: no part that a client can name.
+    pub const MANIFEST: Self = Self(0);
 
     /// `None` outside 1 to 10,000.
     pub const fn new(number: u32) -> Option<Self> {

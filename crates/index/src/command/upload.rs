@@ -62,6 +62,9 @@ pub struct CompleteUpload {
     pub conditions: WriteConditions,
     /// The parts, in ascending order; others of the upload become garbage.
     pub parts: Vec<CompletePart>,
+    /// The manifest: the upload's part list and attributes as a rebuild from shard headers needs them, written to the
+    /// disks before the commit.
+    pub manifest: Option<UploadManifest>,
     /// What becomes visible; its attributes and owner are the upload's, whatever stands here.
     pub version: NewVersion,
 }
@@ -77,4 +80,14 @@ pub struct CompletePart {
     pub modified: CommitStamp,
     /// Its plain bytes.
     pub plain_bytes: u64,
+}
+
+/// A manifest. It is kept as the upload's part row of number [`PartNumber::MANIFEST`]: freed with the version, moved by
+/// `ReplacePart`, found by `RunLives`, and answered by no [`crate::Query::Parts`], but by [`crate::Query::Manifest`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UploadManifest {
+    /// Where it lies; its number is [`PartNumber::MANIFEST`].
+    pub part: Part,
+    /// Whether its runs are narrower than wanted.
+    pub degraded: bool,
 }

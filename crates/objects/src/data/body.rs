@@ -80,6 +80,9 @@ pub struct WriteRequest {
     pub checksums: Vec<ChecksumAlgorithm>,
     /// What the client said of the body before sending it.
     pub expected: ExpectedDigests,
+    /// Whether a body up to the inline limit may come back to go into the index; else it goes to the disks whatever its
+    /// length (a manifest must be there to be found by a rebuild).
+    pub may_inline: bool,
     /// What the shards' headers carry of the request, so that an index row can be rebuilt from them.
     pub part_metadata: Bytes,
 }
