@@ -2,9 +2,10 @@
 
 mod real;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::path::Path;
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 pub use real::RealDisk;
@@ -126,7 +127,9 @@ pub struct FileStatus {
     pub allocated_bytes: u64,
     /// How many names it has; 0 after it was removed.
     pub links: u64,
-    /// Tells whether two names are one file.
+    /// The file system that it lies on: a number that is unique in this process.
+    pub device: u64,
+    /// With `device`, tells whether two names are one file.
     pub inode: u64,
     /// Whether it is a directory.
     pub is_directory: bool,
@@ -150,4 +153,20 @@ pub(crate) fn check_alignment<'a>(mut buffers: impl Iterator<Item = &'a [u8]>, o
         return Ok(());
     }
     Err(io::Error::new(io::ErrorKind::InvalidInput, "direct access that is not aligned to 4096 bytes"))
+}
+
+/// The names along a path, which must stay below the disk's directory.
+pub(crate) fn names_of(path: &Path) -> io::Result<Vec<&OsStr>> {
+    let mut names = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => names.push(name),
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::ParentDir => {
+                let message = format!("{} leads out of the disk", path.display());
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
+        }
+    }
+    Ok(names)
 }

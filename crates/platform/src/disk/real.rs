@@ -7,7 +7,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FallocateFlags, OFlags, StatxAttributes, StatxFlags};
@@ -51,10 +51,9 @@ impl RealDisk {
     }
 
     fn locate(&self, path: &Path) -> io::Result<PathBuf> {
-        if path.components().all(|component| matches!(component, Component::Normal(_) | Component::CurDir)) {
-            return Ok(self.directory.join(path));
-        }
-        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} leads out of the disk", path.display())))
+        let mut located = self.directory.clone();
+        located.extend(super::names_of(path)?);
+        Ok(located)
     }
 }
 
@@ -91,15 +90,15 @@ impl Disk for RealDisk {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        let mut located = self.locate(Path::new(""))?;
-        for component in self.locate(path)?.strip_prefix(&self.directory).expect("located below it").components() {
-            located.push(component);
+        let mut located = self.directory.clone();
+        for name in super::names_of(path)? {
+            located.push(name);
             match DirBuilder::new().mode(0o700).create(&located) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && located.is_dir() => {}
                 other => other?,
             }
         }
-        // With no component left there was nothing to make, but then the directory itself must be there.
+        // With no name there was nothing to make, but then the directory itself must be there.
         fs::metadata(&self.directory).map(drop)
     }
 
@@ -306,6 +305,7 @@ fn status_of(metadata: &fs::Metadata) -> FileStatus {
         bytes: metadata.len(),
         allocated_bytes: metadata.blocks() * STAT_BLOCK_BYTES,
         links: metadata.nlink(),
+        device: metadata.dev(),
         inode: metadata.ino(),
         is_directory: metadata.is_dir(),
     }
