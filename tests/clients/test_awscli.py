@@ -1,0 +1,61 @@
+"""aws-cli: what its users type."""
+
+import json
+import os
+import urllib.request
+
+from conftest import content
+
+
+def test_sync_there_and_back_gives_an_equal_tree(run, bucket, tree, tmp_path):
+    run("aws", "s3", "sync", tree, f"s3://{bucket}/copy")
+    listed = run("aws", "s3", "ls", "--recursive", f"s3://{bucket}/copy/")
+    assert len(listed.splitlines()) == len(content(tree))
+    run("aws", "s3", "sync", f"s3://{bucket}/copy", tmp_path / "back")
+    assert content(tmp_path / "back") == content(tree)
+    # A second sync finds nothing to do.
+    assert run("aws", "s3", "sync", tree, f"s3://{bucket}/copy") == ""
+
+
+def test_a_file_over_the_multipart_threshold(run, bucket, tmp_path):
+    (tmp_path / "large").write_bytes(os.urandom(40_000_000))
+    run("aws", "s3", "cp", "large", f"s3://{bucket}/large")
+    run("aws", "s3", "cp", f"s3://{bucket}/large", "back")
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "large").read_bytes()
+    head = json.loads(run("aws", "s3api", "head-object", "--bucket", bucket, "--key", "large"))
+    assert head["ETag"].endswith('-5"') and head["ContentLength"] == 40_000_000
+    run("aws", "s3", "cp", f"s3://{bucket}/large", f"s3://{bucket}/large-copy")
+    run("aws", "s3", "cp", f"s3://{bucket}/large-copy", "back-copy")
+    assert (tmp_path / "back-copy").read_bytes() == (tmp_path / "large").read_bytes()
+
+
+def test_move_remove_and_remove_bucket(run, server, tree):
+    name = "made-by-the-cli"
+    run("aws", "s3", "mb", f"s3://{name}")
+    run("aws", "s3", "cp", "--recursive", tree, f"s3://{name}/")
+    run("aws", "s3", "mv", f"s3://{name}/a.b", f"s3://{name}/moved")
+    listed = run("aws", "s3", "ls", f"s3://{name}/")
+    assert "PRE a/" in listed and "moved" in listed and "a.b" not in listed
+    run("aws", "s3", "rb", "--force", f"s3://{name}")
+    assert name not in run("aws", "s3", "ls")
+
+
+def test_a_presigned_url_reads_without_a_key(run, server, bucket, tmp_path):
+    (tmp_path / "note").write_bytes(b"for everybody with the link")
+    run("aws", "s3", "cp", "note", f"s3://{bucket}/note")
+    url = run("aws", "s3", "presign", f"s3://{bucket}/note").strip()
+    with urllib.request.urlopen(url, context=server.tls_context()) as answer:
+        assert answer.read() == b"for everybody with the link"
+
+
+def test_versions_through_s3api(run, bucket, tmp_path):
+    run("aws", "s3api", "put-bucket-versioning", "--bucket", bucket, "--versioning-configuration", "Status=Enabled")
+    for text in ("first", "second"):
+        (tmp_path / "file").write_text(text)
+        run("aws", "s3api", "put-object", "--bucket", bucket, "--key", "k", "--body", "file")
+    run("aws", "s3api", "delete-object", "--bucket", bucket, "--key", "k")
+    listed = json.loads(run("aws", "s3api", "list-object-versions", "--bucket", bucket))
+    assert len(listed["Versions"]) == 2 and len(listed["DeleteMarkers"]) == 1
+    oldest = listed["Versions"][-1]["VersionId"]
+    run("aws", "s3api", "get-object", "--bucket", bucket, "--key", "k", "--version-id", oldest, "out")
+    assert (tmp_path / "out").read_text() == "first"

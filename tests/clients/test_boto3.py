@@ -1,0 +1,84 @@
+"""boto3: the SDK's own defaults, checksums and conditions among them."""
+
+import io
+import os
+
+import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+
+def code_of(call):
+    with pytest.raises(ClientError) as raised:
+        call()
+    return raised.value.response["Error"]["Code"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 4097, 65536, 65537, 1 << 20, 9_000_001])
+def test_what_was_put_is_what_is_got(server, bucket, size):
+    s3, sent = server.boto3(), os.urandom(size)
+    s3.put_object(Bucket=bucket, Key="k", Body=sent, ContentType="text/x-test", Metadata={"color": "blue"})
+    got = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert got["Body"].read() == sent
+    assert got["ContentType"] == "text/x-test" and got["Metadata"] == {"color": "blue"}
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+def test_checksums_are_verified_and_kept(server, bucket, algorithm):
+    if algorithm in ("CRC32C", "CRC64NVME"):
+        pytest.importorskip("awscrt")
+    s3 = server.boto3()
+    put = s3.put_object(Bucket=bucket, Key="k", Body=b"x" * 100_000, ChecksumAlgorithm=algorithm)
+    head = s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    field = f"Checksum{algorithm}"
+    assert head[field] == put[field]
+
+
+def test_a_managed_upload_goes_in_parts(server, bucket):
+    s3, sent = server.boto3(), os.urandom(23_000_000)
+    config = TransferConfig(multipart_threshold=8 << 20, multipart_chunksize=8 << 20, max_concurrency=4)
+    s3.upload_fileobj(io.BytesIO(sent), bucket, "big", Config=config)
+    back = io.BytesIO()
+    s3.download_fileobj(bucket, "big", back, Config=config)
+    assert back.getvalue() == sent
+    part = s3.get_object(Bucket=bucket, Key="big", PartNumber=2)
+    assert part["PartsCount"] == 3 and part["Body"].read() == sent[8 << 20 : 16 << 20]
+
+
+def test_conditional_writes_are_decided_at_commit(server, bucket):
+    s3 = server.boto3()
+    first = s3.put_object(Bucket=bucket, Key="k", Body=b"1", IfNoneMatch="*")
+    assert code_of(lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"2", IfNoneMatch="*")) == "PreconditionFailed"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"3", IfMatch=first["ETag"])
+    assert code_of(lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"4", IfMatch=first["ETag"])) == "PreconditionFailed"
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"3"
+
+
+def test_ranges_copies_and_pages(server, bucket):
+    s3, sent = server.boto3(), os.urandom(5_000_000)
+    s3.put_object(Bucket=bucket, Key="source", Body=sent)
+    assert s3.get_object(Bucket=bucket, Key="source", Range="bytes=4194300-4194400")["Body"].read() == sent[4194300:4194401]
+    s3.copy_object(Bucket=bucket, Key="target", CopySource={"Bucket": bucket, "Key": "source"})
+    assert s3.get_object(Bucket=bucket, Key="target")["Body"].read() == sent
+    for number in range(25):
+        s3.put_object(Bucket=bucket, Key=f"page/{number:03}", Body=b"")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="page/", PaginationConfig={"PageSize": 10})
+    keys = [entry["Key"] for page in pages for entry in page["Contents"]]
+    assert keys == [f"page/{number:03}" for number in range(25)]
+    gone = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+    assert len(gone["Deleted"]) == 25
+    assert code_of(lambda: s3.get_object(Bucket=bucket, Key="page/000")) == "NoSuchKey"
+
+
+def test_a_wrong_secret_is_refused(server, bucket):
+    import boto3
+
+    stranger = boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id="root-of-the-clients",
+        aws_secret_access_key="wrong",
+        region_name="us-east-1",
+        verify=str(server.authority) if server.authority else None,
+    )
+    assert code_of(lambda: stranger.put_object(Bucket=bucket, Key="k", Body=b"")) == "SignatureDoesNotMatch"
