@@ -1,1 +1,18 @@
-//! placement.
+//! Layout to placement groups, and what changes when the layout does.
+//!
+//! Pure: values in, values out, randomness and free space passed in. Nothing here commits a layout, moves a byte or
+//! knows whether a disk answers; a disk is live if the layout says so and the caller doesn't avoid it.
+//!
+//! The rule that all of it keeps: slots of a group lie on distinct disks; above the disk level in distinct failure
+//! domains or, where there are too few, evenly over them with at most m to a domain.
+
+mod assignment;
+mod change;
+mod choose;
+mod domains;
+mod plan;
+
+pub use change::{add_groups, replace_disk, with_disk_state};
+pub use choose::{choose_group, choose_window, live_groups, same_shape};
+pub use domains::{DomainLevel, domain_level, live_domains};
+pub use plan::{PlacementError, missing_groups, plan_groups, widest_live};

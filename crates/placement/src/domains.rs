@@ -1,0 +1,105 @@
+//! Failure domains: what dies together.
+
+use std::collections::BTreeMap;
+
+use types::{Disk, DiskId, DiskState, Layout, Node, NodeId, Profile};
+
+/// At which level the slots of a group are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DomainLevel {
+    /// One node: its disks.
+    Disk,
+    /// Several nodes.
+    Node,
+    /// All nodes have a rack, and there are several.
+    Rack,
+    /// All nodes have a zone, and there are several.
+    Zone,
+}
+
+/// A failure domain's name at some level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Domain<'a> {
+    Disk(DiskId),
+    Node(NodeId),
+    /// Racks of two zones may have one label.
+    Rack(Option<&'a str>, &'a str),
+    Zone(&'a str),
+}
+
+/// A disk and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) disk: &'a Disk,
+    rack: Option<&'a str>,
+    zone: Option<&'a str>,
+}
+
+impl<'a> Site<'a> {
+    /// Its domain at `level`; that of its node where it has no label.
+    pub(crate) fn domain(&self, level: DomainLevel) -> Domain<'a> {
+        let named = match level {
+            DomainLevel::Disk => Some(Domain::Disk(self.disk.id)),
+            DomainLevel::Node => None,
+            DomainLevel::Rack => self.rack.map(|rack| Domain::Rack(self.zone, rack)),
+            DomainLevel::Zone => self.zone.map(Domain::Zone),
+        };
+        named.unwrap_or(Domain::Node(self.disk.node))
+    }
+}
+
+/// The level at which a layout keeps the slots of `profile` apart: the highest one at which its disks (those that are
+/// down too, so that an outage doesn't lower it) hold the profile; the node's, where there are several nodes, even if
+/// they cannot hold it, and the disk's where there is one.
+pub fn domain_level(layout: &Layout, profile: Profile) -> DomainLevel {
+    let sites: Vec<Site<'_>> = sites(layout, |disk| disk.state != DiskState::Out).collect();
+    let labelled = |level| match level {
+        DomainLevel::Zone => sites.iter().all(|site| site.zone.is_some()),
+        DomainLevel::Rack => sites.iter().all(|site| site.rack.is_some()),
+        DomainLevel::Node | DomainLevel::Disk => true,
+    };
+    let usable = |level: &DomainLevel| labelled(*level) && by_domain(&sites, *level).len() > 1;
+    let above_nodes = [DomainLevel::Zone, DomainLevel::Rack];
+    let held = above_nodes.into_iter().find(|level| usable(level) && cap(&sites, *level, profile).is_some());
+    held.unwrap_or(if usable(&DomainLevel::Node) { DomainLevel::Node } else { DomainLevel::Disk })
+}
+
+/// How many failure domains of the layout's nodes, or of its disks where there is one node, are up; a wanted profile
+/// is proposed by it ([`Profile::for_domains`]).
+pub fn live_domains(layout: &Layout) -> usize {
+    let sites: Vec<Site<'_>> = live_sites(layout, &[]).collect();
+    let nodes = by_domain(&sites, DomainLevel::Node).len();
+    if nodes > 1 { nodes } else { sites.len() }
+}
+
+/// Disks that are up and not avoided.
+pub(crate) fn live_sites<'a>(layout: &'a Layout, avoid: &'a [DiskId]) -> impl Iterator<Item = Site<'a>> {
+    sites(layout, |disk| disk.state == DiskState::Up && !avoid.contains(&disk.id))
+}
+
+fn sites<'a>(layout: &'a Layout, wanted: impl Fn(&Disk) -> bool) -> impl Iterator<Item = Site<'a>> {
+    let nodes: BTreeMap<NodeId, &Node> = layout.nodes.iter().map(|node| (node.id, node)).collect();
+    let disks = layout.disks.iter().filter(move |disk| wanted(disk));
+    disks.map(move |disk| {
+        let node = nodes.get(&disk.node);
+        let label = |label: fn(&Node) -> Option<&str>| node.and_then(|node| label(node));
+        Site { disk, rack: label(|node| node.rack.as_deref()), zone: label(|node| node.zone.as_deref()) }
+    })
+}
+
+/// How many of the sites stand in each domain.
+pub(crate) fn by_domain<'a>(sites: &[Site<'a>], level: DomainLevel) -> BTreeMap<Domain<'a>, usize> {
+    let mut counts = BTreeMap::new();
+    for site in sites {
+        *counts.entry(site.domain(level)).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// The most slots of one group that a domain must take so that the sites hold `profile`, as few as possible and at
+/// most m (at least one: without parity, nothing survives a domain anyway); `None` if they cannot hold it.
+pub(crate) fn cap(sites: &[Site<'_>], level: DomainLevel, profile: Profile) -> Option<usize> {
+    let counts = by_domain(sites, level);
+    let holds = |cap: usize| counts.values().map(|&disks| disks.min(cap)).sum::<usize>() >= profile.width();
+    (1..=profile.m().max(1)).find(|&cap| holds(cap))
+}
