@@ -57,11 +57,10 @@ impl ChecksumAlgorithm {
     /// Whether an upload may carry this algorithm with `checksum_type` (SHA has no full-object form for uploads,
     /// CRC64NVME no composite one).
     pub const fn allows_for_upload(self, checksum_type: ChecksumType) -> bool {
-        match (self, checksum_type) {
-            (Self::Sha1 | Self::Sha256, ChecksumType::FullObject) => false,
-            (Self::Crc64Nvme, ChecksumType::Composite) => false,
-            _ => true,
-        }
+        !matches!(
+            (self, checksum_type),
+            (Self::Sha1 | Self::Sha256, ChecksumType::FullObject) | (Self::Crc64Nvme, ChecksumType::Composite)
+        )
     }
 }
 
