@@ -1,0 +1,292 @@
+//! From method, target, query and headers to the operation.
+
+use http::{HeaderMap, Method};
+
+use super::Operation;
+use crate::error::{ErrorCode, S3Error};
+use crate::query::Query;
+use crate::target::{Level, Target};
+
+/// Names the operation that a request asks for.
+///
+/// Query parameters that S3 doesn't know, like `x-id`, are ignored.
+///
+/// # Errors
+/// `MethodNotAllowed` for a method that the target or its sub-resource doesn't have; `InvalidArgument` for two
+/// sub-resources at once, or for half of `uploadId` and `partNumber`; `InvalidRequest` for a bucket's sub-resource on an
+/// object.
+pub fn identify(method: &Method, target: &Target, query: &Query, headers: &HeaderMap) -> Result<Operation, S3Error> {
+    let operation = match target.level() {
+        Level::Service => of_service(method),
+        Level::Bucket => of_bucket(method, query),
+        Level::Object => of_object(method, query, headers),
+    }?;
+    let copies = matches!(operation, Operation::CopyObject | Operation::UploadPartCopy);
+    if *method == Method::PUT && !copies && headers.contains_key("x-amz-copy-source") {
+        let value = headers.get("x-amz-copy-source").map(|value| String::from_utf8_lossy(value.as_bytes()));
+        return Err(S3Error::invalid_argument(
+            "You can only specify a copy source header for copy requests.",
+            "x-amz-copy-source",
+            value.unwrap_or_default(),
+        ));
+    }
+    Ok(operation)
+}
+
+fn of_service(method: &Method) -> Result<Operation, S3Error> {
+    if *method == Method::GET { Ok(Operation::ListBuckets) } else { Err(not_allowed(method, "SERVICE")) }
+}
+
+fn of_bucket(method: &Method, query: &Query) -> Result<Operation, S3Error> {
+    use Operation as Op;
+    let subresource = subresource(query, BUCKET_SUBRESOURCES)?;
+    let operation = match (method.as_str(), subresource) {
+        ("HEAD", _) => Op::HeadBucket,
+        ("OPTIONS", _) => Op::PreflightBucket,
+        ("GET", None) if query.bytes("list-type") == Some(b"2") => Op::ListObjectsV2,
+        ("GET", None) => Op::ListObjects,
+        ("PUT", None) => Op::CreateBucket,
+        ("DELETE", None) => Op::DeleteBucket,
+        ("POST", None) => Op::PostObject,
+        ("GET", Some(name)) => get_of_bucket(name, query.has("id")).ok_or_else(|| not_allowed(method, name))?,
+        ("PUT", Some(name)) => put_of_bucket(name).ok_or_else(|| not_allowed(method, name))?,
+        ("DELETE", Some(name)) => delete_of_bucket(name).ok_or_else(|| not_allowed(method, name))?,
+        ("POST", Some("delete")) => Op::DeleteObjects,
+        ("POST", Some("metadataConfiguration")) => Op::CreateBucketMetadataConfiguration,
+        ("POST", Some("metadataTable")) => Op::CreateBucketMetadataTableConfiguration,
+        (_, name) => return Err(not_allowed(method, name.unwrap_or("BUCKET"))),
+    };
+    Ok(operation)
+}
+
+const BUCKET_SUBRESOURCES: &[&str] = &[
+    "abac",
+    "accelerate",
+    "acl",
+    "analytics",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "lifecycle",
+    "location",
+    "logging",
+    "metadataAnnotationTable",
+    "metadataConfiguration",
+    "metadataInventoryTable",
+    "metadataJournalTable",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "session",
+    "tagging",
+    "uploads",
+    "versioning",
+    "versions",
+    "website",
+];
+
+fn get_of_bucket(subresource: &str, has_id: bool) -> Option<Operation> {
+    use Operation as Op;
+    Some(match subresource {
+        "abac" => Op::GetBucketAbac,
+        "accelerate" => Op::GetBucketAccelerateConfiguration,
+        "acl" => Op::GetBucketAcl,
+        "analytics" if has_id => Op::GetBucketAnalyticsConfiguration,
+        "analytics" => Op::ListBucketAnalyticsConfigurations,
+        "cors" => Op::GetBucketCors,
+        "encryption" => Op::GetBucketEncryption,
+        "intelligent-tiering" if has_id => Op::GetBucketIntelligentTieringConfiguration,
+        "intelligent-tiering" => Op::ListBucketIntelligentTieringConfigurations,
+        "inventory" if has_id => Op::GetBucketInventoryConfiguration,
+        "inventory" => Op::ListBucketInventoryConfigurations,
+        "lifecycle" => Op::GetBucketLifecycleConfiguration,
+        "location" => Op::GetBucketLocation,
+        "logging" => Op::GetBucketLogging,
+        "metadataConfiguration" => Op::GetBucketMetadataConfiguration,
+        "metadataTable" => Op::GetBucketMetadataTableConfiguration,
+        "metrics" if has_id => Op::GetBucketMetricsConfiguration,
+        "metrics" => Op::ListBucketMetricsConfigurations,
+        "notification" => Op::GetBucketNotificationConfiguration,
+        "object-lock" => Op::GetObjectLockConfiguration,
+        "ownershipControls" => Op::GetBucketOwnershipControls,
+        "policy" => Op::GetBucketPolicy,
+        "policyStatus" => Op::GetBucketPolicyStatus,
+        "publicAccessBlock" => Op::GetPublicAccessBlock,
+        "replication" => Op::GetBucketReplication,
+        "requestPayment" => Op::GetBucketRequestPayment,
+        "session" => Op::CreateSession,
+        "tagging" => Op::GetBucketTagging,
+        "uploads" => Op::ListMultipartUploads,
+        "versioning" => Op::GetBucketVersioning,
+        "versions" => Op::ListObjectVersions,
+        "website" => Op::GetBucketWebsite,
+        _ => return None,
+    })
+}
+
+fn put_of_bucket(subresource: &str) -> Option<Operation> {
+    use Operation as Op;
+    Some(match subresource {
+        "abac" => Op::PutBucketAbac,
+        "accelerate" => Op::PutBucketAccelerateConfiguration,
+        "acl" => Op::PutBucketAcl,
+        "analytics" => Op::PutBucketAnalyticsConfiguration,
+        "cors" => Op::PutBucketCors,
+        "encryption" => Op::PutBucketEncryption,
+        "intelligent-tiering" => Op::PutBucketIntelligentTieringConfiguration,
+        "inventory" => Op::PutBucketInventoryConfiguration,
+        "lifecycle" => Op::PutBucketLifecycleConfiguration,
+        "logging" => Op::PutBucketLogging,
+        "metadataAnnotationTable" => Op::UpdateBucketMetadataAnnotationTableConfiguration,
+        "metadataInventoryTable" => Op::UpdateBucketMetadataInventoryTableConfiguration,
+        "metadataJournalTable" => Op::UpdateBucketMetadataJournalTableConfiguration,
+        "metrics" => Op::PutBucketMetricsConfiguration,
+        "notification" => Op::PutBucketNotificationConfiguration,
+        "object-lock" => Op::PutObjectLockConfiguration,
+        "ownershipControls" => Op::PutBucketOwnershipControls,
+        "policy" => Op::PutBucketPolicy,
+        "publicAccessBlock" => Op::PutPublicAccessBlock,
+        "replication" => Op::PutBucketReplication,
+        "requestPayment" => Op::PutBucketRequestPayment,
+        "tagging" => Op::PutBucketTagging,
+        "versioning" => Op::PutBucketVersioning,
+        "website" => Op::PutBucketWebsite,
+        _ => return None,
+    })
+}
+
+fn delete_of_bucket(subresource: &str) -> Option<Operation> {
+    use Operation as Op;
+    Some(match subresource {
+        "analytics" => Op::DeleteBucketAnalyticsConfiguration,
+        "cors" => Op::DeleteBucketCors,
+        "encryption" => Op::DeleteBucketEncryption,
+        "intelligent-tiering" => Op::DeleteBucketIntelligentTieringConfiguration,
+        "inventory" => Op::DeleteBucketInventoryConfiguration,
+        "lifecycle" => Op::DeleteBucketLifecycle,
+        "metadataConfiguration" => Op::DeleteBucketMetadataConfiguration,
+        "metadataTable" => Op::DeleteBucketMetadataTableConfiguration,
+        "metrics" => Op::DeleteBucketMetricsConfiguration,
+        "ownershipControls" => Op::DeleteBucketOwnershipControls,
+        "policy" => Op::DeleteBucketPolicy,
+        "publicAccessBlock" => Op::DeletePublicAccessBlock,
+        "replication" => Op::DeleteBucketReplication,
+        "tagging" => Op::DeleteBucketTagging,
+        "website" => Op::DeleteBucketWebsite,
+        _ => return None,
+    })
+}
+
+const OBJECT_SUBRESOURCES: &[&str] = &[
+    "acl",
+    "annotation",
+    "attributes",
+    "encryption",
+    "legal-hold",
+    "renameObject",
+    "restore",
+    "retention",
+    "select",
+    "tagging",
+    "torrent",
+    "uploadId",
+    "uploads",
+    "versions",
+];
+
+fn of_object(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Operation, S3Error> {
+    use Operation as Op;
+    let subresource = subresource(query, OBJECT_SUBRESOURCES)?;
+    let copies = headers.contains_key("x-amz-copy-source");
+    let operation = match (method.as_str(), subresource) {
+        ("HEAD", _) => Op::HeadObject,
+        ("OPTIONS", _) => Op::PreflightObject,
+        ("GET", None) => Op::GetObject,
+        ("GET", Some(name)) => get_of_object(name, query, method)?,
+        ("PUT", Some("uploadId")) if !query.has("partNumber") => {
+            let upload = String::from_utf8_lossy(query.bytes("uploadId").unwrap_or_default());
+            let message = "This operation does not accept uploadId without partNumber";
+            return Err(S3Error::invalid_argument(message, "uploadId", upload));
+        }
+        ("PUT", Some("uploadId")) if copies => Op::UploadPartCopy,
+        ("PUT", Some("uploadId")) => Op::UploadPart,
+        ("PUT", None) if query.has("partNumber") => {
+            let number = String::from_utf8_lossy(query.bytes("partNumber").unwrap_or_default());
+            let message = "This operation does not accept partNumber without uploadId";
+            return Err(S3Error::invalid_argument(message, "partNumber", number));
+        }
+        ("PUT", None) if copies => Op::CopyObject,
+        ("PUT", None) => Op::PutObject,
+        ("PUT", Some("acl")) => Op::PutObjectAcl,
+        ("PUT", Some("annotation")) => Op::PutObjectAnnotation,
+        ("PUT", Some("encryption")) => Op::UpdateObjectEncryption,
+        ("PUT", Some("legal-hold")) => Op::PutObjectLegalHold,
+        ("PUT", Some("renameObject")) => Op::RenameObject,
+        ("PUT", Some("retention")) => Op::PutObjectRetention,
+        ("PUT", Some("tagging")) => Op::PutObjectTagging,
+        ("POST", Some("uploads")) => Op::CreateMultipartUpload,
+        ("POST", Some("uploadId")) => Op::CompleteMultipartUpload,
+        ("POST", Some("restore")) => Op::RestoreObject,
+        ("POST", Some("select")) => Op::SelectObjectContent,
+        ("DELETE", None) => Op::DeleteObject,
+        ("DELETE", Some("uploadId")) => Op::AbortMultipartUpload,
+        ("DELETE", Some("annotation")) => Op::DeleteObjectAnnotation,
+        ("DELETE", Some("tagging")) => Op::DeleteObjectTagging,
+        (_, name) => return Err(not_allowed(method, name.unwrap_or("OBJECT"))),
+    };
+    Ok(operation)
+}
+
+fn get_of_object(subresource: &'static str, query: &Query, method: &Method) -> Result<Operation, S3Error> {
+    use Operation as Op;
+    Ok(match subresource {
+        "acl" => Op::GetObjectAcl,
+        "annotation" if query.has("annotationName") => Op::GetObjectAnnotation,
+        "annotation" => Op::ListObjectAnnotations,
+        "attributes" => Op::GetObjectAttributes,
+        "legal-hold" => Op::GetObjectLegalHold,
+        "retention" => Op::GetObjectRetention,
+        "tagging" => Op::GetObjectTagging,
+        "torrent" => Op::GetObjectTorrent,
+        "uploadId" => Op::ListParts,
+        "uploads" => {
+            return Err(S3Error::invalid_request("Key is not expected for the GET method ?uploads subresource"));
+        }
+        "versions" => {
+            return Err(S3Error::invalid_request("There is no such thing as the ?versions sub-resource for a key"));
+        }
+        _ => return Err(not_allowed(method, subresource)),
+    })
+}
+
+/// The one sub-resource out of `known` that the query names.
+fn subresource(query: &Query, known: &[&'static str]) -> Result<Option<&'static str>, S3Error> {
+    let mut found = None;
+    for (name, _) in query.pairs() {
+        let Some(name) = known.iter().copied().find(|each| each.as_bytes() == name) else { continue };
+        match found {
+            None => found = Some(name),
+            Some(first) if first == name => {}
+            Some(first) => {
+                let message = format!("Conflicting query string parameters: {first}, {name}");
+                return Err(S3Error::invalid_argument(message, "ResourceType", first));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn not_allowed(method: &Method, resource: &str) -> S3Error {
+    S3Error::new(ErrorCode::MethodNotAllowed)
+        .with("Method", method.as_str())
+        .with("ResourceType", resource.to_ascii_uppercase())
+}
