@@ -40,6 +40,9 @@ pub struct ShardHeader {
     pub home: HomeKey,
     /// The part's number.
     pub part: u16,
+    /// Plain bytes of the part before this stripe: where a part lies in several runs, or a stripe was written twice
+    /// because its first group failed, this says which stripes make up the part.
+    pub part_offset: u64,
     /// Plain bytes of each stripe of the run but the last.
     pub stripe_bytes: u32,
     /// Plain bytes of this stripe.
