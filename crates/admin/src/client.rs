@@ -17,6 +17,9 @@ use crate::status::Status;
 /// The name of the file on each disk that has the root credential.
 pub const CREDENTIAL_FILE: &str = "root-credential.json";
 
+/// The service that the signatures of admin requests name.
+pub const SERVICE: &str = "s3";
+
 /// Where and as whom.
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
@@ -126,7 +129,14 @@ impl AdminClient {
             .header(hyper::header::HOST, &self.host)
             .body(Full::<Bytes>::default())
             .map_err(|_| AdminClientError::Url(self.url.clone()))?;
-        sigv4::sign_headers(&mut request, &self.key.0, &self.key.1, "us-east-1", "s3", self.clock.now());
+        let signer = sigv4::Signer {
+            access_key_id: &self.key.0,
+            secret_key: &self.key.1,
+            region: "us-east-1",
+            service: SERVICE,
+            now: self.clock.now(),
+        };
+        signer.sign(&mut request, b"");
         let (status, body) = self.send(request).await?;
         let misunderstood = |_| AdminClientError::Answer { url: self.url.clone(), status };
         if status.is_success() {

@@ -4,6 +4,7 @@
 //! neither disks nor the index. Health pages and metrics are open, every other path needs a SigV4 signature by a key
 //! that may `admin:*`.
 
+pub mod auth;
 pub mod cli;
 pub mod client;
 pub mod progress;
@@ -11,8 +12,9 @@ pub mod server;
 pub mod service;
 pub mod status;
 
+pub use auth::AdminAuthenticator;
 pub use cli::{AdminCommand, run_admin_command};
 pub use client::{AdminClient, AdminClientError};
 pub use server::{AdminServer, AdminServerError, AdminSettings};
-pub use service::{AdminError, AdminService, Readiness};
+pub use service::{AdminError, AdminService};
 pub use status::{DiskStatus, IndexStatus, RepairStatus, ScrubStatus, Status, UsageStatus};

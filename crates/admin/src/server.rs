@@ -10,13 +10,15 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use gateway::health::Readiness;
+use gateway::tls::Tls;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::auth::{AdminAuthenticator, AuthFailure};
-use crate::service::{AdminError, AdminService, Readiness};
+use crate::service::{AdminError, AdminService};
 
 /// How the admin API is served.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub struct AdminSettings {
     /// The bearer token that `/metrics` asks for.
     pub metrics_token: Option<String>,
     /// TLS, where it is configured.
-    pub tls: Option<gateway::tls::TlsReloader>,
+    pub tls: Option<Tls>,
 }
 
 /// Why the admin API is not served.
@@ -92,7 +94,7 @@ impl AdminServer {
 
 async fn accept(
     listener: TcpListener,
-    tls: Option<gateway::tls::TlsReloader>,
+    tls: Option<Tls>,
     router: Router,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -103,7 +105,7 @@ async fn accept(
         };
         match accepted {
             Ok((stream, _)) => {
-                let acceptor = tls.as_ref().map(gateway::tls::TlsReloader::acceptor);
+                let acceptor = tls.as_ref().map(Tls::acceptor);
                 tokio::spawn(serve(stream, acceptor, router.clone(), stopped.clone()));
             }
             Err(error) => {
@@ -170,7 +172,7 @@ async fn metrics(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let wanted = shared.metrics_token.as_ref().map(|token| format!("Bearer {token}"));
     match (wanted, given) {
-        (Some(wanted), given) if !given.is_some_and(|given| sigv4::equal_in_constant_time(given, &wanted)) => {
+        (Some(wanted), given) if !given.is_some_and(|given| sigv4::is_equal(given.as_bytes(), wanted.as_bytes())) => {
             (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a bearer token is needed\n")
                 .into_response()
         }

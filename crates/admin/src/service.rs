@@ -1,21 +1,10 @@
 //! The seam between the admin API and the node that it speaks for.
 
 use async_trait::async_trait;
+use gateway::health::Readiness;
 use serde::{Deserialize, Serialize};
 
 use crate::status::Status;
-
-/// Whether reads and writes work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Readiness {
-    /// They do.
-    Ready,
-    /// They don't yet, or not now.
-    NotReady {
-        /// What is missing.
-        reason: String,
-    },
-}
 
 /// Why an admin request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]

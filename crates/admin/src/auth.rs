@@ -1,0 +1,82 @@
+//! Who may use the admin API: holders of a key that may `admin:*`.
+
+use std::sync::Arc;
+
+use authz::{Action, Principal, Resource, authorize};
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use platform::Clock;
+use sha2::{Digest, Sha256};
+use sigv4::{Claim, PayloadHash, RequestParts, Rules, SigningKeys};
+use tokio::sync::watch;
+use types::Credential;
+
+use crate::client::SERVICE;
+
+/// The longest body of an admin request.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Why a request is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthFailure {
+    /// No signature, a wrong one, or one of a key without the right.
+    #[error("access denied: {0}")]
+    Denied(String),
+    /// The body is over 1 MiB or ended early.
+    #[error("the body is too large or ended early")]
+    TooLarge,
+}
+
+/// Checks the signatures of admin requests.
+#[derive(Debug)]
+pub struct AdminAuthenticator {
+    credentials: watch::Receiver<Arc<[Credential]>>,
+    clock: Arc<dyn Clock>,
+    signing_keys: SigningKeys,
+}
+
+impl AdminAuthenticator {
+    /// Lets in the holders of `credentials` that may.
+    pub fn new(credentials: watch::Receiver<Arc<[Credential]>>, clock: Arc<dyn Clock>) -> Self {
+        Self { credentials, clock, signing_keys: SigningKeys::new() }
+    }
+
+    /// Gives the request back, its body read and verified.
+    ///
+    /// # Errors
+    /// [`AuthFailure`].
+    pub async fn check(&self, request: Request) -> Result<Request, AuthFailure> {
+        let (head, body) = request.into_parts();
+        let payload = {
+            let parts = RequestParts { method: &head.method, uri: &head.uri, headers: &head.headers };
+            self.verify(parts)?
+        };
+        let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| AuthFailure::TooLarge)?;
+        match payload {
+            PayloadHash::Sha256(signed) if signed == <[u8; 32]>::from(Sha256::digest(&body)) => {
+                Ok(Request::from_parts(head, Body::from(body)))
+            }
+            _ => Err(AuthFailure::Denied("the body must be signed by its SHA-256".to_owned())),
+        }
+    }
+
+    fn verify(&self, parts: RequestParts<'_>) -> Result<PayloadHash, AuthFailure> {
+        let denied = |reason: &str| AuthFailure::Denied(reason.to_owned());
+        let rules = Rules { service: SERVICE, region: None };
+        let claim = Claim::read(parts, &rules, self.clock.now()).map_err(|error| denied(&error.message))?;
+        let Claim::Signed(claim) = claim else { return Err(denied("the request is not signed")) };
+        let credentials = Arc::clone(&self.credentials.borrow());
+        let credential = credentials
+            .iter()
+            .find(|credential| *credential.access_key_id.0 == *claim.access_key_id())
+            .ok_or_else(|| denied("the access key is unknown"))?;
+        let verified = claim
+            .verify(&credential.secret_key, &self.signing_keys)
+            .map_err(|error| denied(&error.message))?;
+        let action = if parts.method.is_safe() { Action::AdminRead } else { Action::AdminWrite };
+        if !authorize(&Principal::Account(&credential.owner), action, &Resource::Service).allowed {
+            return Err(AuthFailure::Denied(format!("the key has no right to {}", action.name())));
+        }
+        Ok(verified.payload)
+    }
+}
