@@ -23,7 +23,8 @@ pub const DIRECT_ALIGNMENT: usize = 4096;
 /// Plain [`io::Error`]s: `StorageFull` means that the space is used up; any other failed write or sync means that the
 /// disk must not be written again (what the page cache then holds is unknown).
 pub trait Disk: Send + Sync + fmt::Debug {
-    /// Opens a file for reading and writing.
+    /// Opens a file for reading and writing; on a file system that is mounted read-only, one that is there can be
+    /// opened for reading, and changes then fail with `ReadOnlyFilesystem`.
     fn open(&self, path: &Path, options: OpenOptions) -> io::Result<Arc<dyn DiskFile>>;
 
     /// Gives a file another name, replacing what had it.

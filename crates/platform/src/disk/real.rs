@@ -72,13 +72,19 @@ impl Disk for RealDisk {
                 how.create_new(true);
             }
         }
-        let file = how.open(located)?;
+        let (file, read_only) = match how.open(&located) {
+            // What lies on a file system that turned read-only can still be read.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem && options.create != Create::New => {
+                (File::open(located)?, true)
+            }
+            other => (other?, false),
+        };
         // Asked for after opening: `open(O_CREAT | O_DIRECT)` leaves the new file behind where it refuses.
         let direct = options.direct
             && rustix::fs::fcntl_getfl(&file)
                 .and_then(|flags| rustix::fs::fcntl_setfl(&file, flags | OFlags::DIRECT))
                 .is_ok();
-        Ok(Arc::new(RealFile { file, asked_direct: options.direct, direct }))
+        Ok(Arc::new(RealFile { file, read_only, asked_direct: options.direct, direct }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -152,6 +158,7 @@ impl Disk for RealDisk {
 #[derive(Debug)]
 struct RealFile {
     file: File,
+    read_only: bool,
     /// Whether the opener promised aligned accesses; checked also where the file system can't do direct ones, so that
     /// a slip shows on every machine.
     asked_direct: bool,
@@ -161,6 +168,10 @@ struct RealFile {
 impl RealFile {
     fn check_alignment<'a>(&self, buffers: impl Iterator<Item = &'a [u8]>, offset: u64) -> io::Result<()> {
         if self.asked_direct { super::check_alignment(buffers, offset) } else { Ok(()) }
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 
     /// Whether a read that ended `done` bytes in came to the file's end: a direct read stops short of a block only
@@ -211,6 +222,7 @@ impl DiskFile for RealFile {
     }
 
     fn write_all_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
+        self.check_writable()?;
         self.check_alignment(buffers.iter().map(|buffer| &**buffer), offset)?;
         let mut start = offset;
         for group in buffers.chunks(BUFFERS_PER_CALL_MAX) {
@@ -230,6 +242,7 @@ impl DiskFile for RealFile {
     }
 
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.check_writable()?;
         match retry_on_intr(|| rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset, bytes)) {
             // Blocks can't be reserved here, but the length is still the caller's to count on.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
@@ -241,6 +254,7 @@ impl DiskFile for RealFile {
     }
 
     fn punch_hole(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.check_writable()?;
         let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         match retry_on_intr(|| rustix::fs::fallocate(&self.file, how, offset, bytes)) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.write_zeros(offset, bytes),
@@ -249,6 +263,7 @@ impl DiskFile for RealFile {
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.check_writable()?;
         self.file.set_len(bytes)
     }
 
