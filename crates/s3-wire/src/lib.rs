@@ -8,12 +8,19 @@
 //! then the request of that operation's own module (`put_object`, `list_objects_v2`, ...), and its answer out of the
 //! same module. Whatever is refused is an [`error::S3Error`] in AWS's words.
 
+mod answer;
+pub mod body;
+pub mod checksum;
+pub mod chunked;
+pub mod conditions;
 pub mod error;
 pub mod head;
 pub mod operation;
 pub mod percent;
 pub mod query;
+pub mod range;
 pub mod target;
+pub mod time;
 pub mod xml;
 
 pub use error::{ErrorCode, ErrorContext, S3Error};
