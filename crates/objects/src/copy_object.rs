@@ -1,8 +1,16 @@
 //! CopyObject.
 
-use types::{BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, Owner, Retention, StorageClass, Timestamp};
+use bytes::Bytes;
+use types::{
+    BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectAttributes, ObjectKey, Owner, Retention, StorageClass,
+    Timestamp,
+};
 
-use crate::{Objects, ObjectsError, ReadConditions, ShownVersion, WhichVersion, WriteConditions};
+use crate::put_object::{PutObjectRequest, WrittenVersion};
+use crate::{BodyFacts, Objects, ObjectsError, ReadConditions, ShownVersion, WhichVersion, WriteConditions};
+
+/// Kept word for word like a standard header, but never taken over by a copy.
+const WEBSITE_REDIRECT: &str = "x-amz-website-redirect-location";
 
 /// Copies an object of up to 5 GiB.
 #[derive(Debug, Clone)]
@@ -19,6 +27,8 @@ pub struct CopyObjectRequest {
     pub conditions: WriteConditions,
     /// Headers and user metadata in place of the source's (`x-amz-metadata-directive: REPLACE`).
     pub metadata: Option<CopyMetadata>,
+    /// `x-amz-website-redirect-location` of the copy, whatever the source's.
+    pub website_redirect: Option<Bytes>,
     /// Tags in place of the source's (`x-amz-tagging-directive: REPLACE`).
     pub tags: Option<Vec<(String, String)>>,
     /// The copy's class; `None` is STANDARD, whatever the source's.
@@ -47,10 +57,10 @@ pub struct CopySource {
 /// Headers and user metadata that replace the source's.
 #[derive(Debug, Clone, Default)]
 pub struct CopyMetadata {
-    /// As `types::ObjectAttributes::headers`.
-    pub headers: Vec<(String, bytes::Bytes)>,
+    /// As `types::ObjectAttributes::headers`, without `x-amz-website-redirect-location`.
+    pub headers: Vec<(String, Bytes)>,
     /// As `types::ObjectAttributes::metadata`.
-    pub metadata: Vec<(String, bytes::Bytes)>,
+    pub metadata: Vec<(String, Bytes)>,
 }
 
 /// A copy.
@@ -76,6 +86,55 @@ impl Objects {
     /// [`ObjectsError::CopySourceTooLarge`]; [`ObjectsError::CopyChangesNothing`]; of the target as
     /// [`Objects::put_object`].
     pub async fn copy_object(&self, request: CopyObjectRequest) -> Result<CopiedObject, ObjectsError> {
-        todo!()
+        let found = self.find_source(&request.source).await?;
+        if changes_nothing(&request) {
+            return Err(ObjectsError::CopyChangesNothing);
+        }
+        let head = found.head();
+        let mut body = self.open_source(found, 0..head.plain_bytes).await?;
+        let attributes = attributes_of_copy(&request, head.attributes);
+        let checksum = request.checksum.or_else(|| head.checksum.map(|checksum| checksum.algorithm));
+        let put = PutObjectRequest {
+            bucket: request.bucket,
+            key: request.key,
+            attributes,
+            owner: request.owner,
+            conditions: request.conditions,
+            said: BodyFacts { declared_bytes: Some(head.plain_bytes), checksum, ..BodyFacts::default() },
+        };
+        let WrittenVersion { version, etag, checksum, modified, .. } = self.put_object(put, &mut body).await?;
+        Ok(CopiedObject { version, source_version: head.version, etag, modified, checksum })
+    }
+}
+
+/// Whether the copy would replace an object by itself.
+fn changes_nothing(request: &CopyObjectRequest) -> bool {
+    let CopySource { bucket, key, which, .. } = &request.source;
+    *bucket == request.bucket
+        && *key == request.key
+        && *which == WhichVersion::Newest
+        && request.metadata.is_none()
+        && request.tags.is_none()
+        && request.storage_class.is_none()
+        && request.checksum.is_none()
+        && request.website_redirect.is_none()
+        && request.retention.is_none()
+        && !request.legal_hold
+}
+
+fn attributes_of_copy(request: &CopyObjectRequest, source: ObjectAttributes) -> ObjectAttributes {
+    let CopyMetadata { mut headers, metadata } =
+        request.metadata.clone().unwrap_or(CopyMetadata { headers: source.headers, metadata: source.metadata });
+    headers.retain(|(name, _)| name != WEBSITE_REDIRECT);
+    if let Some(target) = &request.website_redirect {
+        headers.push((WEBSITE_REDIRECT.to_owned(), target.clone()));
+    }
+    ObjectAttributes {
+        headers,
+        metadata,
+        tags: request.tags.clone().unwrap_or(source.tags),
+        storage_class: request.storage_class.clone().unwrap_or_default(),
+        retention: request.retention,
+        legal_hold: request.legal_hold,
     }
 }

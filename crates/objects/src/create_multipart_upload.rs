@@ -1,7 +1,10 @@
 //! CreateMultipartUpload.
 
+use index::command::CreateUpload;
+use index::{Answer, CommandBody};
 use types::{BucketName, ObjectAttributes, ObjectKey, Owner, UploadId};
 
+use crate::commit::unexpected;
 use crate::{Objects, ObjectsError, UploadChecksum};
 
 /// Begins an upload.
@@ -29,6 +32,16 @@ impl Objects {
         &self,
         request: CreateMultipartUploadRequest,
     ) -> Result<UploadId, ObjectsError> {
-        todo!()
+        self.profile_of(&request.attributes.storage_class)?;
+        let mut transfer = self.begin();
+        let resolved = self.resolve(&request.bucket).await?;
+        let CreateMultipartUploadRequest { bucket, key, attributes, owner, checksum } = request;
+        let upload = UploadId::from_bytes(self.entropy().id());
+        let create = CreateUpload { bucket: resolved.at(), key, upload, attributes, owner, checksum };
+        let body = CommandBody::CreateUpload(Box::new(create));
+        match self.change(&mut transfer, &bucket, resolved, body).await?.answer {
+            Answer::UploadCreated { .. } => Ok(upload),
+            other => Err(unexpected("the beginning of an upload", &other)),
+        }
     }
 }

@@ -1,8 +1,14 @@
 //! DeleteObjects.
 
+use std::collections::HashMap;
+
+use futures::stream::{self, StreamExt};
 use types::{BucketName, ObjectKey, Owner};
 
-use crate::{DeletedObject, Objects, ObjectsError, WhichVersion, WriteConditions};
+use crate::{DeleteObjectRequest, DeletedObject, Objects, ObjectsError, WhichVersion, WriteConditions};
+
+/// Deletes of one request that are under way at once: enough for one commit to take many.
+const AT_ONCE_MAX: usize = 128;
 
 /// Deletes up to 1,000 objects or versions.
 #[derive(Debug, Clone)]
@@ -38,6 +44,31 @@ impl Objects {
         &self,
         request: DeleteObjectsRequest,
     ) -> Result<Vec<Result<DeletedObject, ObjectsError>>, ObjectsError> {
-        todo!()
+        self.buckets().resolve_anew(self.index(), &request.bucket).await?;
+        let DeleteObjectsRequest { bucket, entries, owner, bypass_governance } = request;
+        let mut by_key: HashMap<ObjectKey, Vec<(usize, DeleteObjectRequest)>> = HashMap::with_capacity(entries.len());
+        let count = entries.len();
+        for (place, DeleteEntry { key, version, conditions }) in entries.into_iter().enumerate() {
+            let (bucket, owner) = (bucket.clone(), owner.clone());
+            let delete =
+                DeleteObjectRequest { bucket, key: key.clone(), version, conditions, owner, bypass_governance };
+            by_key.entry(key).or_default().push((place, delete));
+        }
+        let one_key = |deletes: Vec<(usize, DeleteObjectRequest)>| async move {
+            let mut answers = Vec::with_capacity(deletes.len());
+            for (place, delete) in deletes {
+                answers.push((place, self.delete_object(delete).await));
+            }
+            answers
+        };
+        let mut all = stream::iter(by_key.into_values().map(one_key)).buffer_unordered(AT_ONCE_MAX);
+        let mut answers: Vec<Option<Result<DeletedObject, ObjectsError>>> = Vec::new();
+        answers.resize_with(count, || None);
+        while let Some(of_key) = all.next().await {
+            for (place, answer) in of_key {
+                answers[place] = Some(answer);
+            }
+        }
+        Ok(answers.into_iter().map(|answer| answer.expect("each entry was answered")).collect())
     }
 }

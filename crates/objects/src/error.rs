@@ -1,6 +1,8 @@
 //! Why an operation was not done: one enum that the gateway maps to S3's codes.
 
-use types::{BucketName, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, StorageClass, Timestamp, UploadId};
+use types::{
+    BucketName, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, PartNumber, StorageClass, Timestamp, UploadId,
+};
 
 use crate::data::BodyError;
 use crate::head::{ObjectHead, ShownVersion};
@@ -163,7 +165,7 @@ pub enum ObjectsError {
         /// Which.
         algorithm: ChecksumAlgorithm,
     },
-    /// Over 5 GiB in one request, or over 5 TiB in a completed upload: S3's `EntityTooLarge`.
+    /// Over 5 GiB in one request: S3's `EntityTooLarge`.
     #[error("{bytes} bytes are more than {bytes_max}")]
     EntityTooLarge {
         /// What was sent, as far as it is known.
@@ -223,6 +225,12 @@ pub enum ObjectsError {
         wanted: Option<ChecksumAlgorithm>,
         /// What the request has; `None`: it has none.
         given: Option<ChecksumAlgorithm>,
+    },
+    /// Complete's checksum type is not the one that the upload was begun with: S3's `InvalidRequest`.
+    #[error("the upload's checksum type is {}", wanted.name())]
+    ChecksumTypeMismatch {
+        /// What the upload was begun with.
+        wanted: ChecksumType,
     },
     /// `x-amz-mp-object-size` is not the parts' sum: S3's `InvalidRequest`.
     #[error("the parts have {bytes} bytes together, not {expected}")]

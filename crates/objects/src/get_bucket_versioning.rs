@@ -10,6 +10,6 @@ impl Objects {
     /// # Errors
     /// [`ObjectsError::NoSuchBucket`].
     pub async fn get_bucket_versioning(&self, bucket: &BucketName) -> Result<Versioning, ObjectsError> {
-        todo!()
+        Ok(self.buckets().resolve_anew(self.index(), bucket).await?.row.config.versioning)
     }
 }

@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 use types::{BucketName, ObjectKey, PartNumber};
 
 use crate::head::{ChosenPart, ObjectHead};
+use crate::reads::{BEGUN_ANEW_MAX, check_read};
 use crate::{ByteRange, Objects, ObjectsError, ReadConditions, WhichVersion};
 
 /// Reads an object: GetObject and HeadObject.
@@ -60,8 +61,9 @@ pub struct ReadObject {
 pub type ObjectBody = BoxStream<'static, Result<Bytes, ObjectsError>>;
 
 impl Objects {
-    /// Finds a version, checks the conditions and opens the chosen bytes: one question to the index (one more for each
-    /// 1,000 parts of a completed upload that are read, as they are reached). The first bytes have been read and verified once this returns.
+    /// Finds a version, checks the conditions and opens the chosen bytes: one question to the index, and
+    /// for completed uploads one more for each 100 parts as the read reaches them. The first bytes have been read and
+    /// verified once this returns.
     ///
     /// # Errors
     /// [`ObjectsError::NoSuchBucket`], [`ObjectsError::NoSuchKey`], [`ObjectsError::NewestIsMarker`],
@@ -69,6 +71,16 @@ impl Objects {
     /// [`ObjectsError::PreconditionFailed`], [`ObjectsError::InvalidRange`], [`ObjectsError::InvalidPartNumber`];
     /// [`ObjectsError::SlowDown`], [`ObjectsError::Unavailable`], [`ObjectsError::Damaged`].
     pub async fn get_object(&self, request: GetObjectRequest) -> Result<ReadObject, ObjectsError> {
-        todo!()
+        for _ in 0..BEGUN_ANEW_MAX {
+            let found = self.find(&request.bucket, &request.key, request.which).await?;
+            let head = found.head();
+            check_read(&request.conditions, &head)?;
+            let (range, part) = self.select(&found, request.selection).await?;
+            if let Some(body) = self.open(found, range.clone()).await? {
+                return Ok(ReadObject { selected: SelectedObject { head, range, part }, body });
+            }
+        }
+        let reason = format!("key {} changes faster than it can be read", request.key);
+        Err(ObjectsError::Unavailable { reason, outcome_unknown: false })
     }
 }

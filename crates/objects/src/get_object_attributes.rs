@@ -1,9 +1,10 @@
 //! GetObjectAttributes.
 
-use types::{BucketName, ObjectKey};
+use types::{BucketName, ObjectKey, UploadId, VersionKind};
 
-use crate::head::ObjectHead;
+use crate::head::{ObjectHead, count_of};
 use crate::list_parts::ListedPart;
+use crate::reads::Found;
 use crate::{Objects, ObjectsError, WhichVersion};
 
 /// Asks for what an object is.
@@ -40,7 +41,7 @@ pub struct ObjectAttributesAnswer {
 /// A page of an object's parts.
 #[derive(Debug, Clone)]
 pub struct ObjectPartsPage {
-    /// In order. Filled only when the object has a composite checksum, as S3 does; the count always is.
+    /// In order, each with its checksum of the object's algorithm.
     pub parts: Vec<ListedPart>,
     /// How many parts the object has.
     pub total: u16,
@@ -59,6 +60,30 @@ impl Objects {
         &self,
         request: GetObjectAttributesRequest,
     ) -> Result<ObjectAttributesAnswer, ObjectsError> {
-        todo!()
+        let found = self.find(&request.bucket, &request.key, request.which).await?;
+        let head = found.head();
+        let parts = match (&found.version.kind, request.parts) {
+            (VersionKind::Multipart { upload, parts }, Some(wanted)) => {
+                Some(self.parts_page(&found, *upload, count_of(parts.len()), wanted).await?)
+            }
+            _ => None,
+        };
+        Ok(ObjectAttributesAnswer { head, parts })
+    }
+
+    async fn parts_page(
+        &self,
+        found: &Found,
+        upload: UploadId,
+        total: u16,
+        wanted: PartsWanted,
+    ) -> Result<ObjectPartsPage, ObjectsError> {
+        let PartsWanted { after, max_parts } = wanted;
+        let algorithm = found.version.checksum.as_ref().map(|checksum| checksum.algorithm);
+        if max_parts == 0 {
+            return Ok(ObjectPartsPage { parts: Vec::new(), total, truncated: false, next_after: after });
+        }
+        let page = self.listed_parts(&found.home, upload, after, max_parts, algorithm).await?;
+        Ok(ObjectPartsPage { parts: page.parts, total, truncated: page.truncated, next_after: page.next_after })
     }
 }

@@ -26,7 +26,7 @@ impl Objects {
     /// # Errors
     /// [`ObjectsError::NoSuchBucket`].
     pub async fn bucket(&self, bucket: &BucketName) -> Result<Bucket, ObjectsError> {
-        todo!()
+        Ok((*self.resolve(bucket).await?.bucket).clone())
     }
 
     /// The bucket of this name, as it is now.
@@ -34,6 +34,6 @@ impl Objects {
     /// # Errors
     /// [`ObjectsError::NoSuchBucket`].
     pub async fn head_bucket(&self, bucket: &BucketName) -> Result<Bucket, ObjectsError> {
-        todo!()
+        Ok((*self.buckets().resolve_anew(self.index(), bucket).await?.bucket).clone())
     }
 }

@@ -1,5 +1,6 @@
 //! HeadObject.
 
+use crate::reads::check_read;
 use crate::{GetObjectRequest, Objects, ObjectsError, SelectedObject};
 
 impl Objects {
@@ -8,6 +9,10 @@ impl Objects {
     /// # Errors
     /// As [`Objects::get_object`], without those of stored bytes.
     pub async fn head_object(&self, request: GetObjectRequest) -> Result<SelectedObject, ObjectsError> {
-        todo!()
+        let found = self.find(&request.bucket, &request.key, request.which).await?;
+        let head = found.head();
+        check_read(&request.conditions, &head)?;
+        let (range, part) = self.select(&found, request.selection).await?;
+        Ok(SelectedObject { head, range, part })
     }
 }

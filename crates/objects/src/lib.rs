@@ -8,11 +8,16 @@
 //! ticket, and repeat them when either has changed meanwhile.
 
 pub mod data;
+pub mod records;
 
 mod abort_multipart_upload;
 mod body;
+mod buckets;
+mod changes;
+mod commit;
 mod complete_multipart_upload;
 mod conditions;
+mod copies;
 mod copy_object;
 mod create_bucket;
 mod create_multipart_upload;
@@ -33,12 +38,19 @@ mod list_multipart_uploads;
 mod list_object_versions;
 mod list_objects;
 mod list_parts;
+mod listing;
 mod objects;
 mod put_bucket_versioning;
 mod put_object;
 mod ranges;
+mod reads;
+mod tickets;
+mod tokens;
+mod unfinished_buckets;
 mod upload_part;
 mod upload_part_copy;
+mod uploads;
+mod writes;
 
 // The nouns of the index that requests and answers are made of, so that callers need not know the index.
 pub use index::command::{ETagCondition, UploadChecksum, WhichVersion, WriteConditions};

@@ -1,8 +1,11 @@
 //! ListMultipartUploads.
 
 use bytes::Bytes;
+use index::query::ListRange;
+use index::{Query, QueryAnswer};
 use types::{BucketName, UploadId};
 
+use crate::listing::position_after;
 use crate::{ListEntry, ListedUpload, Objects, ObjectsError};
 
 /// Lists uploads under way.
@@ -44,6 +47,28 @@ impl Objects {
         &self,
         request: ListMultipartUploadsRequest,
     ) -> Result<UploadsPage, ObjectsError> {
-        todo!()
+        let ListMultipartUploadsRequest { bucket, prefix, delimiter, key_marker, upload_marker, max_uploads } = request;
+        let page = if max_uploads == 0 {
+            self.empty_page(&bucket).await?
+        } else {
+            // S3 ignores an upload marker without a key marker.
+            let after_upload = upload_marker.filter(|_| !key_marker.is_empty());
+            let question = |id| {
+                let (prefix, delimiter, after) = (prefix.clone(), delimiter.clone(), key_marker.clone());
+                let range = ListRange { bucket: id, prefix, delimiter, after, limit: max_uploads };
+                Query::Uploads { range, after_upload }
+            };
+            let take = |answer| match answer {
+                QueryAnswer::Uploads(page) => Ok(page),
+                other => Err(other),
+            };
+            self.page(&bucket, question, take).await?
+        };
+        let next_key_marker = position_after(&page, |upload| Bytes::copy_from_slice(upload.key.as_bytes()));
+        let next_upload_marker = match page.entries.last() {
+            Some(ListEntry::Entry(last)) if page.truncated => Some(last.upload),
+            _ => None,
+        };
+        Ok(UploadsPage { entries: page.entries, truncated: page.truncated, next_key_marker, next_upload_marker })
     }
 }

@@ -1,8 +1,11 @@
 //! ListObjectVersions.
 
 use bytes::Bytes;
-use types::{BucketName, ObjectKey};
+use index::query::ListRange;
+use index::{Query, QueryAnswer};
+use types::BucketName;
 
+use crate::listing::position_after;
 use crate::{ListEntry, ListedVersion, Objects, ObjectsError, WhichVersion};
 
 /// Lists all versions and delete markers.
@@ -41,6 +44,30 @@ impl Objects {
     /// # Errors
     /// [`ObjectsError::NoSuchBucket`].
     pub async fn list_object_versions(&self, request: ListObjectVersionsRequest) -> Result<VersionsPage, ObjectsError> {
-        todo!()
+        let ListObjectVersionsRequest { bucket, prefix, delimiter, key_marker, version_marker, max_keys } = request;
+        let page = if max_keys == 0 {
+            self.empty_page(&bucket).await?
+        } else {
+            // S3 ignores a version marker without a key marker.
+            let after_version = version_marker.filter(|_| !key_marker.is_empty());
+            let question = |id| {
+                let (prefix, delimiter, after) = (prefix.clone(), delimiter.clone(), key_marker.clone());
+                let range = ListRange { bucket: id, prefix, delimiter, after, limit: max_keys };
+                Query::Versions { range, after_version }
+            };
+            let take = |answer| match answer {
+                QueryAnswer::Versions(page) => Ok(page),
+                other => Err(other),
+            };
+            self.page(&bucket, question, take).await?
+        };
+        let next_key_marker = position_after(&page, |version| Bytes::copy_from_slice(version.key.as_bytes()));
+        let next_version_marker = match page.entries.last() {
+            Some(ListEntry::Entry(last)) if page.truncated => {
+                Some(if last.null { WhichVersion::Null } else { WhichVersion::Id(last.id) })
+            }
+            _ => None,
+        };
+        Ok(VersionsPage { entries: page.entries, truncated: page.truncated, next_key_marker, next_version_marker })
     }
 }

@@ -1,8 +1,12 @@
 //! ListObjects, versions 1 and 2.
 
 use bytes::Bytes;
+use index::query::ListRange;
+use index::{Query, QueryAnswer};
 use types::BucketName;
 
+use crate::listing::position_after;
+use crate::tokens::{self, Listing};
 use crate::{ListEntry, ListedVersion, Objects, ObjectsError};
 
 /// Lists current objects.
@@ -51,6 +55,28 @@ impl Objects {
     /// # Errors
     /// [`ObjectsError::NoSuchBucket`], [`ObjectsError::InvalidToken`].
     pub async fn list_objects(&self, request: ListObjectsRequest) -> Result<ObjectsPage, ObjectsError> {
-        todo!()
+        let ListObjectsRequest { bucket, prefix, delimiter, start, max_keys } = request;
+        let after = match start {
+            ListStart::Beginning => Bytes::new(),
+            ListStart::After(after) => after,
+            ListStart::Token(token) => tokens::decode(Listing::Objects, &token)?.into(),
+        };
+        let page = if max_keys == 0 {
+            self.empty_page(&bucket).await?
+        } else {
+            let question = |id| {
+                let (prefix, delimiter, after) = (prefix.clone(), delimiter.clone(), after.clone());
+                Query::Objects(ListRange { bucket: id, prefix, delimiter, after, limit: max_keys })
+            };
+            let take = |answer| match answer {
+                QueryAnswer::Objects(page) => Ok(page),
+                other => Err(other),
+            };
+            self.page(&bucket, question, take).await?
+        };
+        let next = position_after(&page, |version| Bytes::copy_from_slice(version.key.as_bytes()));
+        let next_token = next.as_ref().map(|position| tokens::encode(Listing::Objects, position));
+        let next_marker = next.filter(|_| !delimiter.is_empty());
+        Ok(ObjectsPage { entries: page.entries, truncated: page.truncated, next_marker, next_token })
     }
 }

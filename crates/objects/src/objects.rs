@@ -2,15 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use index::IndexService;
+use index::{CommandBody, IndexService};
 use platform::{Clock, Entropy};
-use types::{NodeId, Profile, StorageClass};
+use tokio::task::AbortHandle;
+use tokio::time::MissedTickBehavior;
+use types::{BucketName, HomeKey, NodeId, Profile, Run, StorageClass};
 
 use crate::ObjectsError;
-use crate::data::DataPath;
-use crate::discard::GivenUpRuns;
+use crate::buckets::{Buckets, Resolved};
+use crate::commit::{Committer, error_of};
+use crate::data::{DataPath, DiscardSink};
+use crate::discard::{DiscardQueue, GivenUpRuns};
+use crate::tickets::{Tickets, Transfer};
+use crate::unfinished_buckets::Unfinished;
+
+/// How often it is looked whether something is due for the tickets.
+const TICKETS_TENDED_EVERY: Duration = Duration::from_secs(10);
 
 /// What the operations work with.
 #[derive(Clone)]
@@ -41,13 +51,28 @@ pub struct Objects {
 }
 
 struct Shared {
-    services: ObjectsServices,
     settings: ObjectsSettings,
+    data: DataPath,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    index: Committer,
+    buckets: Buckets,
+    unfinished: Unfinished,
+    discards: DiscardQueue,
+    background: std::sync::OnceLock<AbortHandle>,
 }
 
 impl fmt::Debug for Objects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Objects").field("settings", &self.shared.settings).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(task) = self.background.get() {
+            task.abort();
+        }
     }
 }
 
@@ -62,15 +87,94 @@ impl Objects {
         settings: ObjectsSettings,
         given_up: GivenUpRuns,
     ) -> Result<Self, ObjectsError> {
-        todo!()
+        let ObjectsServices { index, data, clock, entropy } = services;
+        let tickets = Tickets::start(index.clone(), clock.clone(), entropy.clone(), settings.node)
+            .await
+            .map_err(|error| error_of(error, false))?;
+        let shared = Arc::new(Shared {
+            settings,
+            data,
+            clock: clock.clone(),
+            entropy,
+            index: Committer::new(index, tickets),
+            buckets: Buckets::new(clock),
+            unfinished: Unfinished::default(),
+            discards: given_up.queue(),
+            background: std::sync::OnceLock::new(),
+        });
+        let task = tokio::spawn(tend(Arc::downgrade(&shared), given_up));
+        shared.background.set(task.abort_handle()).expect("the task is spawned once");
+        Ok(Self { shared })
     }
 
-    /// Finishes, or undoes, the creation and deletion of buckets that whoever began them left unfinished. Idempotent;
-    /// for upkeep. Returns how many it settled.
-    ///
-    /// # Errors
-    /// [`ObjectsError::Unavailable`].
-    pub async fn finish_unfinished_buckets(&self) -> Result<usize, ObjectsError> {
-        todo!()
+    /// Ends the tickets, so that what was left behind under them can be collected soon. No operation may be under way
+    /// or follow; without this, the tickets end by themselves after a while.
+    pub async fn stop(&self) {
+        self.index().tickets().end().await;
+    }
+
+    pub(crate) fn index(&self) -> &Committer {
+        &self.shared.index
+    }
+
+    pub(crate) fn data(&self) -> &DataPath {
+        &self.shared.data
+    }
+
+    pub(crate) fn buckets(&self) -> &Buckets {
+        &self.shared.buckets
+    }
+
+    pub(crate) fn unfinished(&self) -> &Unfinished {
+        &self.shared.unfinished
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        &*self.shared.entropy
+    }
+
+    /// Begins a transfer: all writes do, also those without a body.
+    pub(crate) fn begin(&self) -> Transfer {
+        self.index().tickets().begin()
+    }
+
+    /// The bucket of this name, at most a second old.
+    pub(crate) async fn resolve(&self, bucket: &BucketName) -> Result<Resolved, ObjectsError> {
+        self.buckets().resolve(self.index(), bucket).await
+    }
+
+    /// The wanted profile of a storage class.
+    pub(crate) fn profile_of(&self, class: &StorageClass) -> Result<Profile, ObjectsError> {
+        let profile = self.shared.settings.classes.get(class).copied();
+        profile.ok_or_else(|| ObjectsError::InvalidStorageClass { class: class.clone() })
+    }
+
+    /// Hands runs that no command will name to the collector.
+    pub(crate) fn discard(&self, runs: Vec<Run>, home: &HomeKey) {
+        self.shared.discards.discard(runs, home);
+    }
+}
+
+async fn tend(shared: Weak<Shared>, mut given_up: GivenUpRuns) {
+    let mut tickets_due = tokio::time::interval(TICKETS_TENDED_EVERY);
+    tickets_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let runs = tokio::select! {
+            _ = tickets_due.tick() => Vec::new(),
+            runs = given_up.next() => runs,
+        };
+        let Some(shared) = shared.upgrade() else { return };
+        if runs.is_empty() {
+            shared.index.tickets().tend().await;
+        } else {
+            let transfer = shared.index.tickets().begin();
+            if let Err(error) = shared.index.commit(&transfer, CommandBody::DiscardRuns { runs }).await {
+                tracing::warn!(error = %error, "runs that were given up wait for their ticket's end");
+            }
+        }
     }
 }

@@ -1,10 +1,16 @@
 //! UploadPart.
 
-use types::{BucketName, Checksum, ETag, ObjectKey, PartNumber, UploadId};
+use index::command::PutPart;
+use index::{Answer, CommandBody, Refusal};
+use types::{BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, UploadId};
 
-use crate::body::BodyFacts;
+use crate::changes::{Committed, Finished};
+use crate::commit::unexpected;
 use crate::data::BodySource;
-use crate::{Objects, ObjectsError};
+use crate::records::PartRecord;
+use crate::uploads::FoundUpload;
+use crate::writes::{NewPart, PartToWrite, wanted_checksum};
+use crate::{BodyFacts, Objects, ObjectsError};
 
 /// Stores one part of an upload.
 #[derive(Debug, Clone)]
@@ -41,6 +47,65 @@ impl Objects {
         request: UploadPartRequest,
         body: &mut dyn BodySource,
     ) -> Result<WrittenPart, ObjectsError> {
-        todo!()
+        let UploadPartRequest { bucket, key, upload, number, said } = request;
+        let found = self.find_open_upload(&bucket, &key, upload).await?;
+        let given = wanted_checksum(&said);
+        let wanted = found.view.checksum.map(|checksum| checksum.algorithm);
+        if wanted.is_some() && given.is_some() && wanted != given {
+            return Err(ObjectsError::ChecksumKindMismatch { wanted, given });
+        }
+        self.store_part(found, PartOfUpload { bucket, upload, number, checksum: wanted.or(given) }, said, body).await
     }
+
+    /// Writes a part's bytes and names them.
+    pub(crate) async fn store_part(
+        &self,
+        found: FoundUpload,
+        target: PartOfUpload,
+        said: BodyFacts,
+        body: &mut dyn BodySource,
+    ) -> Result<WrittenPart, ObjectsError> {
+        let mut transfer = self.begin();
+        let PartOfUpload { bucket, upload, number, checksum } = target;
+        let FoundUpload { resolved, home, view } = found;
+        let record = PartRecord::UploadPart { upload, began: self.clock().now(), declared_bytes: said.declared_bytes };
+        let to_write = PartToWrite {
+            home: home.clone(),
+            number,
+            profile: self.profile_of(&view.attributes.storage_class)?,
+            record,
+            checksum,
+            may_inline: true,
+        };
+        let written = self.write_part(&transfer, to_write, said, body).await?;
+
+        let objects = self.clone();
+        Finished::new(async move {
+            let runs = written.runs();
+            let NewPart { part, degraded } = written;
+            let stored = WrittenPart { etag: part.etag, checksum: part.checksums.first().cloned() };
+            let put = PutPart { bucket: resolved.at(), key: home.key.clone(), upload, part, degraded };
+            let body = CommandBody::PutPart(Box::new(put));
+            let outcome = match objects.change(&mut transfer, &bucket, resolved, body).await {
+                Ok(Committed { answer: Answer::Done, .. }) => return Ok(stored),
+                Ok(Committed { answer: Answer::Refused(Refusal::NoSuchUpload), .. }) => {
+                    ObjectsError::NoSuchUpload { upload }
+                }
+                Ok(committed) => unexpected("a part", &committed.answer),
+                Err(error) => error,
+            };
+            objects.discard_after(&outcome, runs, &home);
+            Err(outcome)
+        })
+        .await
+    }
+}
+
+/// Which part of which upload is stored.
+pub(crate) struct PartOfUpload {
+    pub(crate) bucket: BucketName,
+    pub(crate) upload: UploadId,
+    pub(crate) number: PartNumber,
+    /// The algorithm of the checksum that is kept beside CRC64NVME.
+    pub(crate) checksum: Option<ChecksumAlgorithm>,
 }

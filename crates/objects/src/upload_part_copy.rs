@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use types::{BucketName, ObjectKey, PartNumber, Timestamp, UploadId};
 
-use crate::upload_part::WrittenPart;
-use crate::{CopySource, Objects, ObjectsError, ShownVersion};
+use crate::upload_part::{PartOfUpload, WrittenPart};
+use crate::{BodyFacts, CopySource, Objects, ObjectsError, ShownVersion};
 
 /// Stores bytes of an object as a part of an upload.
 #[derive(Debug, Clone)]
@@ -42,6 +42,24 @@ impl Objects {
     /// Of the source as [`Objects::copy_object`], [`ObjectsError::InvalidCopyRange`]; of the target as
     /// [`Objects::upload_part`].
     pub async fn upload_part_copy(&self, request: UploadPartCopyRequest) -> Result<CopiedPart, ObjectsError> {
-        todo!()
+        let UploadPartCopyRequest { source, range, bucket, key, upload, number } = request;
+        let target = self.find_open_upload(&bucket, &key, upload).await?;
+        let home = target.home.clone();
+        let found = self.find_source(&source).await?;
+        let head = found.head();
+        let object_bytes = head.plain_bytes;
+        let range = range.unwrap_or(0..object_bytes);
+        if range.end > object_bytes || range.start > range.end {
+            return Err(ObjectsError::InvalidCopyRange { object_bytes });
+        }
+        let said = BodyFacts { declared_bytes: Some(range.end - range.start), ..BodyFacts::default() };
+        let mut body = self.open_source(found, range).await?;
+        let checksum = target.view.checksum.map(|checksum| checksum.algorithm);
+        let part = self.store_part(target, PartOfUpload { bucket, upload, number, checksum }, said, &mut body).await?;
+        let rows = self.part_rows(&home, upload, number.get() - 1, 1).await?;
+        // The upload may have been completed or aborted, or the part replaced, in between.
+        let row = rows.first().filter(|row| row.number == number);
+        let modified = row.map_or_else(|| self.clock().now(), |row| row.modified.time());
+        Ok(CopiedPart { part, source_version: head.version, modified })
     }
 }

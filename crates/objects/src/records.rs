@@ -1,0 +1,155 @@
+//! What lies on the disks beside a part's bytes, so that index rows can be rebuilt from them.
+//!
+//! A [`PartRecord`] goes into the header of a part's first stripe; a [`Manifest`] is the body of a run of its own, which
+//! Complete writes under the object's key, with part number [`types::PartNumber::MANIFEST`], before it commits. Both
+//! prove that bytes were written, not that a version was committed.
+//!
+//! Format: a version byte, then postcard. A version's meaning never changes; golden bytes are in the tests.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use types::{Checksum, ETag, ObjectAttributes, Owner, PartNumber, Timestamp, UploadId, Versioning};
+
+const VERSION: u8 = 1;
+
+/// What a shard header says of the part that it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PartRecord {
+    /// The only part of an object: a plain PUT or a copy.
+    Object(ObjectRecord),
+    /// A part of an upload. A manifest says whether it became part of an object.
+    UploadPart {
+        /// The upload.
+        upload: UploadId,
+        /// When the part began, by the writer's clock: of two parts with one number the later one counts.
+        began: Timestamp,
+        /// Its plain bytes, where the client said them before.
+        declared_bytes: Option<u64>,
+    },
+    /// The run holds a manifest.
+    Manifest {
+        /// The upload.
+        upload: UploadId,
+        /// When Complete began, by the writer's clock.
+        began: Timestamp,
+        /// The manifest's bytes.
+        declared_bytes: u64,
+    },
+}
+
+/// What is known of an object before its bytes have come. Tag and checksum come from the bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRecord {
+    /// When the PUT began, by the writer's clock.
+    pub began: Timestamp,
+    /// The bucket's versioning then.
+    pub versioning: Versioning,
+    /// Headers, metadata, tags, storage class, locks.
+    pub attributes: ObjectAttributes,
+    /// Who owns it.
+    pub owner: Owner,
+    /// Its plain bytes, where the client said them before: a run that ends earlier is not the whole object.
+    pub declared_bytes: Option<u64>,
+    /// The algorithm of the checksum that is kept.
+    pub checksum: Option<types::ChecksumAlgorithm>,
+}
+
+/// What an upload became.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The upload.
+    pub upload: UploadId,
+    /// When Complete began, by the writer's clock.
+    pub began: Timestamp,
+    /// The bucket's versioning then.
+    pub versioning: Versioning,
+    /// Headers, metadata, tags, storage class, locks.
+    pub attributes: ObjectAttributes,
+    /// Who owns it.
+    pub owner: Owner,
+    /// Plain bytes of the whole.
+    pub plain_bytes: u64,
+    /// The entity tag.
+    pub etag: ETag,
+    /// The checksum that clients are shown.
+    pub checksum: Option<Checksum>,
+    /// The parts in order.
+    pub parts: Vec<ManifestPart>,
+}
+
+/// One part of a [`Manifest`]. Its bytes are found by key, upload and number among the shard headers: where they lie may
+/// change, so it doesn't stand here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestPart {
+    /// Its number.
+    pub number: PartNumber,
+    /// Its entity tag.
+    pub etag: ETag,
+    /// Its checksums.
+    pub checksums: Vec<Checksum>,
+    /// CRC-64/NVME of its bytes: tells it from another part of that number.
+    pub crc64_nvme: u64,
+    /// Its plain bytes.
+    pub plain_bytes: u64,
+    /// The bytes themselves, of a part that lies in the index and so on no disk.
+    pub inline: Option<Bytes>,
+}
+
+/// Bytes that are no record of a known version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a newer release.
+    #[error("record format {found} is not known to this release, which reads up to {VERSION}")]
+    UnknownVersion {
+        /// The version byte; 0 for no bytes at all.
+        found: u8,
+    },
+    /// Of a known version, but not well-formed.
+    #[error("malformed record")]
+    Malformed,
+}
+
+impl PartRecord {
+    /// Version byte and body.
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads what [`PartRecord::encode`] of this or an older release wrote.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        decode(bytes)
+    }
+}
+
+impl Manifest {
+    /// Version byte and body.
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads what [`Manifest::encode`] of this or an older release wrote.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        decode(bytes)
+    }
+}
+
+fn encode<T: Serialize>(value: &T) -> Bytes {
+    postcard::to_extend(value, vec![VERSION]).expect("records hold nothing that postcard refuses").into()
+}
+
+fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, RecordError> {
+    let Some((&version, body)) = bytes.split_first() else { return Err(RecordError::UnknownVersion { found: 0 }) };
+    if version != VERSION {
+        return Err(RecordError::UnknownVersion { found: version });
+    }
+    match postcard::take_from_bytes(body) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) | Err(_) => Err(RecordError::Malformed),
+    }
+}

@@ -1,0 +1,268 @@
+//! Tickets: the fenced right to write, and the numbers of the commands under them.
+//!
+//! A new ticket is taken every 10 minutes, so that the floor of live tickets keeps rising and what writers left behind
+//! can be collected. An older one is renewed only while transfers that began under it run, for 24 hours at most: then
+//! they are aborted. Clocks decide here only when to take, renew and end tickets; what a ticket still allows is decided
+//! in `apply`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use index::{Answer, Command, CommandBody, IndexError, IndexService};
+use parking_lot::Mutex;
+use platform::{Clock, Entropy};
+use tokio::sync::watch;
+use types::{NodeId, RequestId, RequestNumber, TicketId};
+
+/// How long new transfers begin under the same ticket.
+const TAKEN_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How often a ticket that transfers still need is renewed: well within the idle time after which upkeep ends it.
+const RENEWED_EVERY: Duration = Duration::from_secs(5 * 60);
+/// The longest life of a ticket, and so of a transfer.
+const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The tickets of one writer.
+pub(crate) struct Tickets {
+    index: Arc<dyn IndexService>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    holder: NodeId,
+    live: Mutex<Live>,
+    /// Held while a ticket is being taken, so that many that found theirs over take one together.
+    taking: tokio::sync::Mutex<()>,
+}
+
+struct Live {
+    current: Arc<Ticket>,
+    older: Vec<Arc<Ticket>>,
+}
+
+/// One ticket.
+struct Ticket {
+    id: TicketId,
+    /// On the monotonic clock.
+    granted: Duration,
+    uses: Mutex<Uses>,
+    /// Turns true when no transfer may go on under it.
+    over: watch::Sender<bool>,
+}
+
+struct Uses {
+    transfers: usize,
+    /// On the monotonic clock.
+    renewed: Duration,
+    next: u64,
+    /// Numbers that may still be repeated.
+    open: BTreeSet<u64>,
+}
+
+impl Tickets {
+    /// Takes the first ticket.
+    ///
+    /// # Errors
+    /// [`IndexError`] when none was granted.
+    pub(crate) async fn start(
+        index: Arc<dyn IndexService>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        holder: NodeId,
+    ) -> Result<Self, IndexError> {
+        let first = take(&*index, &*clock, holder, entropy.id()).await?;
+        let live = Mutex::new(Live { current: Arc::new(first), older: Vec::new() });
+        Ok(Self { index, clock, entropy, holder, live, taking: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Begins a transfer under the current ticket.
+    pub(crate) fn begin(&self) -> Transfer {
+        let live = self.live.lock();
+        live.current.uses.lock().transfers += 1;
+        Transfer { ticket: live.current.clone() }
+    }
+
+    /// Takes a new ticket because `apply` said that this one is over; whoever comes second finds it taken.
+    ///
+    /// # Errors
+    /// [`IndexError`] when none was granted.
+    pub(crate) async fn replace(&self, over: TicketId) -> Result<(), IndexError> {
+        let _taking = self.taking.lock().await;
+        if self.live.lock().current.id != over {
+            return Ok(());
+        }
+        let next = take(&*self.index, &*self.clock, self.holder, self.entropy.id()).await?;
+        let mut live = self.live.lock();
+        let replaced = std::mem::replace(&mut live.current, Arc::new(next));
+        replaced.over.send_replace(true);
+        Ok(())
+    }
+
+    /// Does what is due: takes a new ticket, renews older ones that are in use, ends those that are not, aborts
+    /// transfers of 24 hours. To be called every few seconds; what fails now is done the next time.
+    pub(crate) async fn tend(&self) {
+        let now = self.clock.monotonic();
+        let current = self.live.lock().current.clone();
+        if now.saturating_sub(current.granted) >= TAKEN_EVERY
+            && let Err(error) = self.rotate(current.id).await
+        {
+            tracing::warn!(error = %error, ticket = %current.id, "no new ticket was granted");
+        }
+        let older = self.live.lock().older.clone();
+        for ticket in older {
+            self.tend_older(&ticket, now).await;
+        }
+    }
+
+    async fn rotate(&self, id: TicketId) -> Result<(), IndexError> {
+        let _taking = self.taking.lock().await;
+        if self.live.lock().current.id != id {
+            return Ok(());
+        }
+        let next = take(&*self.index, &*self.clock, self.holder, self.entropy.id()).await?;
+        let mut live = self.live.lock();
+        let before = std::mem::replace(&mut live.current, Arc::new(next));
+        live.older.push(before);
+        Ok(())
+    }
+
+    async fn tend_older(&self, ticket: &Arc<Ticket>, now: Duration) {
+        let too_old = now.saturating_sub(ticket.granted) >= LIFE_MAX;
+        let (unused, renewal_due) = {
+            let uses = ticket.uses.lock();
+            (uses.transfers == 0, now.saturating_sub(uses.renewed) >= RENEWED_EVERY)
+        };
+        if too_old || unused {
+            ticket.over.send_replace(true);
+            self.live.lock().older.retain(|other| other.id != ticket.id);
+            // A ticket that could not be ended ends by itself, because nobody renews it.
+            if let Err(error) = propose_unnamed(&*self.index, CommandBody::EndTicket(ticket.id)).await {
+                tracing::debug!(error = %error, ticket = %ticket.id, "a ticket was left to end by itself");
+            }
+        } else if renewal_due {
+            match propose_unnamed(&*self.index, CommandBody::RenewTicket(ticket.id)).await {
+                Ok(Answer::Refused(_)) => {
+                    ticket.over.send_replace(true);
+                    self.live.lock().older.retain(|other| other.id != ticket.id);
+                }
+                Ok(_) => ticket.uses.lock().renewed = now,
+                Err(error) => tracing::warn!(error = %error, ticket = %ticket.id, "a ticket was not renewed"),
+            }
+        }
+    }
+
+    /// Ends all tickets: no transfer runs any more.
+    pub(crate) async fn end(&self) {
+        let tickets: Vec<_> = {
+            let live = self.live.lock();
+            live.older.iter().chain([&live.current]).cloned().collect()
+        };
+        for ticket in tickets {
+            ticket.over.send_replace(true);
+            if let Err(error) = propose_unnamed(&*self.index, CommandBody::EndTicket(ticket.id)).await {
+                tracing::debug!(error = %error, ticket = %ticket.id, "a ticket was left to end by itself");
+            }
+        }
+    }
+}
+
+async fn take(
+    index: &dyn IndexService,
+    clock: &dyn Clock,
+    holder: NodeId,
+    nonce: [u8; 16],
+) -> Result<Ticket, IndexError> {
+    // Before the question: a ticket must not look younger than the index knows it.
+    let granted = clock.monotonic();
+    let body = CommandBody::GrantTicket { holder, nonce };
+    match propose_unnamed(index, body).await? {
+        Answer::Ticket(id) => {
+            let uses = Uses { transfers: 0, renewed: granted, next: 1, open: BTreeSet::new() };
+            Ok(Ticket { id, granted, uses: Mutex::new(uses), over: watch::Sender::new(false) })
+        }
+        other => Err(IndexError::Unavailable { reason: format!("no ticket was granted: {other:?}") }),
+    }
+}
+
+/// Commands about tickets need no request id: their nonce or the ticket makes them idempotent, so an unknown outcome is
+/// simply asked again.
+async fn propose_unnamed(index: &dyn IndexService, body: CommandBody) -> Result<Answer, IndexError> {
+    const ATTEMPTS: u32 = 5;
+    let command = Command { request: None, answered: RequestNumber(0), body };
+    let mut attempt = 1;
+    loop {
+        match index.propose(command.clone()).await {
+            Err(IndexError::Unavailable { .. } | IndexError::Unknown { .. }) if attempt < ATTEMPTS => {
+                tokio::time::sleep(crate::commit::pause_after(attempt)).await;
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// A transfer: it keeps its ticket alive.
+pub(crate) struct Transfer {
+    ticket: Arc<Ticket>,
+}
+
+impl Transfer {
+    /// The ticket that the transfer's runs and commands go under.
+    pub(crate) fn ticket(&self) -> TicketId {
+        self.ticket.id
+    }
+
+    /// Turns true once the transfer must be given up because its ticket is over.
+    pub(crate) fn over_signal(&self) -> watch::Receiver<bool> {
+        self.ticket.over.subscribe()
+    }
+
+    /// Whether the transfer must be given up.
+    pub(crate) fn is_over(&self) -> bool {
+        *self.ticket.over.borrow()
+    }
+
+    /// Names the next command.
+    pub(crate) fn number(&self) -> Numbered {
+        let mut uses = self.ticket.uses.lock();
+        let number = uses.next;
+        uses.next += 1;
+        uses.open.insert(number);
+        Numbered { ticket: self.ticket.clone(), number }
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.ticket.uses.lock().transfers -= 1;
+    }
+}
+
+impl fmt::Debug for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transfer({:?})", self.ticket.id)
+    }
+}
+
+/// A command's name, until nobody will repeat the command any more.
+pub(crate) struct Numbered {
+    ticket: Arc<Ticket>,
+    number: u64,
+}
+
+impl Numbered {
+    pub(crate) fn request(&self) -> RequestId {
+        RequestId { ticket: self.ticket.id, number: RequestNumber(self.number) }
+    }
+
+    /// All commands of the ticket up to this one have been answered, or given up, and won't be repeated.
+    pub(crate) fn answered(&self) -> RequestNumber {
+        let lowest_open = *self.ticket.uses.lock().open.first().expect("this one is open");
+        RequestNumber(lowest_open - 1)
+    }
+}
+
+impl Drop for Numbered {
+    fn drop(&mut self) {
+        self.ticket.uses.lock().open.remove(&self.number);
+    }
+}
