@@ -6,10 +6,26 @@
 //!
 //! `docs/index-schema.md` explains the tables; [`service::IndexService`] is the seam to those who ask.
 
+mod apply;
+mod database;
+mod digest;
+mod entry;
+mod error;
+mod keys;
+mod read;
+mod rows;
+mod schema;
+mod tables;
+
 pub mod command;
+pub mod local;
 pub mod query;
 pub mod service;
 
 pub use command::{Answer, Command, CommandBody, Refusal};
+pub use database::{Checkpoint, IndexCheckpointer, IndexDatabase, IndexReader, IndexSettings};
+pub use entry::{AppliedState, DecodeError, FIRST_DATA_RANGE, Proposal, RangeEntry, SYSTEM_RANGE};
+pub use error::IndexDatabaseError;
+pub use local::LocalIndex;
 pub use query::{Query, QueryAnswer};
 pub use service::{IndexError, IndexService};

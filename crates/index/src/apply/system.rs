@@ -1,0 +1,41 @@
+//! The cluster, its layout and its credentials.
+
+use types::{Credential, FeatureLevel, Layout, LayoutEpoch};
+
+use super::{Applying, Stop};
+use crate::command::{Answer, FormCluster, Refusal};
+use crate::rows::ClusterRow;
+
+impl Applying<'_> {
+    pub(super) fn form(&mut self, form: &FormCluster) -> Result<Answer, Stop> {
+        if self.tables.cluster()?.is_none() {
+            let FormCluster { cluster, feature_level, root, layout } = form;
+            self.tables.put_cluster(&ClusterRow { cluster: *cluster, feature_level: *feature_level })?;
+            self.tables.put_credential(root)?;
+            self.tables.put_layout(layout)?;
+        }
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn put_credential(&mut self, credential: &Credential) -> Result<Answer, Stop> {
+        self.tables.put_credential(credential)?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn change_layout(&mut self, expected: LayoutEpoch, layout: &Layout) -> Result<Answer, Stop> {
+        let standing = self.tables.layout()?.map(|layout| layout.epoch);
+        if standing != Some(expected) || layout.epoch != expected.next() {
+            return Err(Refusal::StaleLayout.into());
+        }
+        self.tables.put_layout(layout)?;
+        Ok(Answer::Done)
+    }
+
+    /// A cluster that isn't formed has no level to raise; forming it says its level.
+    pub(super) fn raise_feature_level(&mut self, level: FeatureLevel) -> Result<Answer, Stop> {
+        if let Some(row) = self.tables.cluster()?.filter(|row| row.feature_level < level) {
+            self.tables.put_cluster(&ClusterRow { feature_level: level, ..row })?;
+        }
+        Ok(Answer::Done)
+    }
+}

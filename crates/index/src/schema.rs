@@ -1,0 +1,73 @@
+//! The tables (docs/index-schema.md) and the format of the file.
+
+use rusqlite::Connection;
+
+use crate::IndexDatabaseError;
+
+/// The format that this release writes, in `PRAGMA user_version`.
+const FORMAT: u32 = 1;
+/// "CIDX" in `PRAGMA application_id`: tells our file from another SQLite database.
+const APPLICATION_ID: u32 = 0x4349_4458;
+
+const TABLES: &str = "
+CREATE TABLE ranges (
+    id INTEGER PRIMARY KEY, stamp INTEGER NOT NULL, floor INTEGER NOT NULL, applied BLOB NOT NULL, membership BLOB);
+CREATE TABLE answers (
+    range INTEGER NOT NULL, ticket INTEGER NOT NULL, number INTEGER NOT NULL, answer BLOB NOT NULL,
+    PRIMARY KEY (range, ticket, number)) WITHOUT ROWID;
+CREATE TABLE request_marks (
+    range INTEGER NOT NULL, ticket INTEGER NOT NULL, answered INTEGER NOT NULL,
+    PRIMARY KEY (range, ticket)) WITHOUT ROWID;
+
+CREATE TABLE system (name TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE credentials (access_key_id TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE tickets (id INTEGER PRIMARY KEY, row BLOB NOT NULL);
+CREATE TABLE buckets (id INTEGER PRIMARY KEY, finished INTEGER NOT NULL, row BLOB NOT NULL);
+CREATE INDEX unfinished_buckets ON buckets (id) WHERE finished = 0;
+CREATE TABLE bucket_names (
+    namespace TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
+    PRIMARY KEY (namespace, name)) WITHOUT ROWID;
+
+CREATE TABLE bucket_rows (
+    range INTEGER NOT NULL, bucket INTEGER NOT NULL, row BLOB NOT NULL, PRIMARY KEY (range, bucket)) WITHOUT ROWID;
+CREATE TABLE usage (
+    range INTEGER NOT NULL, bucket INTEGER NOT NULL,
+    objects INTEGER NOT NULL, versions INTEGER NOT NULL, markers INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    uploads INTEGER NOT NULL, upload_bytes INTEGER NOT NULL,
+    PRIMARY KEY (range, bucket)) WITHOUT ROWID;
+
+CREATE TABLE current (place BLOB PRIMARY KEY, head BLOB NOT NULL, body INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE versions (key BLOB PRIMARY KEY, head BLOB NOT NULL, body INTEGER) WITHOUT ROWID;
+CREATE TABLE nulls (place BLOB PRIMARY KEY, stamp INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL, inline BLOB);
+
+CREATE TABLE uploads (key BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE uploads_by_time (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE parts (key BLOB PRIMARY KEY, row BLOB NOT NULL, inline BLOB) WITHOUT ROWID;
+
+CREATE TABLE garbage (key BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE discarded (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE degraded (key BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
+";
+
+/// Makes the tables in an empty database; checks the format of one that has them.
+///
+/// # Errors
+/// [`IndexDatabaseError::NewerFormat`]; [`IndexDatabaseError::Damaged`] when the file is another program's.
+pub(crate) fn prepare(connection: &Connection) -> Result<(), IndexDatabaseError> {
+    let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: u32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    match (application, format) {
+        (0, 0) => create(connection),
+        (APPLICATION_ID, FORMAT) => Ok(()),
+        (APPLICATION_ID, found) if found > FORMAT => Err(IndexDatabaseError::NewerFormat { found, known: FORMAT }),
+        _ => Err(IndexDatabaseError::Damaged { reason: format!("application {application:#x}, format {format}") }),
+    }
+}
+
+fn create(connection: &Connection) -> Result<(), IndexDatabaseError> {
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
+    ))?;
+    Ok(())
+}
