@@ -8,8 +8,9 @@ mod checkpoint;
 mod copy;
 mod integrity;
 mod open;
+mod vfs;
 
 pub use checkpoint::{CheckpointOutcome, checkpoint};
 pub use copy::copy_database;
-pub use integrity::quick_check;
+pub use integrity::{integrity_check, quick_check};
 pub use open::{DatabaseError, DatabaseLocation, Role, Settings, Synchronous, open};

@@ -1,6 +1,6 @@
 //! Opening a database: where it lies, what it is set to.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::checkpoint::WAL_BYTES_MAX;
+use crate::vfs;
 
 /// 3.51.3 is the first release in which a WAL that several connections reset at once can't lose a transaction
 /// (<https://www.sqlite.org/wal.html#walresetbug>).
@@ -48,9 +49,6 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Size of a page, in bytes: a power of two from 512 to 65536. A database keeps the one that it was made with.
     pub page_bytes: u32,
-    /// Bytes at the file's start that are read through a memory map. 0, the default, is for disks that may fail: a read
-    /// error in a map is SIGBUS and ends the process, where one in a read call is an error.
-    pub mmap_bytes: u64,
     /// When SQLite syncs.
     pub synchronous: Synchronous,
     /// How long to wait for another connection's lock before `SQLITE_BUSY`.
@@ -64,7 +62,6 @@ impl Default for Settings {
         Self {
             cache_bytes: 8 * 1024 * 1024,
             page_bytes: 4096,
-            mmap_bytes: 0,
             synchronous: Synchronous::Normal,
             busy_timeout: Duration::from_secs(5),
             statements_cached: 64,
@@ -117,7 +114,8 @@ pub enum DatabaseError {
 
 /// Opens a connection, in WAL mode, that never checkpoints by itself, neither after a commit nor when closed.
 ///
-/// A writer makes the file where it isn't there and syncs its name; its directory must be there.
+/// A writer makes the file where it isn't there; its directory must be there. Its name is durable with the first
+/// checkpoint, or the first synced commit.
 /// The connection may move between threads but is for one at a time.
 ///
 /// # Errors
@@ -126,10 +124,6 @@ pub fn open(location: &DatabaseLocation, role: Role, settings: &Settings) -> Res
     check_version()?;
     let connection = connect(location, role)?;
     set(&connection, location, role, settings)?;
-    if role == Role::Writer {
-        let directory = location.path.parent().unwrap_or(Path::new(""));
-        location.disk.sync_directory(directory).map_err(|source| location.disk_error(source))?;
-    }
     Ok(connection)
 }
 
@@ -157,10 +151,11 @@ pub(crate) fn connect(location: &DatabaseLocation, role: Role) -> Result<Connect
     if role == Role::Writer {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
-    let Some(directory) = location.disk.real_path() else {
-        return Err(location.disk_error(std::io::ErrorKind::Unsupported.into()));
-    };
-    Connection::open_with_flags(directory.join(&location.path), flags).map_err(|error| location.sqlite_error(error))
+    let path = location.path.to_str().ok_or_else(|| DatabaseError::PathNotUtf8 { path: location.path.clone() })?;
+    let layer = vfs::layer()
+        .map_err(|code| location.sqlite_error(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)))?;
+    Connection::open_with_flags_and_vfs(vfs::name_of(&location.disk, path), flags, layer)
+        .map_err(|error| location.sqlite_error(error))
 }
 
 fn set(
@@ -196,8 +191,6 @@ fn apply_settings(connection: &Connection, role: Role, settings: &Settings) -> r
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_MAX as i64, |_row| Ok(()))?;
     let cache_kib = i64::try_from(settings.cache_bytes / 1024).unwrap_or(i64::MAX);
     connection.pragma_update(None, "cache_size", -cache_kib)?;
-    let mmap_bytes = i64::try_from(settings.mmap_bytes).unwrap_or(i64::MAX);
-    connection.pragma_update_and_check(None, "mmap_size", mmap_bytes, |_row| Ok(()))?;
     // Temporary tables and sorters would go to a directory outside of every disk.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     if role == Role::Reader {
