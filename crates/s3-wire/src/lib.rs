@@ -9,18 +9,46 @@
 //! same module. Whatever is refused is an [`error::S3Error`] in AWS's words.
 
 mod answer;
+
+pub mod abort_multipart_upload;
 pub mod body;
+pub mod bucket_versioning;
 pub mod checksum;
 pub mod chunked;
+pub mod complete_multipart_upload;
 pub mod conditions;
+pub mod copy_object;
+pub mod copy_source;
+pub mod create_bucket;
+pub mod create_multipart_upload;
+pub mod delete_bucket;
+pub mod delete_object;
+pub mod delete_objects;
 pub mod error;
+pub mod get_bucket_location;
+pub mod get_object;
+pub mod get_object_attributes;
 pub mod head;
+pub mod head_bucket;
+pub mod list_buckets;
+pub mod list_multipart_uploads;
+pub mod list_object_versions;
+pub mod list_objects;
+pub mod list_objects_v2;
+pub mod list_parts;
+pub mod listing;
+pub mod not_configured;
+pub mod object_attributes;
 pub mod operation;
 pub mod percent;
+pub mod put_object;
 pub mod query;
 pub mod range;
+pub mod tagging;
 pub mod target;
 pub mod time;
+pub mod upload_part;
+pub mod upload_part_copy;
 pub mod xml;
 
 pub use error::{ErrorCode, ErrorContext, S3Error};
