@@ -18,6 +18,7 @@ mod schema;
 mod tables;
 
 pub mod command;
+pub mod contract;
 pub mod local;
 pub mod query;
 pub mod service;

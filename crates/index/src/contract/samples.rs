@@ -1,0 +1,201 @@
+//! Commands and values that suites, tests and benches are made of.
+
+use bytes::Bytes;
+use types::{
+    AccessKeyId, AccountId, BucketEpoch, BucketId, CanonicalId, Checksum, ChecksumAlgorithm, ChecksumType, ClusterId,
+    Code, Credential, ETag, Extent, FeatureLevel, Layout, LayoutEpoch, ObjectAttributes, ObjectKey, Owner, Part,
+    PartNumber, PlacementGroupId, RequestId, RequestNumber, Run, RunForm, RunId, SecretKey, TicketId, UploadId,
+};
+
+use crate::command::{
+    BucketAt, Command, CommandBody, CreateUpload, DeleteObject, FormCluster, NewVersion, PutObject, PutPart,
+    WhichVersion, WriteConditions,
+};
+use crate::query::{ListRange, Query};
+
+/// The command of this body, without a request id.
+pub fn plain(body: CommandBody) -> Command {
+    Command { request: None, answered: RequestNumber(0), body }
+}
+
+/// The command of this body as number `number` of a ticket, all below `answered` (inclusive) received.
+pub fn numbered(ticket: u64, number: u64, answered: u64, body: CommandBody) -> Command {
+    let request = RequestId { ticket: TicketId(ticket), number: RequestNumber(number) };
+    Command { request: Some(request), answered: RequestNumber(answered), body }
+}
+
+/// A bucket at an epoch.
+pub fn at(bucket: u64, epoch: u64) -> BucketAt {
+    BucketAt { id: BucketId(bucket), epoch: BucketEpoch(epoch) }
+}
+
+/// A key.
+///
+/// # Panics
+/// Where it is none.
+pub fn key(text: impl AsRef<[u8]>) -> ObjectKey {
+    ObjectKey::new(text.as_ref().to_vec()).expect("a sample's key is valid")
+}
+
+/// The owner of all samples.
+pub fn owner() -> Owner {
+    Owner {
+        account: AccountId::ROOT,
+        canonical_id: CanonicalId("79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be".into()),
+        display_name: "root".into(),
+    }
+}
+
+/// An entity tag, told apart from others by `seed`.
+pub fn etag(seed: u64) -> ETag {
+    let mut md5 = [0x17; 16];
+    md5[..8].copy_from_slice(&seed.to_be_bytes());
+    ETag::of_body(md5)
+}
+
+/// A run of `bytes` plain bytes (at least 1), written under `ticket`.
+///
+/// # Panics
+/// Over 4 MiB.
+pub fn run(ticket: u64, tail: u64, bytes: u32) -> Run {
+    Run {
+        id: RunId { ticket: TicketId(ticket), tail },
+        home: None,
+        group: PlacementGroupId(3),
+        profile: "4+2".parse().expect("a profile"),
+        code: Code(1),
+        form: RunForm::Striped,
+        stripe_bytes: 4 << 20,
+        stripes: 1,
+        last_stripe_bytes: bytes,
+    }
+}
+
+/// A part whose bytes lie in the index.
+pub fn inline_part(number: u32, bytes: &[u8]) -> Part {
+    let extents = if bytes.is_empty() { Vec::new() } else { vec![Extent::Inline(Bytes::copy_from_slice(bytes))] };
+    part(number, bytes.len() as u64, extents)
+}
+
+/// A part that lies in these runs, whole.
+pub fn part_in(number: u32, runs: &[Run]) -> Part {
+    let extent = |run: &Run| Extent::Slice { offset: 0, length: run.plain_bytes(), run: run.clone() };
+    part(number, runs.iter().map(Run::plain_bytes).sum(), runs.iter().map(extent).collect())
+}
+
+fn part(number: u32, bytes: u64, extents: Vec<Extent>) -> Part {
+    Part {
+        number: PartNumber::new(number).expect("a sample's part has a number"),
+        etag: etag(bytes),
+        checksums: Vec::new(),
+        crc64_nvme: bytes.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        plain_bytes: bytes,
+        stored_bytes: bytes,
+        transforms: Vec::new(),
+        extents,
+        modified: types::CommitStamp(0),
+    }
+}
+
+/// A version of `bytes` plain bytes with this tag.
+pub fn new_version(random: u64, bytes: u64, etag: ETag) -> NewVersion {
+    let checksum = Checksum::new(ChecksumAlgorithm::Crc64Nvme, ChecksumType::FullObject, bytes.to_be_bytes().to_vec());
+    NewVersion {
+        random,
+        plain_bytes: bytes,
+        etag,
+        checksum: checksum.ok(),
+        attributes: ObjectAttributes {
+            headers: vec![("content-type".to_owned(), Bytes::from_static(b"application/octet-stream"))],
+            ..ObjectAttributes::default()
+        },
+        owner: owner(),
+    }
+}
+
+/// A put of this part.
+pub fn put_object(bucket: BucketAt, key: ObjectKey, random: u64, part: Part) -> PutObject {
+    PutObject {
+        bucket,
+        key,
+        conditions: WriteConditions::default(),
+        version: new_version(random, part.plain_bytes, part.etag),
+        part,
+        degraded: false,
+    }
+}
+
+/// A put of inline bytes, as a command.
+pub fn put(bucket: BucketAt, text: &str, random: u64, bytes: &[u8]) -> Command {
+    let put = put_object(bucket, key(text), random, inline_part(1, bytes));
+    plain(CommandBody::PutObject(Box::new(put)))
+}
+
+/// A delete.
+pub fn delete_object(bucket: BucketAt, key: ObjectKey, random: u64, version: Option<WhichVersion>) -> DeleteObject {
+    DeleteObject {
+        bucket,
+        key,
+        version,
+        conditions: WriteConditions::default(),
+        random,
+        owner: owner(),
+        bypass_governance: false,
+    }
+}
+
+/// A delete, as a command.
+pub fn delete(bucket: BucketAt, text: &str, random: u64, version: Option<WhichVersion>) -> Command {
+    plain(CommandBody::DeleteObject(Box::new(delete_object(bucket, key(text), random, version))))
+}
+
+/// An upload's id.
+pub fn upload_id(seed: u8) -> UploadId {
+    UploadId::from_bytes([seed; 16])
+}
+
+/// The begin of an upload.
+pub fn create_upload(bucket: BucketAt, text: &str, upload: UploadId) -> Command {
+    let (key, owner) = (key(text), owner());
+    let attributes = ObjectAttributes {
+        metadata: vec![("colour".to_owned(), Bytes::from_static(b"blue"))],
+        ..ObjectAttributes::default()
+    };
+    let create = CreateUpload { bucket, key, upload, attributes, owner, checksum: None };
+    plain(CommandBody::CreateUpload(Box::new(create)))
+}
+
+/// A part of an upload.
+pub fn put_part(bucket: BucketAt, text: &str, upload: UploadId, part: Part) -> Command {
+    let put = PutPart { bucket, key: key(text), upload, part, degraded: false };
+    plain(CommandBody::PutPart(Box::new(put)))
+}
+
+/// A version, asked for.
+pub fn ask_version(bucket: u64, text: &str, which: WhichVersion) -> Query {
+    Query::Version { bucket: BucketId(bucket), key: key(text), which }
+}
+
+/// All of a bucket's keys, up to `limit`.
+pub fn whole_bucket(bucket: u64, limit: usize) -> ListRange {
+    ListRange { bucket: BucketId(bucket), prefix: Bytes::new(), delimiter: Bytes::new(), after: Bytes::new(), limit }
+}
+
+/// The first rows of a cluster.
+pub fn form_cluster() -> FormCluster {
+    FormCluster {
+        cluster: ClusterId::from_bytes([0xc1; 16]),
+        feature_level: FeatureLevel(1),
+        root: credential("ROOTKEY"),
+        layout: Layout { epoch: LayoutEpoch(1), ..Layout::default() },
+    }
+}
+
+/// A credential with this access key.
+pub fn credential(access_key_id: &str) -> Credential {
+    Credential {
+        access_key_id: AccessKeyId(access_key_id.into()),
+        secret_key: SecretKey("a secret of no worth".into()),
+        owner: owner(),
+    }
+}
