@@ -1,0 +1,280 @@
+//! The directories that a server is given: which are disks of this cluster, which are blank, which are neither.
+//!
+//! A blank directory is formatted only where that is safe: when all are blank (a new cluster), when the layout has no
+//! disk at its path (a new disk), or when it takes the place of a disk that is gone and is a mount point exactly when
+//! that one was; else it is *not mounted*.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use platform::{Disk, Entropy, RealDisk};
+use shards::superblock::{self, DiskIdentity, Found, SuperblockError};
+use types::{ClusterId, DiskId, DiskState, Layout, NodeId};
+
+/// Why the directories cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum DisksError {
+    /// A directory cannot be made or read, and there is no other disk.
+    #[error("the directory {path} cannot be used")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A directory is no disk and not empty.
+    #[error("the directory {path} cannot be used: {source}")]
+    Superblock {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: SuperblockError,
+    },
+    /// A directory belongs elsewhere.
+    #[error("the directory {path} is a disk of cluster {found}, not of {expected}; take it out or start it by itself")]
+    OtherCluster {
+        /// The directory.
+        path: PathBuf,
+        /// Its cluster.
+        found: ClusterId,
+        /// The cluster of the others.
+        expected: ClusterId,
+    },
+    /// A directory belongs to another node.
+    #[error("the directory {path} is a disk of node {found}, not of {expected}")]
+    OtherNode {
+        /// The directory.
+        path: PathBuf,
+        /// Its node.
+        found: NodeId,
+        /// The node of the others.
+        expected: NodeId,
+    },
+    /// A copied directory.
+    #[error("the directories {one} and {other} are both disk {disk}: one is a copy of the other; take one out")]
+    Twice {
+        /// One.
+        one: PathBuf,
+        /// The other.
+        other: PathBuf,
+        /// The id of both.
+        disk: DiskId,
+    },
+}
+
+/// A directory that is a disk of this cluster.
+#[derive(Debug, Clone)]
+pub struct KnownDisk {
+    /// Its id.
+    pub id: DiskId,
+    /// The directory.
+    pub path: PathBuf,
+    /// The same, as the stores use it.
+    pub disk: Arc<dyn Disk>,
+}
+
+/// What a set of directories turned out to be.
+#[derive(Debug)]
+pub struct Directories {
+    /// The cluster: of the formatted disks, or a new one.
+    pub cluster: ClusterId,
+    /// The node: of the formatted disks, or a new one.
+    pub node: NodeId,
+    /// Disks.
+    pub known: Vec<KnownDisk>,
+    /// Blank directories beside formatted ones: to be judged by the layout.
+    pub blank: Vec<PathBuf>,
+    /// Directories that cannot be used now, and why: their disks are down.
+    pub unusable: Vec<(PathBuf, String)>,
+}
+
+impl Directories {
+    /// Makes missing directories, looks at all, and formats them if all are blank.
+    ///
+    /// # Errors
+    /// [`DisksError`]: a set that nobody can have meant, or nothing usable.
+    pub fn open(paths: &[PathBuf], entropy: &dyn Entropy) -> Result<Self, DisksError> {
+        let mut known: Vec<(PathBuf, Box<superblock::Superblock>)> = Vec::new();
+        let (mut blank, mut unusable) = (Vec::new(), Vec::new());
+        for path in paths {
+            match look(path) {
+                Ok(Found::Formatted(superblock)) => known.push((path.clone(), superblock)),
+                Ok(Found::Blank) => blank.push(path.clone()),
+                Err(error @ DisksError::Superblock { source: SuperblockError::Foreign { .. }, .. }) => return Err(error),
+                Err(error) if paths.len() == 1 => return Err(error),
+                Err(error) => unusable.push((path.clone(), with_source(&error))),
+            }
+        }
+        check_identities(&known)?;
+        let (cluster, node, new) = match known.first() {
+            Some((_, superblock)) => (superblock.cluster, superblock.node, false),
+            None => (ClusterId::from_bytes(entropy.id()), NodeId::from_bytes(entropy.id()), true),
+        };
+        let mut disks = Vec::new();
+        for (path, superblock) in known {
+            let disk = open(&path)?;
+            disks.push(KnownDisk { id: superblock.disk, path, disk });
+        }
+        if new {
+            for path in std::mem::take(&mut blank) {
+                disks.push(format(&path, cluster, node, entropy)?);
+            }
+        }
+        Ok(Self { cluster, node, known: disks, blank, unusable })
+    }
+}
+
+/// What to do with a blank directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blank {
+    /// Format it as a disk that the layout doesn't have.
+    New,
+    /// Format it in the place of this disk, and rebuild.
+    Replaces(DiskId),
+    /// Leave it alone.
+    NotMounted(DiskId),
+}
+
+/// Judges a blank directory by the layout; `present` are the disks that were found elsewhere.
+pub fn judge_blank(layout: &Layout, node: NodeId, path: &Path, mount_point: bool, present: &[DiskId]) -> Blank {
+    let label = path.display().to_string();
+    let gone = |disk: &&types::Disk| {
+        disk.node == node && disk.path == label && disk.state != DiskState::Out && !present.contains(&disk.id)
+    };
+    match layout.disks.iter().find(gone) {
+        Some(old) if old.mount_point == mount_point => Blank::Replaces(old.id),
+        Some(old) => Blank::NotMounted(old.id),
+        None => Blank::New,
+    }
+}
+
+/// Formats a blank directory.
+///
+/// # Errors
+/// [`DisksError::Superblock`].
+pub fn format(
+    path: &Path,
+    cluster: ClusterId,
+    node: NodeId,
+    entropy: &dyn Entropy,
+) -> Result<KnownDisk, DisksError> {
+    let disk = open(path)?;
+    let identity = DiskIdentity { cluster, node, disk: DiskId::from_bytes(entropy.id()) };
+    superblock::format(&*disk, identity, entropy)
+        .map_err(|source| DisksError::Superblock { path: path.to_owned(), source })?;
+    Ok(KnownDisk { id: identity.disk, path: path.to_owned(), disk })
+}
+
+/// Looks at a directory without changing it; a missing one is blank.
+///
+/// # Errors
+/// [`DisksError`].
+pub fn look(path: &Path) -> Result<Found, DisksError> {
+    let failed = |source| DisksError::Directory { path: path.to_owned(), source };
+    let disk = RealDisk::create(path).map_err(failed)?;
+    superblock::inspect(&disk).map_err(|source| DisksError::Superblock { path: path.to_owned(), source })
+}
+
+fn open(path: &Path) -> Result<Arc<dyn Disk>, DisksError> {
+    let failed = |source| DisksError::Directory { path: path.to_owned(), source };
+    Ok(Arc::new(RealDisk::open(path).map_err(failed)?))
+}
+
+/// The row of a disk in the layout.
+///
+/// # Errors
+/// The disk's, when it cannot say how large it is.
+pub fn layout_row(known: &KnownDisk, node: NodeId) -> io::Result<types::Disk> {
+    Ok(types::Disk {
+        id: known.id,
+        node,
+        path: known.path.display().to_string(),
+        mount_point: known.disk.is_mount_point()?,
+        capacity_bytes: known.disk.space()?.total_bytes,
+        state: DiskState::Up,
+    })
+}
+
+fn check_identities(known: &[(PathBuf, Box<superblock::Superblock>)]) -> Result<(), DisksError> {
+    let Some((_, first)) = known.first() else { return Ok(()) };
+    for (at, (path, superblock)) in known.iter().enumerate() {
+        if superblock.cluster != first.cluster {
+            let (found, expected) = (superblock.cluster, first.cluster);
+            return Err(DisksError::OtherCluster { path: path.clone(), found, expected });
+        }
+        if superblock.node != first.node {
+            let (found, expected) = (superblock.node, first.node);
+            return Err(DisksError::OtherNode { path: path.clone(), found, expected });
+        }
+        if let Some((one, _)) = known[..at].iter().find(|(_, earlier)| earlier.disk == superblock.disk) {
+            return Err(DisksError::Twice { one: one.clone(), other: path.clone(), disk: superblock.disk });
+        }
+    }
+    Ok(())
+}
+
+fn with_source(error: &DisksError) -> String {
+    use std::error::Error;
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::SystemEntropy;
+    use types::LayoutEpoch;
+
+    use super::*;
+
+    fn paths(root: &Path, count: usize) -> Vec<PathBuf> {
+        (1..=count).map(|n| root.join(format!("d{n}"))).collect()
+    }
+
+    #[test]
+    fn blank_directories_become_one_cluster_and_are_known_again() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = paths(root.path(), 3);
+        let first = Directories::open(&paths, &SystemEntropy).unwrap();
+        let again = Directories::open(&paths, &SystemEntropy).unwrap();
+        assert_eq!((first.cluster, first.node), (again.cluster, again.node));
+        let ids = |directories: &Directories| directories.known.iter().map(|disk| disk.id).collect::<Vec<_>>();
+        assert_eq!(ids(&first), ids(&again));
+        assert!(first.blank.is_empty() && again.blank.is_empty());
+    }
+
+    #[test]
+    fn other_clusters_foreign_folders_and_copies_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = paths(root.path(), 4);
+        Directories::open(&paths[..1], &SystemEntropy).unwrap();
+        Directories::open(&paths[1..2], &SystemEntropy).unwrap();
+        assert!(matches!(Directories::open(&paths[..2], &SystemEntropy), Err(DisksError::OtherCluster { .. })));
+        std::fs::create_dir(&paths[2]).unwrap();
+        std::fs::write(paths[2].join("thesis.tex"), "precious").unwrap();
+        assert!(matches!(Directories::open(&paths[..3], &SystemEntropy), Err(DisksError::Superblock { .. })));
+        std::fs::create_dir(&paths[3]).unwrap();
+        std::fs::copy(paths[0].join("superblock"), paths[3].join("superblock")).unwrap();
+        let copies = [paths[0].clone(), paths[3].clone()];
+        assert!(matches!(Directories::open(&copies, &SystemEntropy), Err(DisksError::Twice { .. })));
+    }
+
+    #[test]
+    fn a_blank_directory_replaces_only_where_it_is_mounted_as_the_old_one_was() {
+        let (node, old) = (NodeId::from_bytes([1; 16]), DiskId::from_bytes([2; 16]));
+        let disk = types::Disk {
+            id: old,
+            node,
+            path: "/mnt/a".to_owned(),
+            mount_point: true,
+            capacity_bytes: 1,
+            state: DiskState::Down,
+        };
+        let layout = Layout { epoch: LayoutEpoch(1), disks: vec![disk], ..Layout::default() };
+        let judged = |path: &str, mounted, present: &[DiskId]| judge_blank(&layout, node, Path::new(path), mounted, present);
+        assert_eq!(judged("/mnt/a", true, &[]), Blank::Replaces(old));
+        assert_eq!(judged("/mnt/a", false, &[]), Blank::NotMounted(old));
+        assert_eq!(judged("/mnt/b", true, &[]), Blank::New);
+        assert_eq!(judged("/mnt/a", true, &[old]), Blank::New);
+    }
+}

@@ -1,0 +1,174 @@
+//! Keeps the layout: what the system range holds, handed to whoever writes and reads, and changed as disks come and go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, QueryAnswer, Refusal};
+use objects::data::{GroupPlanner, PlannerError};
+use tokio::sync::{Mutex, watch};
+use types::{Disk, DiskId, DiskState, Layout, Profile, RequestNumber};
+
+/// How often a change is planned anew because another one came first.
+const RACES_MAX: usize = 16;
+
+/// Why the layout was not read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// The index gave no answer.
+    #[error("the index gave no answer")]
+    Index(#[from] IndexError),
+    /// The cluster's first rows are missing.
+    #[error("the cluster is not formed")]
+    NotFormed,
+    /// Others changed the layout again and again.
+    #[error("the layout was changed by others {RACES_MAX} times in a row")]
+    Raced,
+}
+
+/// The layout as it is now, and the way to change it.
+#[derive(Debug)]
+pub struct LayoutKeeper {
+    index: Arc<dyn IndexService>,
+    /// The profiles for which there should be groups: STANDARD's first.
+    profiles: Vec<Profile>,
+    current: watch::Sender<Arc<Layout>>,
+    /// One change at a time from here; the index decides between processes.
+    changing: Mutex<()>,
+}
+
+impl LayoutKeeper {
+    /// Reads the layout from the system range.
+    ///
+    /// # Errors
+    /// [`LayoutError::Index`], [`LayoutError::NotFormed`].
+    pub async fn open(index: Arc<dyn IndexService>, profiles: Vec<Profile>) -> Result<Self, LayoutError> {
+        let current = watch::Sender::new(Arc::new(read(&*index).await?));
+        Ok(Self { index, profiles, current, changing: Mutex::new(()) })
+    }
+
+    /// The layout as it is now, and every later one.
+    pub fn watch(&self) -> watch::Receiver<Arc<Layout>> {
+        self.current.subscribe()
+    }
+
+    /// The layout as it is now.
+    pub fn current(&self) -> Arc<Layout> {
+        self.current.borrow().clone()
+    }
+
+    /// Notes that a disk is up or down, and makes the groups that are then missing.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub async fn set_disk_state(&self, disk: DiskId, state: DiskState) -> Result<(), LayoutError> {
+        self.change(|layout| placement::with_disk_state(layout, disk, state)).await?;
+        self.make_missing_groups(&[]).await
+    }
+
+    /// Puts a blank disk in the place of a known one.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub async fn replace_disk(&self, old: DiskId, replacement: Disk) -> Result<(), LayoutError> {
+        self.change(|layout| placement::replace_disk(layout, old, replacement.clone())).await?;
+        self.make_missing_groups(&[]).await
+    }
+
+    /// Adds a disk.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub async fn add_disk(&self, disk: Disk) -> Result<(), LayoutError> {
+        self.change(|layout| {
+            let known = layout.disk(disk.id).is_some();
+            (!known).then(|| Layout {
+                epoch: layout.epoch.next(),
+                disks: layout.disks.iter().cloned().chain([disk.clone()]).collect(),
+                ..layout.clone()
+            })
+        })
+        .await?;
+        self.make_missing_groups(&[]).await
+    }
+
+    /// Notes where a disk is and how large: labels that change when it is moved or grown.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub async fn relabel_disk(&self, disk: DiskId, path: &str, capacity_bytes: u64) -> Result<(), LayoutError> {
+        self.change(|layout| {
+            let at = layout.disks.iter().position(|known| known.id == disk)?;
+            let known = &layout.disks[at];
+            if known.path == path && known.capacity_bytes == capacity_bytes {
+                return None;
+            }
+            let mut changed = Layout { epoch: layout.epoch.next(), ..layout.clone() };
+            path.clone_into(&mut changed.disks[at].path);
+            changed.disks[at].capacity_bytes = capacity_bytes;
+            Some(changed)
+        })
+        .await
+    }
+
+    /// Makes groups for each profile that has none on disks that are up and not in `avoid`.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub async fn make_missing_groups(&self, avoid: &[DiskId]) -> Result<(), LayoutError> {
+        self.change(|layout| {
+            let missing = placement::missing_groups(layout, &self.profiles, avoid);
+            (!missing.is_empty()).then(|| placement::add_groups(layout, missing))
+        })
+        .await
+    }
+
+    /// Commits what `plan` makes of the layout, planned again while others come first; nothing where it makes nothing.
+    async fn change(&self, plan: impl Fn(&Layout) -> Option<Layout>) -> Result<(), LayoutError> {
+        let _one_at_a_time = self.changing.lock().await;
+        for _ in 0..RACES_MAX {
+            let current = self.current();
+            let Some(layout) = plan(&current) else { return Ok(()) };
+            let body = CommandBody::ChangeLayout { expected: current.epoch, layout: layout.clone() };
+            let command = Command { request: None, answered: RequestNumber(0), body };
+            match self.index.propose(command).await? {
+                Answer::Refused(Refusal::StaleLayout) => {
+                    self.current.send_replace(Arc::new(read(&*self.index).await?));
+                }
+                _ => {
+                    self.current.send_replace(Arc::new(layout));
+                    return Ok(());
+                }
+            }
+        }
+        Err(LayoutError::Raced)
+    }
+}
+
+async fn read(index: &dyn IndexService) -> Result<Layout, LayoutError> {
+    match index.query(Query::Cluster).await? {
+        QueryAnswer::Cluster(Some(view)) => Ok(view.layout),
+        _ => Err(LayoutError::NotFormed),
+    }
+}
+
+/// How long a writer's wish for groups may take before it is told that there are none.
+const PLANNING_PATIENCE: Duration = Duration::from_secs(10);
+
+#[async_trait]
+impl GroupPlanner for LayoutKeeper {
+    async fn make_groups(&self, profile: Profile, avoid: &[DiskId]) -> Result<(), PlannerError> {
+        let wanted = [profile];
+        let planned = self.change(|layout| {
+            let missing = placement::missing_groups(layout, &wanted, avoid);
+            (!missing.is_empty()).then(|| placement::add_groups(layout, missing))
+        });
+        let outcome = tokio::time::timeout(PLANNING_PATIENCE, planned).await;
+        let reason = match outcome {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the index did not answer in time".to_owned(),
+        };
+        Err(PlannerError { reason })
+    }
+}
