@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
@@ -18,7 +18,7 @@ pub const SECRET_KEY: &str = "a secret of the tests";
 pub struct Server {
     directory: PathBuf,
     _kept: Option<TempDir>,
-    process: Child,
+    process: Mutex<Child>,
     endpoint: String,
     admin: String,
     arguments: Vec<String>,
@@ -37,7 +37,7 @@ impl Server {
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let path = directory.path().to_owned();
         let (process, endpoint, admin) = spawn(&all);
-        Self { directory: path, _kept: Some(directory), process, endpoint, admin, arguments: all }
+        Self { directory: path, _kept: Some(directory), process: Mutex::new(process), endpoint, admin, arguments: all }
     }
 
     /// The server that tests which break nothing share: six disks, 4+2.
@@ -66,17 +66,18 @@ impl Server {
         &self.admin
     }
 
-    /// Kills the process at once, and starts it again over the same directories.
-    pub fn kill_and_restart(&mut self) {
-        self.kill();
+    /// Starts the process again over the same directories.
+    pub fn restart(&mut self) {
         let (process, endpoint, admin) = spawn(&self.arguments);
-        (self.process, self.endpoint, self.admin) = (process, endpoint, admin);
+        (self.process, self.endpoint, self.admin) = (Mutex::new(process), endpoint, admin);
     }
 
-    fn kill(&mut self) {
+    /// Kills the process at once, as `kill -9` does.
+    pub fn kill(&self) {
+        let mut process = self.process.lock().expect("nobody panicked with it");
         // The process may have ended already; what counts is that it is gone.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = process.kill();
+        let _ = process.wait();
     }
 
     /// A client with the root key.

@@ -1,0 +1,93 @@
+//! Six directories, 4+2: any two may go while serving. Reads and writes go on, and after a restart everything
+//! acknowledged is there, inline objects too.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::model::{Answers, Writer};
+use crate::server::Server;
+
+const WRITERS: u64 = 4;
+const KEYS: u64 = 15;
+/// Writes of each writer between two faults.
+const STEPS: usize = 40;
+
+/// Loads a server, takes two disks away by `fault`, goes on writing and reading, restarts, and reads again.
+async fn two_disks_may_go(first: usize, second: usize, fault: impl Fn(&Path)) {
+    let mut server = Server::start(6);
+    let bucket = server.bucket().await;
+    let answers = Arc::new(Answers::default());
+    let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, KEYS)).collect();
+    write_all(&server, &bucket, &mut writers, &answers).await;
+    fault(&server.disk(first));
+    fault(&server.disk(second));
+    write_all(&server, &bucket, &mut writers, &answers).await;
+    check_all(&server, &bucket, &mut writers).await;
+    server.kill();
+    server.restart();
+    check_all(&server, &bucket, &mut writers).await;
+    write_all(&server, &bucket, &mut writers, &answers).await;
+    check_all(&server, &bucket, &mut writers).await;
+}
+
+/// Every write must be acknowledged: the SDK's own retries are all that a client does.
+async fn write_all(server: &Server, bucket: &str, writers: &mut [Writer], answers: &Arc<Answers>) {
+    let client = server.client();
+    let loads = writers.iter_mut().map(async |writer| {
+        for _ in 0..STEPS {
+            assert!(writer.step(&client, bucket, answers).await, "a write was not acknowledged");
+        }
+    });
+    futures_all(loads).await;
+}
+
+async fn check_all(server: &Server, bucket: &str, writers: &mut [Writer]) {
+    let client = server.client();
+    futures_all(writers.iter_mut().map(async |writer| writer.check(&client, bucket).await)).await;
+}
+
+async fn futures_all<F: Future<Output = ()>>(all: impl Iterator<Item = F>) {
+    let mut all: Vec<_> = all.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        all.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if all.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
+
+fn delete(disk: &Path) {
+    std::fs::remove_dir_all(disk).expect("a disk's directory is deleted");
+}
+
+/// Flips a byte in the middle of every 4 KiB of every file.
+fn corrupt(directory: &Path) {
+    use std::os::unix::fs::FileExt;
+    for entry in std::fs::read_dir(directory).expect("a disk's directory is listed") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            corrupt(&path);
+            continue;
+        }
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("a disk's file opens");
+        let mut byte = [0];
+        for at in (2048..file.metadata().expect("metadata").len()).step_by(4096) {
+            file.read_exact_at(&mut byte, at).expect("a byte is read");
+            file.write_all_at(&[!byte[0]], at).expect("a byte is flipped");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_deleted_disks_lose_nothing_the_first_ones() {
+    two_disks_may_go(1, 2, delete).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_deleted_disks_lose_nothing_later_ones() {
+    two_disks_may_go(3, 6, delete).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_corrupted_disks_lose_nothing() {
+    two_disks_may_go(2, 5, corrupt).await;
+}
