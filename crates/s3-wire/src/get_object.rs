@@ -1,7 +1,7 @@
 //! GetObject and HeadObject: one request but for the method, one head but for the body.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use types::{BucketName, Checksum, ObjectKey, PartNumber, Version};
+use types::{BucketName, Checksum, ETag, ObjectAttributes, ObjectKey, PartNumber, Timestamp};
 
 use crate::answer;
 use crate::checksum;
@@ -107,13 +107,26 @@ pub enum Content {
     EmptyPart,
 }
 
+/// An object as answers describe it.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectFacts<'a> {
+    /// Headers, metadata, tags, storage class.
+    pub attributes: &'a ObjectAttributes,
+    /// Its tag.
+    pub etag: &'a ETag,
+    /// When it was stored.
+    pub modified: Timestamp,
+    /// Its plain bytes.
+    pub plain_bytes: u64,
+    /// The id that is shown, where the bucket is or was versioned.
+    pub version_id: Option<VersionRef>,
+}
+
 /// The object is there: the head of GetObject's and HeadObject's answer.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectAnswer<'a> {
-    /// What is read; no delete marker.
-    pub version: &'a Version,
-    /// The id that is shown, where the bucket is or was versioned.
-    pub version_id: Option<VersionRef>,
+    /// What is read.
+    pub object: ObjectFacts<'a>,
     /// Which bytes.
     pub content: Content,
     /// How many parts the object has, where one was asked for by number and it came by upload.
@@ -128,24 +141,24 @@ impl ObjectAnswer<'_> {
     /// Writes the head; the bytes are the caller's.
     pub fn write(&self) -> Response<()> {
         let mut response = Response::new(());
-        let version = self.version;
+        let object = &self.object;
         let headers = response.headers_mut();
         headers.reserve(16);
-        object_attributes::set_headers(headers, &version.attributes);
+        object_attributes::set_headers(headers, object.attributes);
         for (name, value) in &self.overrides.0 {
             headers.insert(name.clone(), value.clone());
         }
-        headers.insert(header::ETAG, answer::etag_header(&version.etag));
-        headers.insert(header::LAST_MODIFIED, http_date(version.modified()));
+        headers.insert(header::ETAG, answer::etag_header(object.etag));
+        headers.insert(header::LAST_MODIFIED, http_date(object.modified));
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        if let Some(id) = self.version_id {
+        if let Some(id) = object.version_id {
             answer::set(headers, "x-amz-version-id", id);
         }
         if let Some(count) = self.parts_count {
             answer::set(headers, "x-amz-mp-parts-count", count);
         }
         if let Some(checksum) = self.checksum {
-            checksum::set_headers(headers, checksum, version.etag.parts);
+            checksum::set_headers(headers, checksum, object.etag.parts);
         }
         *response.status_mut() = self.write_content(response.headers_mut());
         response
@@ -153,10 +166,10 @@ impl ObjectAnswer<'_> {
 
     fn write_content(&self, headers: &mut HeaderMap) -> StatusCode {
         let (length, status) = match self.content {
-            Content::Whole => (self.version.plain_bytes, StatusCode::OK),
+            Content::Whole => (self.object.plain_bytes, StatusCode::OK),
             Content::EmptyPart => (0, StatusCode::PARTIAL_CONTENT),
             Content::Range(range) => {
-                let text = format!("bytes {}-{}/{}", range.first, range.last, self.version.plain_bytes);
+                let text = format!("bytes {}-{}/{}", range.first, range.last, self.object.plain_bytes);
                 let value = HeaderValue::try_from(text).expect("a range is ASCII");
                 headers.insert(header::CONTENT_RANGE, value);
                 (range.length(), StatusCode::PARTIAL_CONTENT)
@@ -174,21 +187,27 @@ pub fn no_such_part(part: PartNumber, parts: u16) -> S3Error {
         .with("PartNumberRequested", part.get().to_string())
 }
 
-/// What a read of a delete marker gets: 404 where it is the newest version, 405 with Allow where it was named.
-pub fn delete_marker(key: &ObjectKey, marker: &Version, shown_id: VersionRef, named: bool) -> S3Error {
+/// What a read of a delete marker made at `modified` gets: 404 where it is the newest version, 405 with Allow where it was
+/// named. `shown_id` is its id where the bucket is or was versioned.
+pub fn delete_marker(key: &ObjectKey, modified: Timestamp, shown_id: Option<VersionRef>, named: bool) -> S3Error {
     let error = if named {
         S3Error::new(ErrorCode::MethodNotAllowed)
             .with("Method", "GET")
             .with("ResourceType", "DeleteMarker")
             .with_header(header::ALLOW, HeaderValue::from_static("DELETE"))
-            .with_header(header::LAST_MODIFIED, http_date(marker.modified()))
+            .with_header(header::LAST_MODIFIED, http_date(modified))
     } else {
         no_such_key(key)
     };
-    let id = HeaderValue::try_from(shown_id.to_string()).expect("a version id is ASCII");
-    error
-        .with_header(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"))
-        .with_header(HeaderName::from_static("x-amz-version-id"), id)
+    let error =
+        error.with_header(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"));
+    match shown_id {
+        None => error,
+        Some(id) => {
+            let id = HeaderValue::try_from(id.to_string()).expect("a version id is ASCII");
+            error.with_header(HeaderName::from_static("x-amz-version-id"), id)
+        }
+    }
 }
 
 /// `NoSuchKey`

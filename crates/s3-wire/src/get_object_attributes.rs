@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use http::{Response, header};
-use types::{BucketName, Checksum, ObjectKey, PartNumber, Version};
+use types::{BucketName, Checksum, ObjectKey, PartNumber};
 
 use crate::answer;
 use crate::checksum;
 use crate::conditions::ReadConditions;
 use crate::error::S3Error;
+use crate::get_object::ObjectFacts;
 use crate::head::{RequestHead, VersionRef};
 use crate::listing;
 use crate::time::http_date;
@@ -117,23 +118,22 @@ pub struct AttributesPart {
     pub checksum: Option<Checksum>,
 }
 
-/// Writes the answer. `version_id` is the id that is shown, where the bucket is or was versioned; `parts` is there for
-/// an object that came by upload.
+/// Writes the answer. `checksum` is the object's; `parts` is there for an object that came by upload.
 pub fn answer(
     request: &GetObjectAttributesRequest,
-    version: &Version,
-    version_id: Option<VersionRef>,
+    object: &ObjectFacts<'_>,
+    checksum: Option<&Checksum>,
     parts: Option<&PartsPage<'_>>,
 ) -> Response<Bytes> {
     let wanted = &request.wanted;
     let mut xml = XmlWriter::document();
     xml.open_root("GetObjectAttributesResponse");
     if wanted.etag {
-        xml.plain("ETag", version.etag);
+        xml.plain("ETag", object.etag);
     }
-    if let (true, Some(checksum)) = (wanted.checksum, &version.checksum) {
+    if let (true, Some(checksum)) = (wanted.checksum, checksum) {
         xml.open("Checksum");
-        checksum::write_element(&mut xml, checksum, version.etag.parts);
+        checksum::write_element(&mut xml, checksum, object.etag.parts);
         xml.text("ChecksumType", checksum.checksum_type.name());
         xml.close("Checksum");
     }
@@ -141,16 +141,16 @@ pub fn answer(
         write_parts(&mut xml, request, parts);
     }
     if wanted.storage_class {
-        xml.text("StorageClass", version.attributes.storage_class.as_str());
+        xml.text("StorageClass", object.attributes.storage_class.as_str());
     }
     if wanted.size {
-        xml.plain("ObjectSize", version.plain_bytes);
+        xml.plain("ObjectSize", object.plain_bytes);
     }
     xml.close("GetObjectAttributesResponse");
     let mut response = answer::document(xml);
     let headers = response.headers_mut();
-    headers.insert(header::LAST_MODIFIED, http_date(version.modified()));
-    if let Some(id) = version_id {
+    headers.insert(header::LAST_MODIFIED, http_date(object.modified));
+    if let Some(id) = object.version_id {
         answer::set(headers, "x-amz-version-id", id);
     }
     response
