@@ -29,9 +29,24 @@ pub struct CheckpointOutcome {
 /// # Errors
 /// As SQLite says. After an I/O error the database must not be written again; it is whole, at an earlier state.
 pub fn checkpoint(connection: &Connection) -> rusqlite::Result<CheckpointOutcome> {
+    checkpoint_within(connection, WAL_BYTES_MAX)
+}
+
+/// As [`checkpoint`], and empties the WAL, so that the next process to open the database has nothing to recover: for a
+/// clean stop. A WAL that can't be emptied, for some connection uses it, doesn't make the outcome incomplete.
+///
+/// # Errors
+/// As [`checkpoint`].
+pub fn checkpoint_and_empty(connection: &Connection) -> rusqlite::Result<CheckpointOutcome> {
+    let outcome = checkpoint(connection)?;
+    run(connection, "TRUNCATE")?;
+    Ok(outcome)
+}
+
+fn checkpoint_within(connection: &Connection, wal_bytes_max: u64) -> rusqlite::Result<CheckpointOutcome> {
     let passive = run(connection, "PASSIVE")?;
     let page_bytes: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    if passive.complete && passive.wal_frames.saturating_mul(page_bytes.into()) <= WAL_BYTES_MAX {
+    if passive.complete && passive.wal_frames.saturating_mul(page_bytes.into()) <= wal_bytes_max {
         return Ok(passive);
     }
     let restart = run(connection, "RESTART")?;
@@ -47,4 +62,67 @@ fn run(connection: &Connection, mode: &str) -> rusqlite::Result<CheckpointOutcom
         let moved_frames = u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
         Ok(CheckpointOutcome { wal_frames, moved_frames, complete: !blocked && wal_frames == moved_frames })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use platform::FaultyDisk;
+
+    use super::*;
+    use crate::{DatabaseLocation, Role, Settings, open};
+
+    fn open_pair() -> (Connection, Connection) {
+        let location = DatabaseLocation { disk: Arc::new(FaultyDisk::new(1)), path: "test.db".into() };
+        let settings = Settings { busy_timeout: Duration::ZERO, ..Settings::default() };
+        let writer = open(&location, Role::Writer, &settings).expect("made");
+        writer.execute_batch("CREATE TABLE t (n BLOB)").expect("written");
+        let reader = open(&location, Role::Reader, &settings).expect("there");
+        (writer, reader)
+    }
+
+    fn insert(writer: &Connection) {
+        writer.execute_batch("INSERT INTO t VALUES (zeroblob(20000))").expect("written");
+    }
+
+    #[test]
+    fn a_checkpoint_is_complete_unless_a_reader_holds_on() {
+        let (writer, reader) = open_pair();
+        assert!(checkpoint(&writer).expect("checkpointed").complete);
+        insert(&writer);
+        reader.execute_batch("BEGIN; SELECT * FROM t").expect("read");
+        insert(&writer);
+        let held = checkpoint(&writer).expect("checkpointed");
+        assert!(!held.complete && held.moved_frames < held.wal_frames, "{held:?}");
+        reader.execute_batch("COMMIT").expect("ended");
+        let outcome = checkpoint(&writer).expect("checkpointed");
+        assert!(outcome.complete && outcome.moved_frames == outcome.wal_frames, "{outcome:?}");
+    }
+
+    #[test]
+    fn an_emptied_wal_leaves_nothing_to_recover() {
+        let (writer, _reader) = open_pair();
+        insert(&writer);
+        assert!(checkpoint_and_empty(&writer).expect("checkpointed").complete);
+        assert_eq!(checkpoint(&writer).expect("checkpointed").wal_frames, 0);
+    }
+
+    #[test]
+    fn a_long_wal_is_begun_anew_though_a_reader_came_in() {
+        let (writer, reader) = open_pair();
+        insert(&writer);
+        let long = checkpoint(&writer).expect("checkpointed");
+        // This reader reads the database alone, and would keep the writer from beginning the WAL anew by itself.
+        insert(&writer);
+        reader.execute_batch("BEGIN; SELECT * FROM t").expect("read");
+        let held = checkpoint_within(&writer, 0).expect("checkpointed");
+        assert!(held.complete, "what the first pass did holds though the restart found a reader: {held:?}");
+        reader.execute_batch("COMMIT").expect("ended");
+        assert!(checkpoint_within(&writer, 0).expect("checkpointed").complete);
+        insert(&writer);
+        let anew = checkpoint(&writer).expect("checkpointed");
+        assert!(anew.complete && anew.wal_frames < long.wal_frames + 6, "{anew:?} after {long:?}");
+    }
 }

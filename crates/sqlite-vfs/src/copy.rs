@@ -24,8 +24,13 @@ pub fn copy_database(reader: &Connection, to: &DatabaseLocation) -> Result<(), D
     for leftover in [&temporary, &temporary.beside("-wal"), &temporary.beside("-shm"), &temporary.beside("-journal")] {
         remove_if_there(disk, &leftover.path).map_err(|source| to.disk_error(source))?;
     }
-    copy_pages(reader, &temporary)?;
-    put_in_place(disk, &temporary, to).map_err(|source| to.disk_error(source))
+    let copied = copy_pages(reader, &temporary)
+        .and_then(|()| put_in_place(disk, &temporary, to).map_err(|source| to.disk_error(source)));
+    if copied.is_err() {
+        // Half a copy takes room that the disk may just have lacked. What can't be removed now is at the next copy.
+        let _unless_it_fails_too = disk.remove(&temporary.path);
+    }
+    copied
 }
 
 fn copy_pages(reader: &Connection, to: &DatabaseLocation) -> Result<(), DatabaseError> {

@@ -10,7 +10,7 @@ mod integrity;
 mod open;
 mod vfs;
 
-pub use checkpoint::{CheckpointOutcome, checkpoint};
+pub use checkpoint::{CheckpointOutcome, checkpoint, checkpoint_and_empty};
 pub use copy::copy_database;
 pub use integrity::{integrity_check, quick_check};
 pub use open::{DatabaseError, DatabaseLocation, Role, Settings, Synchronous, open};

@@ -119,7 +119,8 @@ pub enum DatabaseError {
 /// The connection may move between threads but is for one at a time.
 ///
 /// # Errors
-/// [`DatabaseError`]; [`DatabaseError::Sqlite`] with `CannotOpen` where a reader finds no database.
+/// [`DatabaseError`]; [`DatabaseError::Sqlite`] with `CannotOpen` where a reader finds no database, with `DatabaseBusy`
+/// where another process has it open.
 pub fn open(location: &DatabaseLocation, role: Role, settings: &Settings) -> Result<Connection, DatabaseError> {
     check_version()?;
     let connection = connect(location, role)?;
@@ -234,6 +235,27 @@ mod tests {
         assert_eq!(reader.query_row("SELECT n FROM t", [], |row| row.get::<_, i64>(0)), Ok(7));
         let refused = reader.execute("INSERT INTO t VALUES (8)", []).expect_err("a reader does not write");
         assert_eq!(refused.sqlite_error_code(), Some(ErrorCode::ReadOnly));
+    }
+
+    /// SQLite's own layer stands for another program: it knows nothing of our locks and WAL index.
+    #[test]
+    fn another_programs_connection_and_ours_exclude_each_other() {
+        let (directory, location) = real_location();
+        let read_as_another_program = || {
+            let other = Connection::open(directory.path().join("test.db")).expect("opened, but not read yet");
+            other.busy_timeout(Duration::ZERO).expect("set");
+            other.execute_batch("BEGIN; SELECT * FROM sqlite_schema").map(|()| other)
+        };
+        let ours = open(&location, Role::Writer, &Settings::default()).expect("made");
+        let refused = read_as_another_program().expect_err("we have it open");
+        assert_eq!(refused.sqlite_error_code(), Some(ErrorCode::DatabaseBusy));
+        drop(ours);
+        let other = read_as_another_program().expect("we have closed it");
+        let refused = open(&location, Role::Writer, &Settings::default()).expect_err("the other has it open");
+        let DatabaseError::Sqlite { source, .. } = refused else { panic!("not SQLite's: {refused}") };
+        assert_eq!(source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy));
+        drop(other);
+        open(&location, Role::Writer, &Settings::default()).expect("nobody has it open");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use platform::{Create, Disk, DiskFile, OpenOptions};
 
+use super::guard::Guard;
 use super::locks::FileLock;
 use super::names::Place;
 use super::shared::{SharedDatabase, WalIndexUse};
@@ -50,11 +51,15 @@ impl FileOnDisk {
     pub(super) fn open(place: Place, purpose: Purpose, create: Create, removed_on_close: bool) -> io::Result<Self> {
         let file = place.disk.open(&place.path, OpenOptions { create, direct: false })?;
         let database = match purpose {
-            Purpose::Database => SharedDatabase::of(file.status()?),
-            Purpose::Log => match place.disk.status(&database_of(&place.path))? {
-                Some(database) => SharedDatabase::of(database),
-                None => SharedDatabase::of(file.status()?),
-            },
+            Purpose::Database => {
+                let real_path = place.disk.real_path().map(|directory| directory.join(&place.path));
+                SharedDatabase::of(file.status()?, || real_path.map_or(Ok(None), |path| Guard::take(&path)))?
+            }
+            // Its database is open, so has its guard.
+            Purpose::Log => {
+                let database = place.disk.status(&database_of(&place.path))?.map_or_else(|| file.status(), Ok)?;
+                SharedDatabase::of(database, || Ok(None))?
+            }
         };
         // Also where it was there: a process that was killed may have made it and not come to sync its name.
         let name_may_be_new = purpose == Purpose::Log && create != Create::Never;

@@ -100,6 +100,9 @@ unsafe extern "C" fn open(
             if error.kind() != io::ErrorKind::NotFound {
                 report("open", &error);
             }
+            if error.kind() == io::ErrorKind::ResourceBusy {
+                return ffi::SQLITE_BUSY;
+            }
             code_of(&error, ffi::SQLITE_CANTOPEN)
         }
     }

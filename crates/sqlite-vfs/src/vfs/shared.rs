@@ -1,6 +1,7 @@
 //! What the connections of one database share: its locks, the WAL index, and whether its disk has failed.
 
 use std::collections::HashMap;
+use std::io;
 use std::ops::Range;
 use std::os::raw::c_void;
 use std::ptr;
@@ -10,6 +11,7 @@ use std::sync::{Arc, LazyLock, Weak};
 use parking_lot::Mutex;
 use platform::FileStatus;
 
+use super::guard::Guard;
 use super::locks::{Busy, FileLock, FileLocks, HeldWalLocks, WAL_LOCKS, WalLocks};
 
 /// One database that some connection has open.
@@ -18,6 +20,8 @@ pub(super) struct SharedDatabase {
     locks: Mutex<FileLocks>,
     wal_index: Mutex<WalIndex>,
     has_failed: AtomicBool,
+    /// On a real disk, what keeps other processes off.
+    _guard: Option<Guard>,
 }
 
 #[derive(Debug, Default)]
@@ -34,17 +38,17 @@ type FileId = (u64, u64);
 static OPEN: LazyLock<Mutex<HashMap<FileId, Weak<SharedDatabase>>>> = LazyLock::new(Mutex::default);
 
 impl SharedDatabase {
-    /// The one of this file, whichever connection came first.
-    pub(super) fn of(file: FileStatus) -> Arc<Self> {
+    /// The one of this file, whichever connection came first; the first one takes the guard.
+    pub(super) fn of(file: FileStatus, guard: impl FnOnce() -> io::Result<Option<Guard>>) -> io::Result<Arc<Self>> {
         let mut open = OPEN.lock();
-        open.retain(|_, database| database.strong_count() > 0);
         let id = (file.device, file.inode);
         if let Some(database) = open.get(&id).and_then(Weak::upgrade) {
-            return database;
+            return Ok(database);
         }
-        let database = Arc::new(Self::default());
+        open.retain(|_, database| database.strong_count() > 0);
+        let database = Arc::new(Self { _guard: guard()?, ..Self::default() });
         open.insert(id, Arc::downgrade(&database));
-        database
+        Ok(database)
     }
 
     /// Remembers that a write or sync failed: what the page cache holds is unknown from now on.
