@@ -74,7 +74,8 @@ mod tests {
         let (key, secret) = (AccessKeyId("key".into()), SecretKey("secret".into()));
         let now = Timestamp::from_seconds(1_700_000_000);
         let mut request = Request::post("/v1/scrub?a=b").header("host", "localhost:9001").body(()).unwrap();
-        Signer { access_key_id: &key, secret_key: &secret, region: "us-east-1", service: "s3", now }.sign(&mut request, b"x");
+        Signer { access_key_id: &key, secret_key: &secret, region: "us-east-1", service: "s3", now }
+            .sign(&mut request, b"x");
         let parts = RequestParts { method: request.method(), uri: request.uri(), headers: request.headers() };
         let claim = Claim::read(parts, &Rules { service: "s3", region: None }, now).unwrap();
         let Claim::Signed(claim) = claim else { panic!("it is signed") };
