@@ -107,6 +107,13 @@ pub enum ShardError {
         /// The shard.
         address: ShardAddress,
     },
+    /// The call breaks the contract: a body or range of the wrong length, or metadata above the limit. A fault of the
+    /// caller; no disk will take it.
+    #[error("the call breaks the contract: {reason}")]
+    Invalid {
+        /// Which rule.
+        reason: String,
+    },
     /// The shard's bytes are wrong or unreadable: rebuild it from the others. Never retried here.
     #[error("shard {address:?} is corrupt on disk {disk}")]
     Corrupt {

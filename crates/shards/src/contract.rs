@@ -1,0 +1,266 @@
+//! What every [`ShardService`] must hold, in-process or over the wire.
+//!
+//! Panics tell which promise is broken. The disk must be one that nobody else uses, with room for some 30 MiB, and must
+//! have the slots of [`claims`].
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use types::{
+    BucketId, Code, DiskId, HomeKey, Integrity, ObjectKey, PlacementGroupId, Profile, RunForm, RunId, SlotEpoch,
+    SlotIndex, TicketId,
+};
+
+use crate::{SMALL_BODY_BYTES_MAX, ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, SlotClaim};
+
+/// The groups that the suite writes into.
+const GROUPS: Range<u64> = 1..4;
+const EPOCH: SlotEpoch = SlotEpoch(7);
+const SLOT: SlotIndex = SlotIndex(2);
+const PIECE_BYTES_MAX: usize = 256 * 1024;
+
+/// The slots that the disk must have claimed.
+pub fn claims() -> Vec<SlotClaim> {
+    GROUPS.map(|group| SlotClaim { group: PlacementGroupId(group), slot: SLOT, epoch: EPOCH, sealed: false }).collect()
+}
+
+/// A header for a shard of one of the suite's groups.
+pub fn header(address: ShardAddress, integrity: Integrity) -> ShardHeader {
+    ShardHeader {
+        address,
+        slot: SLOT,
+        slot_epoch: EPOCH,
+        profile: Profile::new(4, 2, 1 << 20, integrity).expect("a profile within its bounds"),
+        code: Code(1),
+        form: RunForm::Striped,
+        home: HomeKey { bucket: BucketId(3), key: ObjectKey::new("a/key").expect("a key within its bounds") },
+        part: 1,
+        part_offset: u64::from(address.stripe) << 22,
+        stripe_bytes: 4 << 20,
+        plain_bytes: 1 << 20,
+        part_metadata: (address.stripe == 0).then(|| Bytes::from_static(b"what an index row needs")),
+    }
+}
+
+/// An address in one of the suite's groups; `run` and `stripe` are free.
+pub fn address(group: u64, run: u64, stripe: u32) -> ShardAddress {
+    let run = RunId { ticket: TicketId(5), tail: run };
+    ShardAddress { group: PlacementGroupId(group), run, stripe, shard: SLOT.0 }
+}
+
+/// A body that differs from those of all other addresses.
+pub fn body(address: &ShardAddress, bytes: usize) -> ShardBody {
+    let mut state =
+        address.run.tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (u64::from(address.stripe) << 8) ^ bytes as u64;
+    let mut content = Vec::with_capacity(bytes.next_multiple_of(8));
+    while content.len() < bytes {
+        // xorshift64*: any sequence without a period within a body will do.
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state = state.wrapping_add(1);
+        content.extend_from_slice(&state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    content.truncate(bytes);
+    let content = Bytes::from(content);
+    // Cut where nobody aligns, as an encoder of odd lengths would.
+    let cut = (bytes / 3).min(100_000);
+    [content.slice(..cut), content.slice(cut..)].into_iter().filter(|piece| !piece.is_empty()).collect()
+}
+
+/// Runs the whole suite.
+pub async fn shard_service_contract(service: &dyn ShardService, disk: DiskId) {
+    appended_shards_read_back(service, disk).await;
+    ranges_are_exact(service, disk).await;
+    a_repeated_append_succeeds_without_a_second_copy(service, disk).await;
+    broken_calls_are_refused(service, disk).await;
+    old_layouts_are_refused(service, disk).await;
+    lists_are_in_order_and_complete(service, disk).await;
+    freed_runs_are_gone_and_others_stay(service, disk).await;
+    concurrent_appends_all_arrive(service, disk).await;
+}
+
+const LENGTHS: [usize; 9] =
+    [1, 100, 4096, 5000, SMALL_BODY_BYTES_MAX, SMALL_BODY_BYTES_MAX + 1, 200_000, 1 << 20, (1 << 20) - 1];
+
+async fn appended_shards_read_back(service: &dyn ShardService, disk: DiskId) {
+    for (run, bytes) in (1000..).zip(LENGTHS) {
+        for integrity in [Integrity::Xxh3, Integrity::Blake3] {
+            let address = address(1, run * 2 + u64::from(integrity == Integrity::Blake3), 0);
+            append(service, disk, header(address, integrity), bytes).await;
+            assert_holds(service, disk, &address, bytes).await;
+            assert_eq!(service.header(disk, address).await.expect("it was appended"), header(address, integrity));
+        }
+    }
+}
+
+async fn ranges_are_exact(service: &dyn ShardService, disk: DiskId) {
+    for (run, bytes) in (200..).zip([5000, SMALL_BODY_BYTES_MAX, 200_000, 1 << 20]) {
+        let address = address(1, run, 0);
+        append(service, disk, header(address, Integrity::Xxh3), bytes).await;
+        let whole = body(&address, bytes).concat();
+        let block = 64 * 1024;
+        let edges = [0, 1, 4095, 4999, block - 1, block, block + 1, 3 * block, 199_999, 4 * block, bytes - 1, bytes];
+        let within = edges.into_iter().filter(|edge| *edge <= bytes);
+        for start in within.clone() {
+            for end in within.clone().filter(|end| *end >= start) {
+                let read = read(service, disk, address, start..end).await.expect("within the shard");
+                assert_eq!(read, whole[start..end], "bytes {start}..{end} of {bytes}");
+            }
+        }
+    }
+}
+
+async fn a_repeated_append_succeeds_without_a_second_copy(service: &dyn ShardService, disk: DiskId) {
+    for (run, bytes) in [(300, 5000), (301, 100_000)] {
+        let address = address(1, run, 0);
+        for _ in 0..3 {
+            append(service, disk, header(address, Integrity::Xxh3), bytes).await;
+        }
+        assert_holds(service, disk, &address, bytes).await;
+        let listed = service.list(disk, Some(ShardAddress { shard: 0, ..address }), 1).await.expect("listed");
+        assert_eq!(
+            listed.iter().map(|shard| (shard.address, shard.bytes)).collect::<Vec<_>>(),
+            [(address, bytes as u64)]
+        );
+    }
+}
+
+async fn broken_calls_are_refused(service: &dyn ShardService, disk: DiskId) {
+    let address = address(1, 400, 0);
+    let header = header(address, Integrity::Xxh3);
+    for bytes in [0, (1 << 20) + 1] {
+        let refused = service.append(disk, header.clone(), body(&address, bytes)).await;
+        assert!(matches!(refused, Err(ShardError::Invalid { .. })), "a body of {bytes} bytes: {refused:?}");
+    }
+    let copies = RunForm::Copies { first_slot: SlotIndex(0), group_width: 6 };
+    let small = ShardHeader { form: copies, ..header.clone() };
+    let refused = service.append(disk, small, body(&address, SMALL_BODY_BYTES_MAX + 1)).await;
+    assert!(matches!(refused, Err(ShardError::Invalid { .. })), "a copy above 64 KiB: {refused:?}");
+    append(service, disk, header, 5000).await;
+    for (start, end) in [(0, 5001), (5001, 5001), (10, 9)] {
+        let refused = service.read(disk, address, start..end).await;
+        assert!(matches!(refused, Err(ShardError::Invalid { .. })), "bytes {start}..{end}: {refused:?}");
+    }
+    let nobody = DiskId::from_bytes([0xee; 16]);
+    assert!(matches!(service.list(nobody, None, 1).await, Err(ShardError::UnknownDisk { disk }) if disk == nobody));
+}
+
+async fn old_layouts_are_refused(service: &dyn ShardService, disk: DiskId) {
+    let address = address(1, 500, 0);
+    let good = header(address, Integrity::Xxh3);
+    let stale = [
+        ShardHeader { slot_epoch: SlotEpoch(6), ..good.clone() },
+        ShardHeader { slot_epoch: SlotEpoch(8), ..good.clone() },
+        ShardHeader { slot: SlotIndex(1), ..good.clone() },
+    ];
+    for header in stale {
+        let refused = service.append(disk, header.clone(), body(&address, 100)).await;
+        assert!(matches!(refused, Err(ShardError::Stale { named, .. }) if named == header.slot_epoch), "{refused:?}");
+    }
+    assert!(matches!(service.read(disk, address, 0..1).await, Err(ShardError::Missing { .. })));
+}
+
+async fn lists_are_in_order_and_complete(service: &dyn ShardService, disk: DiskId) {
+    let mut expected = Vec::new();
+    for run in [905, 901, 903] {
+        for stripe in [2, 0, 1] {
+            let address = address(2, run, stripe);
+            append(service, disk, header(address, Integrity::Xxh3), 100 + stripe as usize).await;
+            expected.push((address, 100 + u64::from(stripe)));
+        }
+    }
+    expected.sort_unstable();
+    for limit in [1, 2, 100] {
+        let mut listed = Vec::new();
+        let mut after = Some(address(2, 0, 0));
+        loop {
+            let page = service.list(disk, after, limit).await.expect("listed");
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = Some(last.address);
+            listed.extend(page.iter().map(|shard| (shard.address, shard.bytes)));
+        }
+        let of_group: Vec<_> = listed.into_iter().filter(|(address, _)| address.group == PlacementGroupId(2)).collect();
+        assert_eq!(of_group, expected, "by pages of {limit}");
+    }
+}
+
+async fn freed_runs_are_gone_and_others_stay(service: &dyn ShardService, disk: DiskId) {
+    let group = PlacementGroupId(3);
+    for run in 600..604 {
+        for (stripe, bytes) in [(0, 5000), (1, 100_000)] {
+            append(service, disk, header(address(3, run, stripe), Integrity::Xxh3), bytes).await;
+        }
+    }
+    let runs: Vec<_> = [600, 602, 99_999].into_iter().map(|run| address(3, run, 0).run).collect();
+    for _ in 0..2 {
+        service.free(disk, group, runs.clone()).await.expect("freed");
+    }
+    for run in 600..604 {
+        for (stripe, bytes) in [(0, 5000), (1, 100_000)] {
+            let address = address(3, run, stripe);
+            if run % 2 == 0 {
+                let read = service.read(disk, address, 0..1).await;
+                assert!(matches!(read, Err(ShardError::Gone { .. })), "{read:?}");
+                assert!(matches!(service.header(disk, address).await, Err(ShardError::Gone { .. })));
+            } else {
+                assert_holds(service, disk, &address, bytes).await;
+            }
+        }
+    }
+    let listed = service.list(disk, Some(address(3, 0, 0)), 100).await.expect("listed");
+    let runs: Vec<_> = listed.iter().map(|shard| shard.address.run.tail).collect();
+    assert_eq!(runs, [601, 601, 603, 603]);
+    // A run may come back, as when its slot is moved away and back again.
+    append(service, disk, header(address(3, 600, 1), Integrity::Xxh3), 100_000).await;
+    assert_holds(service, disk, &address(3, 600, 1), 100_000).await;
+    assert!(service.read(disk, address(3, 600, 0), 0..1).await.is_err());
+}
+
+async fn concurrent_appends_all_arrive(service: &dyn ShardService, disk: DiskId) {
+    let addresses: Vec<_> = (700..740).map(|run| address(3, run, 0)).collect();
+    let bytes = |at: usize| if at.is_multiple_of(4) { 70_000 } else { 1000 + at };
+    let appends = addresses
+        .iter()
+        .enumerate()
+        .map(|(at, address)| service.append(disk, header(*address, Integrity::Xxh3), body(address, bytes(at))));
+    for appended in futures::future::join_all(appends).await {
+        appended.expect("appended");
+    }
+    for (at, address) in addresses.iter().enumerate() {
+        assert_holds(service, disk, address, bytes(at)).await;
+    }
+    // The same shard from two sides at once is one shard.
+    let twin = address(3, 800, 0);
+    let twins = [(); 2].map(|()| service.append(disk, header(twin, Integrity::Xxh3), body(&twin, 3000)));
+    for appended in futures::future::join_all(twins).await {
+        appended.expect("appended");
+    }
+    assert_holds(service, disk, &twin, 3000).await;
+}
+
+async fn append(service: &dyn ShardService, disk: DiskId, header: ShardHeader, bytes: usize) {
+    let body = body(&header.address, bytes);
+    service.append(disk, header, body).await.expect("appended");
+}
+
+/// Checks that a shard is there with the bytes of [`body`].
+///
+/// # Panics
+/// When it isn't.
+pub async fn assert_holds(service: &dyn ShardService, disk: DiskId, address: &ShardAddress, bytes: usize) {
+    let read = read(service, disk, *address, 0..bytes).await.expect("it is there");
+    assert!(read == body(address, bytes).concat(), "shard {address:?} of {bytes} bytes has other bytes");
+}
+
+async fn read(
+    service: &dyn ShardService,
+    disk: DiskId,
+    address: ShardAddress,
+    range: Range<usize>,
+) -> Result<Vec<u8>, ShardError> {
+    let pieces = service.read(disk, address, range.start as u64..range.end as u64).await?;
+    assert!(pieces.iter().all(|piece| piece.len() <= PIECE_BYTES_MAX), "a piece is longer than 256 KiB");
+    Ok(pieces.concat())
+}
