@@ -199,8 +199,7 @@ pub fn delete_marker(key: &ObjectKey, modified: Timestamp, shown_id: Option<Vers
     } else {
         no_such_key(key)
     };
-    let error =
-        error.with_header(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"));
+    let error = error.with_header(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"));
     match shown_id {
         None => error,
         Some(id) => {

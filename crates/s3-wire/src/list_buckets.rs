@@ -7,7 +7,6 @@ use types::{BucketName, Owner, Timestamp};
 use crate::answer;
 use crate::error::S3Error;
 use crate::head::RequestHead;
-use crate::listing::ContinuationToken;
 use crate::xml::XmlWriter;
 
 /// The most buckets of one page.
@@ -18,8 +17,8 @@ pub const BUCKETS_MAX: usize = 10_000;
 pub struct ListBucketsRequest {
     /// At most so many.
     pub limit: usize,
-    /// Only names after this one.
-    pub after: Option<BucketName>,
+    /// Where the last page ended: a token of an earlier answer, opaque here.
+    pub token: Option<String>,
     /// Only names that begin so; may be empty.
     pub prefix: String,
     /// Only buckets of this region.
@@ -39,15 +38,10 @@ impl ListBucketsRequest {
                 S3Error::invalid_argument(message, "max-buckets", text)
             })?,
         };
-        let token = head.query.bytes("continuation-token").filter(|token| !token.is_empty());
-        let after = token.map(|token| {
-            let after = ContinuationToken::decode(token)?.after;
-            let name = std::str::from_utf8(&after).ok().and_then(|name| BucketName::new(name).ok());
-            name.ok_or_else(|| crate::listing::invalid("continuation-token", token))
-        });
+        let token = head.query.text("continuation-token")?.filter(|token| !token.is_empty());
         Ok(Self {
             limit,
-            after: after.transpose()?,
+            token: token.map(str::to_owned),
             prefix: head.query.text("prefix")?.unwrap_or_default().to_owned(),
             region: head.query.text("bucket-region")?.filter(|region| !region.is_empty()).map(str::to_owned),
         })
@@ -65,12 +59,12 @@ pub struct ListedBucket<'a> {
     pub region: &'a str,
 }
 
-/// Writes a page. `next_after` is the page's last name when more follow.
+/// Writes a page. `next_token` stands for its end when more follow.
 pub fn answer(
     request: &ListBucketsRequest,
     owner: &Owner,
     buckets: &[ListedBucket<'_>],
-    next_after: Option<&BucketName>,
+    next_token: Option<&str>,
 ) -> Response<Bytes> {
     let mut xml = XmlWriter::with_capacity(512 + 160 * buckets.len());
     xml.open_root("ListAllMyBucketsResult");
@@ -87,9 +81,8 @@ pub fn answer(
     if !request.prefix.is_empty() {
         xml.text("Prefix", &request.prefix);
     }
-    if let Some(name) = next_after {
-        let after = Bytes::copy_from_slice(name.as_str().as_bytes());
-        xml.text("ContinuationToken", ContinuationToken { after }.encode());
+    if let Some(token) = next_token {
+        xml.text("ContinuationToken", token);
     }
     xml.close("ListAllMyBucketsResult");
     answer::document(xml)

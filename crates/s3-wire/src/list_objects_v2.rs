@@ -8,7 +8,7 @@ use crate::answer;
 use crate::error::S3Error;
 use crate::head::RequestHead;
 use crate::list_objects::{ENTRY_BYTES, ListLine, ListedObject, write_lines};
-use crate::listing::{self, ContinuationToken, ListScope};
+use crate::listing::{self, ListScope};
 use crate::xml::XmlWriter;
 
 /// A page of a bucket's objects is asked for.
@@ -18,13 +18,21 @@ pub struct ListObjectsV2Request {
     pub bucket: BucketName,
     /// Prefix, delimiter, limit, encoding.
     pub scope: ListScope,
-    /// Only keys and common prefixes after this one: the token's, else StartAfter; may be empty.
-    pub after: Bytes,
     /// Whether owners are shown.
     pub fetch_owner: bool,
-    /// Both as they were sent, for they are echoed.
+    /// StartAfter as it was sent, for it is echoed.
     start_after: Option<Bytes>,
-    token: Option<Bytes>,
+    /// The token as it was sent, for it is echoed, too.
+    token: Option<String>,
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageStart {
+    /// After this key or common prefix; may be empty.
+    After(Bytes),
+    /// Where the page ended whose answer had this token: opaque here.
+    Token(String),
 }
 
 impl ListObjectsV2Request {
@@ -33,13 +41,8 @@ impl ListObjectsV2Request {
     /// # Errors
     /// `InvalidArgument`.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
-        let token = head.query.bytes("continuation-token").map(Bytes::copy_from_slice);
+        let token = head.query.text("continuation-token")?.map(str::to_owned);
         let start_after = head.query.bytes("start-after").map(Bytes::copy_from_slice);
-        // An empty token is the beginning; it is echoed all the same.
-        let after = match token.as_ref().filter(|token| !token.is_empty()) {
-            Some(token) => ContinuationToken::decode(token)?.after,
-            None => start_after.clone().unwrap_or_default(),
-        };
         let owner = head.query.text("fetch-owner")?;
         let fetch_owner = match owner {
             None | Some("") => false,
@@ -47,22 +50,23 @@ impl ListObjectsV2Request {
             Some(text) if text.eq_ignore_ascii_case("false") => false,
             Some(text) => return Err(listing::invalid("fetch-owner", text.as_bytes())),
         };
-        Ok(Self {
-            bucket: head.bucket()?,
-            scope: ListScope::parse(head, "max-keys")?,
-            after,
-            fetch_owner,
-            start_after,
-            token,
-        })
+        Ok(Self { bucket: head.bucket()?, scope: ListScope::parse(head, "max-keys")?, fetch_owner, start_after, token })
+    }
+
+    /// Where the page begins: a token goes before StartAfter; an empty one is the beginning.
+    pub fn start(&self) -> PageStart {
+        match self.token.as_ref().filter(|token| !token.is_empty()) {
+            Some(token) => PageStart::Token(token.clone()),
+            None => PageStart::After(self.start_after.clone().unwrap_or_default()),
+        }
     }
 }
 
-/// Writes a page. `truncated`: more follow after its last line.
+/// Writes a page. `next_token` stands for its end when more follow.
 pub fn answer(
     request: &ListObjectsV2Request,
     lines: &[ListLine<'_, ListedObject<'_>>],
-    truncated: bool,
+    next_token: Option<&str>,
 ) -> Response<Bytes> {
     let scope = &request.scope;
     let mut xml = XmlWriter::with_capacity(1024 + ENTRY_BYTES * lines.len());
@@ -75,13 +79,8 @@ pub fn answer(
     if let Some(token) = &request.token {
         xml.text("ContinuationToken", token);
     }
-    if let (true, Some(last)) = (truncated, lines.last()) {
-        let after = match last {
-            ListLine::Entry(object) => object.key,
-            ListLine::CommonPrefix(prefix) => prefix,
-        };
-        let token = ContinuationToken { after: Bytes::copy_from_slice(after) };
-        xml.text("NextContinuationToken", token.encode());
+    if let Some(token) = next_token {
+        xml.text("NextContinuationToken", token);
     }
     xml.plain("KeyCount", lines.len());
     xml.plain("MaxKeys", scope.limit);
@@ -89,7 +88,7 @@ pub fn answer(
         scope.encoding.write(&mut xml, "Delimiter", &scope.delimiter);
     }
     scope.encoding.write_type(&mut xml);
-    xml.flag("IsTruncated", truncated);
+    xml.flag("IsTruncated", next_token.is_some());
     write_lines(&mut xml, scope.encoding, lines);
     xml.close("ListBucketResult");
     answer::document(xml)

@@ -1,7 +1,5 @@
-//! What the listings share: limits, encoding, markers, continuation tokens.
+//! What the listings share: limits, encoding, markers.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
 use crate::error::{ErrorCode, S3Error};
@@ -125,40 +123,6 @@ pub(crate) fn bounded_number(name: &str, text: Option<&str>) -> Result<Option<us
     }
 }
 
-/// A position in a listing, opaque to clients and versioned: the next page begins after it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContinuationToken {
-    /// The last key or common prefix of the page before.
-    pub after: Bytes,
-}
-
-impl ContinuationToken {
-    const VERSION: u8 = 1;
-
-    /// The token as clients get it.
-    pub fn encode(&self) -> String {
-        let mut bytes = Vec::with_capacity(1 + self.after.len());
-        bytes.push(Self::VERSION);
-        bytes.extend_from_slice(&self.after);
-        URL_SAFE_NO_PAD.encode(bytes)
-    }
-
-    /// Reads what [`ContinuationToken::encode`] wrote.
-    ///
-    /// # Errors
-    /// `InvalidArgument`.
-    pub fn decode(text: &[u8]) -> Result<Self, S3Error> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-        match bytes.as_deref().and_then(<[u8]>::split_first) {
-            Some((&Self::VERSION, after)) => Ok(Self { after: Bytes::copy_from_slice(after) }),
-            _ => {
-                let message = "The continuation token provided is incorrect";
-                Err(S3Error::invalid_argument(message, "continuation-token", String::from_utf8_lossy(text)))
-            }
-        }
-    }
-}
-
 /// `InvalidArgument` with AWS's default words, naming a parameter.
 pub(crate) fn invalid(name: &str, value: &[u8]) -> S3Error {
     S3Error::invalid_argument(ErrorCode::InvalidArgument.message(), name, String::from_utf8_lossy(value))
@@ -177,16 +141,6 @@ mod tests {
         assert_eq!(limit(Some("-1")), out_of_range);
         for text in ["blah", "2147483648", "1.5", " 1"] {
             assert_eq!(limit(Some(text)), Err("Provided max-keys not an integer or within integer range".to_owned()));
-        }
-    }
-
-    #[test]
-    fn tokens_read_back_and_others_are_refused() {
-        let token = ContinuationToken { after: Bytes::from_static(b"a/\xff+") };
-        assert_eq!(token.encode(), "AWEv_ys");
-        assert_eq!(ContinuationToken::decode(token.encode().as_bytes()), Ok(token));
-        for text in ["", "AA", "!", "AmEv"] {
-            assert!(ContinuationToken::decode(text.as_bytes()).is_err(), "{text}");
         }
     }
 }
