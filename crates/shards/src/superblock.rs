@@ -199,7 +199,8 @@ pub fn format(disk: &dyn Disk, identity: DiskIdentity, entropy: &dyn Entropy) ->
 #[derive(Debug)]
 pub struct SuperblockFile {
     file: Arc<dyn DiskFile>,
-    inode: u64,
+    /// Its file system and its number there.
+    identity: (u64, u64),
     current: RwLock<Arc<Superblock>>,
     /// Held while a change is being written.
     changing: Mutex<()>,
@@ -222,8 +223,9 @@ impl SuperblockFile {
             }
             file.sync_data()?;
         }
-        let inode = file.status()?.inode;
-        Ok(Self { file, inode, current: RwLock::new(Arc::new(newest)), changing: Mutex::new(()) })
+        let status = file.status()?;
+        let identity = (status.device, status.inode);
+        Ok(Self { file, identity, current: RwLock::new(Arc::new(newest)), changing: Mutex::new(()) })
     }
 
     /// What it holds.
@@ -255,7 +257,7 @@ impl SuperblockFile {
     /// # Errors
     /// What the disk says.
     pub fn is_in_place(&self, disk: &dyn Disk) -> io::Result<bool> {
-        Ok(disk.status(Path::new(FILE))?.is_some_and(|status| status.inode == self.inode))
+        Ok(disk.status(Path::new(FILE))?.is_some_and(|status| (status.device, status.inode) == self.identity))
     }
 }
 

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{KeepFailure, Keeper};
@@ -190,7 +189,7 @@ impl Keeper {
             metadata: header.metadata.to_vec(),
             integrity,
             checksums: header.checksums.to_vec(),
-            body: vec![Bytes::from(body.freeze())],
+            body: vec![body.freeze()],
             failed: Arc::clone(failed),
         }));
         Ok(from.record_bytes(segment.identity.kind))
