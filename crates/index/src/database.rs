@@ -12,7 +12,7 @@ use crate::apply::Memory;
 use crate::command::Answer;
 use crate::query::{Query, QueryAnswer};
 use crate::tables::Tables;
-use crate::{AppliedState, IndexDatabaseError, RangeEntry, digest, read, schema};
+use crate::{AppliedState, IndexDatabaseError, RangeEntry, digest, read, schema, verify};
 
 /// How the database is used (docs/decisions/0005-inline-bytes.md has the measurements behind the defaults).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,6 +200,15 @@ impl IndexDatabase {
     /// [`IndexDatabaseError`].
     pub fn digest(&self) -> Result<[u8; 32], IndexDatabaseError> {
         digest::of(&self.connection)
+    }
+
+    /// What is wrong with the rows: nothing, if they agree with each other. Reads everything, into memory: for tests, and
+    /// for an operator who doubts.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`], where a row can't even be read.
+    pub fn verify(&self) -> Result<Vec<String>, IndexDatabaseError> {
+        in_transaction(&self.connection, "BEGIN", verify::of)
     }
 }
 

@@ -16,6 +16,7 @@ mod read;
 mod rows;
 mod schema;
 mod tables;
+mod verify;
 
 pub mod command;
 pub mod contract;
