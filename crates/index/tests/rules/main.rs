@@ -1,0 +1,11 @@
+//! The rules of `apply`, one by one: what each command answers, and what it leaves.
+
+mod buckets;
+mod entries;
+mod locks;
+mod system;
+mod tickets;
+mod upkeep;
+mod uploads;
+mod versions;
+mod world;

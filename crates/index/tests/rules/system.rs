@@ -1,0 +1,132 @@
+//! The system range: the cluster, credentials, names of buckets.
+
+use index::command::{BucketRecord, BucketRecordState, CommandBody};
+use index::contract::samples::{credential, form_cluster, owner};
+use index::{Answer, Query, QueryAnswer, Refusal};
+use types::{BucketId, BucketName, FeatureLevel, Layout, LayoutEpoch, Namespace, Timestamp};
+
+use crate::world::{World, refused};
+
+fn record(name: &str) -> BucketRecord {
+    BucketRecord {
+        id: BucketId(0),
+        namespace: Namespace::default(),
+        name: BucketName::new(name).unwrap(),
+        owner: owner(),
+        region: "eu-central-1".to_owned(),
+        created: Timestamp(5),
+        state: BucketRecordState::Live,
+    }
+}
+
+fn reserve(world: &mut World, name: &str, token: u8) -> Answer {
+    world.apply(CommandBody::ReserveBucket { record: Box::new(record(name)), token: [token; 16] })
+}
+
+fn names(world: &mut World, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+    let after = after.map(|name| BucketName::new(name).unwrap());
+    let query = Query::Buckets { namespace: Namespace::default(), prefix: prefix.to_owned(), after, limit };
+    let QueryAnswer::BucketRecords(records) = world.ask(query) else { panic!("records were asked for") };
+    records.into_iter().map(|record| record.name.to_string()).collect()
+}
+
+#[test]
+fn a_cluster_is_formed_once() {
+    let mut world = World::new();
+    assert_eq!(world.ask(Query::Cluster), QueryAnswer::Cluster(None));
+    let raise = CommandBody::RaiseFeatureLevel(FeatureLevel(9));
+    assert_eq!(world.apply(raise), Answer::Done, "there is no level to raise yet");
+    world.apply(CommandBody::Form(Box::new(form_cluster())));
+    let mut other = form_cluster();
+    (other.cluster, other.root) = (types::ClusterId::from_bytes([9; 16]), credential("OTHER"));
+    assert_eq!(world.apply(CommandBody::Form(Box::new(other))), Answer::Done);
+    let QueryAnswer::Cluster(Some(view)) = world.ask(Query::Cluster) else { panic!("it was formed") };
+    assert_eq!((view.cluster, view.feature_level), (form_cluster().cluster, FeatureLevel(1)), "what stood, stays");
+    assert_eq!(world.ask(Query::Credentials), QueryAnswer::Credentials(vec![credential("ROOTKEY")]));
+}
+
+#[test]
+fn a_credential_is_replaced_under_its_access_key() {
+    let mut world = World::new();
+    for key in ["BBB", "AAA", "BBB"] {
+        assert_eq!(world.apply(CommandBody::PutCredential(credential(key))), Answer::Done);
+    }
+    assert_eq!(world.ask(Query::Credentials), QueryAnswer::Credentials(vec![credential("AAA"), credential("BBB")]));
+}
+
+#[test]
+fn a_layout_is_changed_only_from_where_it_was_planned() {
+    let mut world = World::new();
+    let change = |expected, epoch| CommandBody::ChangeLayout {
+        expected: LayoutEpoch(expected),
+        layout: Layout { epoch: LayoutEpoch(epoch), ..Layout::default() },
+    };
+    assert_eq!(world.apply(change(1, 2)), refused(Refusal::StaleLayout), "there is none");
+    world.apply(CommandBody::Form(Box::new(form_cluster())));
+    assert_eq!(world.apply(change(1, 2)), Answer::Done);
+    assert_eq!(world.apply(change(1, 2)), refused(Refusal::StaleLayout));
+    assert_eq!(world.apply(change(2, 4)), refused(Refusal::StaleLayout), "epochs rise by one");
+    let QueryAnswer::Cluster(Some(view)) = world.ask(Query::Cluster) else { panic!("it was formed") };
+    assert_eq!(view.layout.epoch, LayoutEpoch(2));
+}
+
+#[test]
+fn the_feature_level_only_rises() {
+    let mut world = World::new();
+    world.apply(CommandBody::Form(Box::new(form_cluster())));
+    for level in [3, 2] {
+        assert_eq!(world.apply(CommandBody::RaiseFeatureLevel(FeatureLevel(level))), Answer::Done);
+    }
+    let QueryAnswer::Cluster(Some(view)) = world.ask(Query::Cluster) else { panic!("it was formed") };
+    assert_eq!(view.feature_level, FeatureLevel(3));
+}
+
+#[test]
+fn a_bucket_name_is_taken_once_and_its_number_never_again() {
+    let mut world = World::new();
+    assert_eq!(reserve(&mut world, "name", 1), Answer::BucketReserved(BucketId(1)));
+    assert_eq!(reserve(&mut world, "name", 1), Answer::BucketReserved(BucketId(1)), "the same wish");
+    let Answer::Refused(Refusal::BucketExists(known)) = reserve(&mut world, "name", 2) else { panic!("it is taken") };
+    assert_eq!((known.id, known.region.as_str()), (BucketId(1), "eu-central-1"));
+    let QueryAnswer::BucketRecords(unfinished) = world.ask(Query::UnfinishedBuckets) else { panic!() };
+    assert_eq!(unfinished, [*known]);
+
+    let id = BucketId(1);
+    let publish = |token| CommandBody::PublishBucket { id, token: [token; 16] };
+    assert_eq!(world.apply(publish(2)), refused(Refusal::BucketBusy));
+    assert_eq!(world.apply(publish(1)), Answer::Done);
+    assert_eq!(world.apply(publish(1)), Answer::Done);
+    assert_eq!(world.ask(Query::UnfinishedBuckets), QueryAnswer::BucketRecords(Vec::new()));
+
+    let (begin, finish, undo) = (
+        |token| CommandBody::BeginBucketDeletion { id, token: [token; 16] },
+        |token| CommandBody::FinishBucketDeletion { id, token: [token; 16] },
+        |token| CommandBody::UndoBucketDeletion { id, token: [token; 16] },
+    );
+    assert_eq!(world.apply(finish(1)), refused(Refusal::BucketBusy), "it lives");
+    assert_eq!(world.apply(begin(3)), Answer::Done);
+    assert_eq!(world.apply(begin(4)), refused(Refusal::BucketBusy));
+    assert_eq!(world.apply(undo(4)), refused(Refusal::BucketBusy));
+    assert_eq!(world.apply(undo(3)), Answer::Done);
+    assert_eq!(world.apply(begin(5)), Answer::Done);
+    assert_eq!(world.apply(finish(5)), Answer::Done);
+    assert_eq!(world.apply(finish(5)), Answer::Done, "gone is gone");
+    assert_eq!(world.apply(publish(1)), refused(Refusal::NoSuchBucket));
+    assert_eq!(reserve(&mut world, "name", 6), Answer::BucketReserved(BucketId(2)));
+    assert_eq!(world.apply(CommandBody::FinishBucketDeletion { id: BucketId(2), token: [6; 16] }), Answer::Done);
+    assert_eq!(names(&mut world, "", None, 10), Vec::<String>::new(), "one never published is given back too");
+}
+
+#[test]
+fn buckets_are_listed_in_order_of_name_by_pages() {
+    let mut world = World::new();
+    for name in ["bb1", "aa2", "aa1", "aa3", "ab1"] {
+        reserve(&mut world, name, 1);
+    }
+    assert_eq!(names(&mut world, "", None, 10), ["aa1", "aa2", "aa3", "ab1", "bb1"]);
+    assert_eq!(names(&mut world, "", Some("aa2"), 2), ["aa3", "ab1"]);
+    assert_eq!(names(&mut world, "aa", Some("aa1"), 10), ["aa2", "aa3"]);
+    assert_eq!(names(&mut world, "b", Some("aa1"), 10), ["bb1"]);
+    assert_eq!(names(&mut world, "zz", None, 10), Vec::<String>::new());
+    assert_eq!(names(&mut world, "a\u{7f}", None, 10), Vec::<String>::new());
+}
