@@ -11,6 +11,8 @@ mod database;
 mod digest;
 mod entry;
 mod error;
+#[cfg(test)]
+mod golden;
 mod keys;
 mod read;
 mod rows;

@@ -2,6 +2,8 @@
 
 mod objects;
 mod stretch;
+#[cfg(test)]
+mod tests;
 mod uploads;
 mod versions;
 

@@ -11,7 +11,7 @@ fn record(name: &str) -> BucketRecord {
     BucketRecord {
         id: BucketId(0),
         namespace: Namespace::default(),
-        name: BucketName::new(name).unwrap(),
+        name: BucketName::new(name).expect("a name"),
         owner: owner(),
         region: "eu-central-1".to_owned(),
         created: Timestamp(5),
@@ -24,7 +24,7 @@ fn reserve(world: &mut World, name: &str, token: u8) -> Answer {
 }
 
 fn names(world: &mut World, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
-    let after = after.map(|name| BucketName::new(name).unwrap());
+    let after = after.map(|name| BucketName::new(name).expect("a name"));
     let query = Query::Buckets { namespace: Namespace::default(), prefix: prefix.to_owned(), after, limit };
     let QueryAnswer::BucketRecords(records) = world.ask(query) else { panic!("records were asked for") };
     records.into_iter().map(|record| record.name.to_string()).collect()

@@ -1,0 +1,383 @@
+//! Bytes of every format, as this release and all later ones read them (tests/golden).
+//!
+//! A line of a golden file is a name and bytes in hex. A value must encode to its line, and the line decode to it. A
+//! line that differs says that a format changed: then the old bytes stay in the file under the old version, with a
+//! decoder of their own, and new ones are added.
+
+use bytes::Bytes;
+use types::{
+    BucketEpoch, BucketId, BucketState, Checksum, ChecksumAlgorithm, ChecksumType, CommitStamp, Disk, DiskId,
+    DiskState, FeatureLevel, HomeKey, Layout, LayoutEpoch, NodeId, PartNumber, PlacementGroup, PlacementGroupId,
+    RangeId, Retention, RetentionMode, Run, RunForm, RunId, Slot, SlotEpoch, SlotIndex, StorageClass, TicketId,
+    Timestamp, Transform, Version, VersionId, Versioning,
+};
+
+use crate::command::{
+    BucketConfig, BucketRecord, BucketRecordState, BucketRow, Command, CommandBody, CompletePart, CompleteUpload,
+    ETagCondition, ReplacePart, TicketRow, UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
+};
+use crate::contract::samples::{
+    at, create_upload, credential, delete_object, etag, form_cluster, inline_part, key, new_version, numbered, owner,
+    part_in, plain, put_object, put_part, run, upload_id,
+};
+use crate::rows::{
+    self, BodyKind, BodyRow, ClusterRow, CompletedRow, CountersRow, DegradedKept, HeadRow, PartRow, TicketKept,
+    UploadRow,
+};
+use crate::{Answer, Proposal, Refusal, keys};
+
+/// Compares lines with a golden file.
+fn check(file: &str, golden: &str, lines: Vec<(String, Vec<u8>)>) {
+    let text: String = lines.iter().map(|(name, bytes)| format!("{name} {}\n", hex::encode(bytes))).collect();
+    assert!(golden == text, "tests/golden/{file} should read:\n{text}");
+}
+
+/// The line of a row, which must read back.
+fn row<T>(name: &str, value: &T) -> (String, Vec<u8>)
+where
+    T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
+{
+    let bytes = rows::encode(value);
+    assert_eq!(rows::decode::<T>(&bytes).as_ref(), Ok(value));
+    (name.to_owned(), bytes)
+}
+
+fn checksum(algorithm: ChecksumAlgorithm) -> Checksum {
+    Checksum::new(algorithm, ChecksumType::Composite, vec![0x5c; algorithm.digest_len()]).expect("of its length")
+}
+
+fn copies() -> Run {
+    Run {
+        home: Some(HomeKey { bucket: BucketId(4), key: key("home") }),
+        form: RunForm::Copies { first_slot: SlotIndex(5), group_width: 6 },
+        ..run(7, 0x0102_0304_0506_0708, 60_000)
+    }
+}
+
+fn layout() -> Layout {
+    let (node, disk) = (NodeId::from_bytes([0xa1; 16]), DiskId::from_bytes([0xb2; 16]));
+    Layout {
+        epoch: LayoutEpoch(3),
+        nodes: vec![types::Node {
+            id: node,
+            address: "127.0.0.1:9002".to_owned(),
+            rack: Some("r1".to_owned()),
+            zone: None,
+        }],
+        disks: vec![Disk {
+            id: disk,
+            node,
+            path: "/data/1".to_owned(),
+            capacity_bytes: 1 << 40,
+            state: DiskState::Down,
+            mount_point: true,
+        }],
+        groups: vec![PlacementGroup {
+            id: PlacementGroupId(1),
+            profile: "1+0".parse().expect("a profile"),
+            slots: vec![Slot { disk, epoch: SlotEpoch(2) }],
+        }],
+    }
+}
+
+fn bucket_row() -> BucketRow {
+    BucketRow {
+        id: BucketId(1),
+        epoch: BucketEpoch(300),
+        state: BucketState::Fenced,
+        config: BucketConfig { versioning: Versioning::Suspended, object_lock: true },
+    }
+}
+
+fn record(state: BucketRecordState) -> BucketRecord {
+    BucketRecord {
+        id: BucketId(9),
+        namespace: types::Namespace("tenant".to_owned()),
+        name: types::BucketName::new("my.bucket").expect("a name"),
+        owner: owner(),
+        region: "eu-central-1".to_owned(),
+        created: Timestamp::from_seconds(1_700_000_000),
+        state,
+    }
+}
+
+fn version_id() -> VersionId {
+    VersionId { stamp: CommitStamp(1_700_000_000_000_000), random: 0x1122_3344_5566_7788 }
+}
+
+#[test]
+fn keys_are_those_of_the_golden_file() {
+    let place = keys::place(BucketId(0x0102), &key(b"a\0b\xff"));
+    let run = RunId { ticket: TicketId(3), tail: 4 };
+    let (range, stamp, upload) = (RangeId(1), CommitStamp(0x0a0b_0c0d), upload_id(0xee));
+    let part = PartNumber::new(10_000).expect("the highest");
+    let degraded = |version, upload| DegradedKept { version, upload, number: part };
+    let lines = [
+        ("place", place.clone()),
+        ("place_prefix", keys::place_prefix(BucketId(0x0102), b"a\0")),
+        ("version", keys::version_key(&place, stamp)),
+        ("upload", keys::upload_key(&place, upload)),
+        ("upload_by_time", keys::upload_time_key(&place, stamp, upload)),
+        ("part", keys::part_key(&place, upload, part)),
+        ("manifest", keys::part_key(&place, upload, PartNumber::MANIFEST)),
+        ("garbage", keys::garbage_key(range, stamp, run)),
+        ("discarded", keys::discarded_key(range, run)),
+        ("degraded_of_version", keys::degraded_key(&place, &degraded(Some(version_id()), None))),
+        ("degraded_of_upload", keys::degraded_key(&place, &degraded(None, Some(upload)))),
+    ];
+    let lines = lines.map(|(name, bytes)| (name.to_owned(), bytes)).to_vec();
+    check("keys.txt", include_str!("../tests/golden/keys.txt"), lines);
+}
+
+fn heads() -> Vec<(String, Vec<u8>)> {
+    let head = HeadRow {
+        id: version_id(),
+        null: false,
+        marker: false,
+        plain_bytes: 4096,
+        etag: types::ETag { parts: Some(3), ..etag(1) },
+        storage_class: StorageClass::new("COLD").expect("a class"),
+        checksum: Some(UploadChecksum { algorithm: ChecksumAlgorithm::Sha256, checksum_type: ChecksumType::Composite }),
+        owner: owner(),
+        superseded: Some(CommitStamp(5)),
+    };
+    let marker = HeadRow {
+        null: true,
+        marker: true,
+        storage_class: StorageClass::default(),
+        checksum: None,
+        superseded: None,
+        owner: types::Owner { canonical_id: types::CanonicalId("free text".into()), ..owner() },
+        ..head.clone()
+    };
+    let line = |name: &str, head: &HeadRow| {
+        let bytes = head.encode();
+        assert_eq!(HeadRow::decode(&bytes).as_ref(), Ok(head));
+        (name.to_owned(), bytes)
+    };
+    vec![line("head", &head), line("head_of_marker", &marker)]
+}
+
+fn bodies() -> Vec<(String, Vec<u8>)> {
+    let mut part = part_in(1, &[run(7, 8, 65_536), copies()]);
+    part.extents.insert(1, types::Extent::Inline(Bytes::from_static(b"inline")));
+    part.checksums = ChecksumAlgorithm::ALL.map(checksum).to_vec();
+    part.transforms =
+        vec![Transform { id: 1, parameters: Bytes::from_static(b"parameters"), key_reference: Some("key".to_owned()) }];
+    let attributes = types::ObjectAttributes {
+        headers: vec![("content-type".to_owned(), Bytes::from_static(b"text/plain"))],
+        metadata: vec![("name".to_owned(), Bytes::from_static(b"\xff"))],
+        tags: vec![("tag".to_owned(), "value".to_owned())],
+        storage_class: StorageClass::default(),
+        retention: Some(Retention { mode: RetentionMode::Compliance, until: Timestamp(77) }),
+        legal_hold: true,
+    };
+    let row_of = PartRow::of(&part, CommitStamp(12), true);
+    let stored: PartRow<'static> = rows::decode(&rows::encode(&row_of)).expect("just encoded");
+    let mut moved = part.clone();
+    moved.modified = CommitStamp(12);
+    assert_eq!(stored.clone().into_part(Some(b"inline")), Ok(moved), "a row and its inline bytes are the part");
+    let single = BodyRow {
+        checksum: Some(std::borrow::Cow::Owned(checksum(ChecksumAlgorithm::Crc32c))),
+        attributes: std::borrow::Cow::Owned(attributes),
+        kind: BodyKind::Single(stored.clone()),
+    };
+    let summary = types::PartSummary { number: PartNumber::new(2).expect("a number"), plain_bytes: 5 << 20 };
+    let multipart = BodyRow {
+        checksum: None,
+        attributes: std::borrow::Cow::Owned(types::ObjectAttributes::default()),
+        kind: BodyKind::Multipart { upload: upload_id(1), parts: vec![summary] },
+    };
+    vec![row("part", &stored), row("body_of_single", &single), row("body_of_multipart", &multipart)]
+}
+
+#[test]
+fn rows_are_those_of_the_golden_file() {
+    let upload = UploadRow {
+        began: CommitStamp(3),
+        attributes: new_version(1, 0, etag(1)).attributes,
+        owner: owner(),
+        checksum: Some(UploadChecksum {
+            algorithm: ChecksumAlgorithm::Crc64Nvme,
+            checksum_type: ChecksumType::FullObject,
+        }),
+        completed: None,
+    };
+    let completed = CompletedRow { id: version_id(), null: true, etag: etag(2), checksum: None };
+    let ticket = TicketRow {
+        id: TicketId(5),
+        holder: NodeId::from_bytes([2; 16]),
+        granted: Timestamp(1),
+        renewed: Timestamp(300),
+    };
+    let degraded = DegradedKept { version: Some(version_id()), upload: None, number: PartNumber::ONE };
+    let mut lines = heads();
+    lines.extend(bodies());
+    lines.extend([
+        row("upload", &upload),
+        row("upload_completed", &UploadRow { completed: Some(completed), ..upload.clone() }),
+        row("degraded", &degraded),
+        row("garbage", &copies()),
+        row("cluster", &ClusterRow { cluster: form_cluster().cluster, feature_level: FeatureLevel(2) }),
+        row("counters", &CountersRow { next_bucket: BucketId(500), next_ticket: TicketId(6) }),
+        row("ticket", &TicketKept { row: ticket, nonce: [3; 16] }),
+        row("layout", &layout()),
+        row("credential", &credential("KEY")),
+        row("bucket_record", &record(BucketRecordState::Deleting { token: [4; 16] })),
+        row("bucket_row", &bucket_row()),
+    ]);
+    check("rows.txt", include_str!("../tests/golden/rows.txt"), lines);
+}
+
+fn object_commands() -> Vec<CommandBody> {
+    let conditions = WriteConditions {
+        if_match: Some(ETagCondition::OneOf(vec![etag(1), etag(2)])),
+        if_none_match: Some(ETagCondition::Any),
+    };
+    let mut put = put_object(at(1, 2), key("k"), 3, inline_part(1, b"bytes"));
+    put.conditions = conditions.clone();
+    let mut delete = delete_object(at(1, 2), key("k"), 4, Some(WhichVersion::Id(version_id())));
+    delete.bypass_governance = true;
+    let part = CompletePart { number: PartNumber::ONE, etag: etag(3), modified: CommitStamp(4), plain_bytes: 5 };
+    let manifest = UploadManifest {
+        part: types::Part { number: PartNumber::MANIFEST, ..part_in(1, &[copies()]) },
+        degraded: false,
+    };
+    let complete = CompleteUpload {
+        bucket: at(1, 2),
+        key: key("k"),
+        upload: upload_id(1),
+        conditions,
+        parts: vec![part],
+        manifest: Some(manifest),
+        version: new_version(6, 7, etag(8)),
+    };
+    let replace = ReplacePart {
+        bucket: BucketId(1),
+        key: key("k"),
+        version: Some(version_id()),
+        upload: None,
+        number: PartNumber::ONE,
+        expected: vec![run(1, 2, 3)],
+        part: part_in(1, &[run(1, 3, 3)]),
+        degraded: true,
+    };
+    vec![
+        CommandBody::PutObject(Box::new(put)),
+        CommandBody::DeleteObject(Box::new(delete)),
+        CommandBody::DeleteObject(Box::new(delete_object(at(1, 2), key("k"), 4, Some(WhichVersion::Newest)))),
+        CommandBody::DeleteObject(Box::new(delete_object(at(1, 2), key("k"), 4, Some(WhichVersion::Null)))),
+        create_upload(at(1, 2), "k", upload_id(1)).body,
+        put_part(at(1, 2), "k", upload_id(1), part_in(2, &[copies()])).body,
+        CommandBody::CompleteUpload(Box::new(complete)),
+        CommandBody::AbortUpload { bucket: at(1, 2), key: key("k"), upload: upload_id(1) },
+        CommandBody::ReplacePart(Box::new(replace)),
+        CommandBody::RemoveGarbage { rows: vec![vec![1, 2, 3]] },
+        CommandBody::DiscardRuns { runs: vec![copies()] },
+    ]
+}
+
+fn system_commands() -> Vec<CommandBody> {
+    let (id, token) = (BucketId(9), [4; 16]);
+    vec![
+        CommandBody::Form(Box::new(form_cluster())),
+        CommandBody::PutCredential(credential("KEY")),
+        CommandBody::ChangeLayout { expected: LayoutEpoch(2), layout: layout() },
+        CommandBody::RaiseFeatureLevel(FeatureLevel(2)),
+        CommandBody::GrantTicket { holder: NodeId::from_bytes([1; 16]), nonce: [2; 16] },
+        CommandBody::RenewTicket(TicketId(3)),
+        CommandBody::EndTicket(TicketId(3)),
+        CommandBody::ExpireTickets { idle_us_max: 600_000_000 },
+        CommandBody::ReserveBucket { record: Box::new(record(BucketRecordState::Creating { token })), token },
+        CommandBody::PublishBucket { id, token },
+        CommandBody::BeginBucketDeletion { id, token },
+        CommandBody::FinishBucketDeletion { id, token },
+        CommandBody::UndoBucketDeletion { id, token },
+        CommandBody::RaiseFloor { floor: TicketId(4) },
+        CommandBody::CreateBucketRow { id, config: bucket_row().config },
+        CommandBody::ChangeBucketRow { bucket: at(9, 1), config: bucket_row().config },
+        CommandBody::FenceBucket { id },
+        CommandBody::UnfenceBucket { id },
+        CommandBody::DropBucketRow { id },
+    ]
+}
+
+#[test]
+fn commands_are_those_of_the_golden_file() {
+    let bodies = || system_commands().into_iter().chain(object_commands());
+    let mut lines = Vec::new();
+    for (number, body) in (1..).zip(bodies()) {
+        let name = format!("{body:?}").split(|letter: char| !letter.is_alphanumeric()).next().map(str::to_owned);
+        let command = numbered(200, number, number - 1, body);
+        let bytes = command.encode();
+        assert_eq!(Command::decode(&bytes).as_ref(), Ok(&command));
+        lines.push((name.expect("a name"), bytes));
+    }
+    let commands = bodies().take(3).map(plain).collect();
+    let proposal = Proposal { time: Timestamp::from_seconds(1_700_000_000), commands };
+    assert_eq!(Proposal::decode(&proposal.encode()).as_ref(), Ok(&proposal));
+    lines.push(("proposal".to_owned(), proposal.encode()));
+    check("commands.txt", include_str!("../tests/golden/commands.txt"), lines);
+}
+
+#[test]
+fn answers_are_those_of_the_golden_file() {
+    let refusals = [
+        Refusal::BelowFloor,
+        Refusal::StaleBucket { row: Some(bucket_row()) },
+        Refusal::StaleBucket { row: None },
+        Refusal::StaleLayout,
+        Refusal::NoSuchBucket,
+        Refusal::BucketExists(Box::new(record(BucketRecordState::Live))),
+        Refusal::BucketBusy,
+        Refusal::BucketNotEmpty,
+        Refusal::PreconditionFailed,
+        Refusal::NoSuchKey,
+        Refusal::NoSuchVersion,
+        Refusal::NoSuchUpload,
+        Refusal::PartChanged,
+        Refusal::Locked,
+        Refusal::WrongRange,
+    ];
+    let answers = [
+        Answer::Done,
+        Answer::Ticket(TicketId(300)),
+        Answer::Floor(TicketId(2)),
+        Answer::BucketReserved(BucketId(9)),
+        Answer::BucketRow(bucket_row()),
+        Answer::Fenced { empty: true, epoch: BucketEpoch(2) },
+        Answer::Put { id: version_id(), null: true },
+        Answer::Deleted { marker: true, version: Some((version_id(), false)) },
+        Answer::Deleted { marker: false, version: None },
+        Answer::UploadCreated { stamp: CommitStamp(6) },
+    ];
+    let all = answers.into_iter().chain(refusals.map(Answer::Refused));
+    let lines = all.map(|answer| {
+        let name = format!("{answer:?}").replace("Refused(", "Refused.");
+        let name = name.split(|letter: char| !letter.is_alphanumeric() && letter != '.').next().map(str::to_owned);
+        row(&name.expect("a name"), &answer)
+    });
+    check("answers.txt", include_str!("../tests/golden/answers.txt"), lines.collect());
+}
+
+#[test]
+fn bytes_of_a_newer_release_are_told_apart_from_broken_ones() {
+    use crate::DecodeError::{Malformed, UnknownVersion};
+    let good = plain(CommandBody::RenewTicket(TicketId(1))).encode();
+    let newer = [&[2], &good[1..]].concat();
+    assert_eq!(Command::decode(&newer), Err(UnknownVersion { found: 2 }));
+    assert_eq!(Command::decode(&[]), Err(UnknownVersion { found: 0 }));
+    assert!(matches!(Command::decode(&good[..good.len() - 1]), Err(Malformed { .. })));
+    assert!(matches!(Command::decode(&[&good[..], &[0]].concat()), Err(Malformed { .. })));
+    assert!(rows::decode::<FeatureLevel>(&[2, 1]).is_err());
+    assert!(rows::decode::<FeatureLevel>(&[1, 1, 1]).is_err());
+    assert!(rows::decode::<FeatureLevel>(&[]).is_err());
+}
+
+#[test]
+fn a_marker_needs_no_body_and_an_object_does() {
+    let [(_, object), (_, marker)] = &heads()[..] else { panic!("two heads") };
+    let marker = rows::version_of(HeadRow::decode(marker).expect("golden"), None);
+    assert!(matches!(marker, Ok(Version { kind: types::VersionKind::DeleteMarker, .. })));
+    assert!(rows::version_of(HeadRow::decode(object).expect("golden"), None).is_err());
+}
