@@ -1,10 +1,33 @@
 //! openraft around the index: log, state machine, membership.
+//!
+//! [`ReplicatedIndex`] is the index of a node: it puts commands into the log of their range's Raft group, applies what
+//! is committed to the node's one SQLite database, and answers queries linearizably. All groups share one [log](LogStatus),
+//! mirrored over some of the node's disks; the database is a cache of it that checkpoints make durable, and copies on
+//! the other mirrors' disks make replaceable.
+//!
+//! This crate doesn't know what a command means (`index` does), where mirror sets are written down
+//! ([`MirrorRegistry`] is asked), or how voters reach each other; openraft shows nowhere outside of it.
 
+mod barrier;
 mod encoding;
+mod error;
+mod failure;
+mod group;
 mod log;
+mod machine;
+mod network;
+mod proposer;
 mod raft_types;
+mod replicated_index;
+mod settings;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use encoding::MalformedError;
+pub use error::ConsensusError;
 pub use log::{Disks, LogError, LogSettings, LogStatus, MirrorRegistry, MirrorSet};
+pub use machine::{DatabasesError, UpkeepStatus};
+pub use replicated_index::{ReplicatedIndex, ReplicatedIndexStatus};
+pub use settings::{ConsensusSettings, DatabaseUpkeep};

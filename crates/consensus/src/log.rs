@@ -26,9 +26,10 @@ use std::sync::Arc;
 
 use types::{DiskId, VoterId};
 
+pub(crate) use mirror::voter_directory;
 pub use registry::{MirrorRegistry, MirrorSet};
 pub(crate) use shared::SharedLog;
-pub(crate) use store::{GroupLogReader, GroupLogStore};
+pub(crate) use store::GroupLogStore;
 
 use crate::encoding::MalformedError;
 

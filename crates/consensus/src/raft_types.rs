@@ -17,7 +17,7 @@ use types::{NodeId, VoterId};
 
 /// The set of types that openraft is built over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TypeConfig {}
+pub(crate) struct TypeConfig {}
 
 impl RaftTypeConfig for TypeConfig {
     type D = Proposed;
@@ -42,15 +42,15 @@ impl RaftTypeConfig for TypeConfig {
 }
 
 /// A position in a group's log: term and index.
-pub type LogId = LogIdOf<TypeConfig>;
+pub(crate) type LogId = LogIdOf<TypeConfig>;
 /// A log entry.
-pub type Entry = EntryOf<TypeConfig>;
+pub(crate) type Entry = EntryOf<TypeConfig>;
 /// A vote.
-pub type Vote = VoteOf<TypeConfig>;
+pub(crate) type Vote = VoteOf<TypeConfig>;
 /// The voters of a group.
-pub type Membership = openraft::Membership<Voter, Member>;
+pub(crate) type Membership = openraft::Membership<Voter, Member>;
 /// The voters of a group, and the entry that made them so.
-pub type StoredMembership = StoredMembershipOf<TypeConfig>;
+pub(crate) type StoredMembership = StoredMembershipOf<TypeConfig>;
 
 /// A log id of its parts.
 pub(crate) fn log_id(term: u64, index: u64) -> LogId {
@@ -64,7 +64,7 @@ pub(crate) fn term_of(id: &LogId) -> u64 {
 
 /// A voter's id as openraft wants it: with a default.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Voter(pub VoterId);
+pub(crate) struct Voter(pub(crate) VoterId);
 
 impl Default for Voter {
     fn default() -> Self {
@@ -93,9 +93,9 @@ impl fmt::Debug for Voter {
 
 /// Where a voter runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member {
+pub(crate) struct Member {
     /// The node; its address is looked up in the layout.
-    pub node: NodeId,
+    pub(crate) node: NodeId,
 }
 
 impl Default for Member {
@@ -108,7 +108,7 @@ impl Default for Member {
 ///
 /// The decoded form is taken by the first that applies it; whoever comes later decodes the bytes.
 #[derive(Clone)]
-pub struct Proposed {
+pub(crate) struct Proposed {
     bytes: Bytes,
     decoded: Arc<Mutex<Option<index::Proposal>>>,
 }
@@ -161,10 +161,10 @@ impl PartialEq for Proposed {
 
 /// What `apply` answered to the commands of one proposal, in order.
 #[derive(Debug, Default)]
-pub struct Answers(pub(crate) Vec<Answer>);
+pub(crate) struct Answers(pub(crate) Vec<Answer>);
 
 /// Hands a result to whoever waits for it, on the thread that has it.
-pub struct Callback<T>(Box<dyn FnOnce(T) + Send>);
+pub(crate) struct Callback<T>(Box<dyn FnOnce(T) + Send>);
 
 impl<T> Callback<T> {
     /// Calls `with` once.

@@ -166,11 +166,14 @@ fn no_mirror(set: MirrorSet, out: &[(DiskId, String)]) -> LogError {
     LogError::NoMirror { voter: set.voter, disks: set.disks, reason }
 }
 
+/// A mirror's segments by their numbers.
+type Segments = BTreeMap<u64, (SegmentHeader, Arc<dyn DiskFile>)>;
+
 /// What lies in one mirror's directory.
 struct Contents {
     mirror: Arc<MirrorDisk>,
     /// The newest segments whose numbers follow one another.
-    segments: BTreeMap<u64, (SegmentHeader, Arc<dyn DiskFile>)>,
+    segments: Segments,
     /// What the last one holds.
     tail: Scan,
 }
@@ -191,10 +194,7 @@ impl Contents {
         Ok(Self { mirror, segments, tail })
     }
 
-    fn open_segments(
-        mirror: &MirrorDisk,
-        settings: &LogSettings,
-    ) -> io::Result<BTreeMap<u64, (SegmentHeader, Arc<dyn DiskFile>)>> {
+    fn open_segments(mirror: &MirrorDisk, settings: &LogSettings) -> io::Result<Segments> {
         let mut segments = BTreeMap::new();
         for name in mirror.disk.list(&mirror.directory)? {
             let path = mirror.directory.join(&name);

@@ -22,6 +22,7 @@ use super::registry::{MirrorRegistry, MirrorSet};
 use super::writer::{Control, Writer};
 use super::{Disks, LogError, LogSettings, LogStatus};
 use crate::encoding::{ENTRY_HEAD_BYTES, GroupState, decode_entry, encode_entry, encode_truncate};
+use crate::failure::Failure;
 use crate::raft_types::{Entry, LogId, Vote};
 
 /// Called once a request is durable, or never will be.
@@ -71,6 +72,8 @@ pub(super) struct Shared {
     pub(super) voter: VoterId,
     pub(super) settings: LogSettings,
     pub(super) entropy: Arc<dyn Entropy>,
+    /// Told when the log takes nothing more.
+    pub(super) failure: Failure,
     pub(super) registry: Arc<dyn MirrorRegistry>,
     /// All disks that are believed to work, mirrors or not.
     pub(super) disks: Mutex<Disks>,
@@ -183,6 +186,7 @@ impl SharedLog {
         registry: Arc<dyn MirrorRegistry>,
         settings: LogSettings,
         entropy: Arc<dyn Entropy>,
+        failure: Failure,
     ) -> Result<Self, LogError> {
         let recovered = recovery::recover(&disks, &*registry, &settings, &*entropy)?;
         let Recovered { set, mirrors, groups, segments, next_seq, last_number, published } = recovered;
@@ -192,6 +196,7 @@ impl SharedLog {
             voter: set.voter,
             settings,
             entropy,
+            failure,
             registry,
             disks: Mutex::new(disks),
             queue: Mutex::default(),

@@ -12,6 +12,7 @@ use types::RangeId;
 
 use super::*;
 use crate::encoding::GroupState;
+use crate::failure::Failure;
 use crate::raft_types::{Entry, Vote, Voter, log_id, term_of};
 use crate::testing::{FileRegistry, disk_id, entry, eventually, numbered};
 
@@ -32,7 +33,13 @@ fn open(disks: &[FaultyDisk], mirrors: usize) -> Result<SharedLog, LogError> {
 }
 
 fn open_as(disks: Disks, mirrors: usize) -> Result<SharedLog, LogError> {
-    SharedLog::open(disks.clone(), Arc::new(FileRegistry(disks)), settings(mirrors), Arc::new(SystemEntropy))
+    SharedLog::open(
+        disks.clone(),
+        Arc::new(FileRegistry(disks)),
+        settings(mirrors),
+        Arc::new(SystemEntropy),
+        Failure::new(),
+    )
 }
 
 /// Waits for what was asked.

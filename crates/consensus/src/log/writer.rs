@@ -457,7 +457,7 @@ impl Writer {
 
     /// Answers everybody with the failure, now and from now on.
     fn fail(&mut self, error: LogError, requests: Vec<Request>) {
-        tracing::error!(%error, "the log takes nothing more");
+        self.shared.failure.report(error.to_string());
         let waiting = {
             let mut queue = self.shared.queue.lock();
             queue.failed = Some(error.clone());

@@ -1,0 +1,34 @@
+//! Why a replicated index can't be opened.
+
+use types::RangeId;
+
+use crate::log::LogError;
+use crate::machine::DatabasesError;
+
+/// Why a replicated index can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsensusError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The database.
+    #[error(transparent)]
+    Databases(#[from] DatabasesError),
+    /// The database was found, but it can't be used.
+    #[error("the index database can't be used: {reason}")]
+    Database {
+        /// What it says.
+        reason: String,
+    },
+    /// A Raft group did not come up.
+    #[error("the group of range {range} did not start: {reason}")]
+    Group {
+        /// Its range.
+        range: RangeId,
+        /// What openraft says.
+        reason: String,
+    },
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+}

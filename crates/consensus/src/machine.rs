@@ -1,0 +1,174 @@
+//! The state machine of all groups: committed entries in, answers out, with SQLite in between.
+//!
+//! openraft hands over a few entries at a time and waits; a transaction for each would be slow. So `apply` only queues
+//! them, and one thread merges what all groups have queued into transactions of up to 2000 commands and answers then.
+//! openraft's "applied" therefore runs ahead of SQLite's: whoever reads waits for [`Progress`], never for openraft.
+//!
+//! openraft's "snapshot" is a completed checkpoint here: what it has made durable is no longer needed of the log. No
+//! bytes go with it; a cluster's snapshots are rows from a read transaction, sent by other means.
+
+mod applier;
+mod databases;
+mod keeper;
+mod progress;
+mod readers;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use openraft::alias::{SnapshotMetaOf, SnapshotOf};
+use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use types::RangeId;
+
+pub(crate) use applier::{Applier, ApplierParts, DatabaseDesk};
+pub use databases::DatabasesError;
+pub(crate) use databases::{DatabasePlaces, OpenedDatabase, full};
+pub use keeper::UpkeepStatus;
+pub(crate) use keeper::{DatabaseKeeper, KeeperParts};
+pub(crate) use progress::Progress;
+pub(crate) use readers::{ReadJob, ReaderPool};
+
+use crate::raft_types::{Entry, LogId, StoredMembership, TypeConfig};
+
+/// Messages that may wait for the applier; each has at most [`ENTRIES_PER_MESSAGE`] entries.
+const QUEUE_MESSAGES: usize = 64;
+/// Entries that are handed over at once.
+const ENTRIES_PER_MESSAGE: usize = 64;
+
+/// A committed entry and, where this node proposed it, who waits for its answers.
+pub(crate) type Committed = (Entry, Option<ApplyResponder<TypeConfig>>);
+
+/// What the applier is given.
+pub(crate) enum Work {
+    /// Entries of one range, in order.
+    Entries(RangeId, Vec<Committed>),
+    /// The database of this epoch can't be used any more.
+    DatabaseFailed(u64, String),
+    /// Nothing more comes.
+    End,
+}
+
+/// The applier's queue.
+pub(crate) fn work_queue() -> (mpsc::Sender<Work>, mpsc::Receiver<Work>) {
+    mpsc::channel(QUEUE_MESSAGES)
+}
+
+/// How far a range is, and with which members.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mark {
+    pub(crate) applied: Option<LogId>,
+    pub(crate) membership: StoredMembership,
+}
+
+/// How far each range is durable in the database.
+#[derive(Debug, Default)]
+pub(crate) struct DurableMarks(Mutex<BTreeMap<RangeId, Mark>>);
+
+impl DurableMarks {
+    pub(crate) fn set(&self, marks: BTreeMap<RangeId, Mark>) {
+        *self.0.lock() = marks;
+    }
+
+    pub(crate) fn get(&self, range: RangeId) -> Option<Mark> {
+        self.0.lock().get(&range).cloned()
+    }
+}
+
+/// One group's end of the state machine.
+pub(crate) struct StateMachine {
+    range: RangeId,
+    work: mpsc::Sender<Work>,
+    /// How far openraft has handed entries over.
+    taken: Mark,
+    durable: Arc<DurableMarks>,
+}
+
+impl StateMachine {
+    /// `found` is what the database has of the range.
+    pub(crate) fn new(range: RangeId, work: mpsc::Sender<Work>, found: Mark, durable: Arc<DurableMarks>) -> Self {
+        Self { range, work, taken: found, durable }
+    }
+}
+
+/// Stands for the bytes of a snapshot: there are none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CheckpointMark;
+
+type Snapshot = SnapshotOf<TypeConfig, CheckpointMark>;
+
+fn snapshot_of(mark: Mark) -> Snapshot {
+    let meta = SnapshotMetaOf::<TypeConfig> { last_log_id: mark.applied, last_membership: mark.membership };
+    Snapshot { meta, snapshot: CheckpointMark }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = CheckpointMark;
+    type SnapshotBuilder = CheckpointBuilder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        Ok((self.taken.applied, self.taken.membership.clone()))
+    }
+
+    async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
+    where
+        Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
+    {
+        let mut batch = Vec::new();
+        while let Some(next) = entries.next().await {
+            let (entry, responder) = next?;
+            self.taken.applied = Some(entry.log_id);
+            if let EntryPayload::Membership(membership) = &entry.payload {
+                self.taken.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+            }
+            batch.push((entry, responder));
+            if batch.len() == ENTRIES_PER_MESSAGE {
+                self.hand_over(std::mem::take(&mut batch)).await?;
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.hand_over(batch).await }
+    }
+
+    async fn get_snapshot_builder(&mut self) -> CheckpointBuilder {
+        CheckpointBuilder { range: self.range, durable: self.durable.clone() }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMetaOf<TypeConfig>,
+        _snapshot: CheckpointMark,
+    ) -> Result<(), io::Error> {
+        let last = meta.last_log_id.map_or_else(|| "nothing".to_owned(), |id| id.to_string());
+        Err(io::Error::new(io::ErrorKind::Unsupported, format!("no peer sends snapshots to one node (up to {last})")))
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
+        Ok(self.durable.get(self.range).map(snapshot_of))
+    }
+}
+
+impl StateMachine {
+    async fn hand_over(&self, entries: Vec<Committed>) -> io::Result<()> {
+        let gone = |_| io::Error::other("the thread that applies has ended");
+        self.work.send(Work::Entries(self.range, entries)).await.map_err(gone)
+    }
+}
+
+/// Tells openraft what the last completed checkpoint has made durable.
+pub(crate) struct CheckpointBuilder {
+    range: RangeId,
+    durable: Arc<DurableMarks>,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for CheckpointBuilder {
+    type SnapshotData = CheckpointMark;
+
+    async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
+        let mark = self.durable.get(self.range).ok_or_else(|| io::Error::other("no checkpoint has been completed"))?;
+        Ok(snapshot_of(mark))
+    }
+}

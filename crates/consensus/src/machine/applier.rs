@@ -1,0 +1,302 @@
+//! The thread that applies: it merges what the groups have queued into transactions, answers, and replaces a database
+//! that fails by a copy, brought up to date from the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use index::{IndexCheckpointer, IndexDatabaseError, IndexReader, RangeEntry};
+use openraft::EntryPayload;
+use openraft::storage::ApplyResponder;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use types::{DiskId, RangeId, Timestamp};
+
+use super::databases::{DatabasePlace, DatabasePlaces, DatabasesError, OpenedDatabase, full};
+use super::{Committed, Progress, ReaderPool, Work};
+use crate::encoding::{encode_applied, encode_membership};
+use crate::failure::Failure;
+use crate::log::SharedLog;
+use crate::raft_types::{Answers, Entry, StoredMembership, TypeConfig};
+
+/// Commands after which a transaction takes no further entry.
+const COMMANDS_PER_TRANSACTION: usize = 2000;
+/// Bytes of log that are replayed in one transaction.
+const REPLAY_BYTES: u64 = 4 << 20;
+/// How long a database that found its disk full waits before it tries again.
+const FULL_DISK_RETRY: Duration = Duration::from_millis(250);
+
+/// What the keeper needs of the database in use.
+pub(crate) struct KeptDatabase {
+    pub(crate) epoch: u64,
+    pub(crate) disk: DiskId,
+    pub(crate) place: DatabasePlace,
+    pub(crate) checkpointer: IndexCheckpointer,
+    pub(crate) reader: IndexReader,
+}
+
+/// What the applier shares with the keeper and with who asks how things are.
+#[derive(Default)]
+pub(crate) struct DatabaseDesk {
+    /// A database that was opened, until the keeper takes it.
+    pub(crate) opened: Mutex<Option<KeptDatabase>>,
+    /// The epoch and the disk of the database in use.
+    pub(crate) in_use: Mutex<Option<(u64, DiskId)>>,
+    /// Bytes of its WAL after the last transaction.
+    pub(crate) wal_bytes: AtomicU64,
+    /// Whether its disk is full.
+    pub(crate) is_full: AtomicBool,
+    /// Wakes the keeper.
+    pub(crate) wake: Notify,
+}
+
+/// The parts that the applier works with.
+pub(crate) struct ApplierParts {
+    pub(crate) log: SharedLog,
+    pub(crate) places: Arc<DatabasePlaces>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) readers: Arc<ReaderPool>,
+    pub(crate) desk: Arc<DatabaseDesk>,
+    pub(crate) failure: Failure,
+    pub(crate) checkpoint_bytes: u64,
+}
+
+/// The applier's state.
+pub(crate) struct Applier {
+    parts: ApplierParts,
+    work: mpsc::Receiver<Work>,
+    opened: OpenedDatabase,
+    epoch: u64,
+    /// For each range, the index after the last entry that was applied.
+    done: BTreeMap<RangeId, u64>,
+    /// Disks whose database failed; nothing is opened there again.
+    lost: Vec<DiskId>,
+}
+
+/// Entries that go into one transaction, and who waits for them.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<RangeEntry>,
+    waiting: Vec<Option<ApplyResponder<TypeConfig>>>,
+    /// The index after the last entry of each range.
+    next: BTreeMap<RangeId, u64>,
+    commands: usize,
+}
+
+impl Applier {
+    /// Takes over an opened database: readers and keeper get their connections.
+    pub(crate) fn new(
+        parts: ApplierParts,
+        work: mpsc::Receiver<Work>,
+        opened: OpenedDatabase,
+    ) -> Result<Self, IndexDatabaseError> {
+        let next = |mark: &super::Mark| mark.applied.map_or(0, |applied| applied.index + 1);
+        let done = opened.marks.iter().map(|(range, mark)| (*range, next(mark))).collect();
+        let mut applier = Self { parts, work, opened, epoch: 0, done, lost: Vec::new() };
+        applier.publish()?;
+        Ok(applier)
+    }
+
+    /// Applies until the groups are gone, or until nothing can be applied any more.
+    pub(crate) fn run(mut self) {
+        while let Some(first) = self.work.blocking_recv() {
+            match self.take(first) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(reason) => {
+                    self.parts.failure.report(reason);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Takes what waits; `false` at the end.
+    fn take(&mut self, first: Work) -> Result<bool, String> {
+        let mut batch = Batch::default();
+        let mut next = Some(first);
+        let mut ends = false;
+        while let Some(work) = next {
+            match work {
+                Work::Entries(range, entries) => batch.add(range, entries)?,
+                Work::DatabaseFailed(epoch, reason) if epoch == self.epoch => self.replace(&reason)?,
+                Work::DatabaseFailed(..) => {}
+                Work::End => ends = true,
+            }
+            if ends || batch.commands >= COMMANDS_PER_TRANSACTION {
+                break;
+            }
+            next = self.work.try_recv().ok();
+        }
+        if !batch.entries.is_empty() {
+            self.apply(batch)?;
+        }
+        Ok(!ends)
+    }
+
+    /// Applies a batch, on another database if this one fails, and answers.
+    fn apply(&mut self, batch: Batch) -> Result<(), String> {
+        let answers = loop {
+            match self.opened.database.apply(&batch.entries) {
+                Ok(answers) => break answers,
+                Err(error) => self.overcome(error)?,
+            }
+        };
+        self.done.extend(batch.next.iter());
+        // Seen by readers before anyone is told: whoever was answered reads what was answered.
+        for (range, next) in &batch.next {
+            self.parts.progress.set(*range, *next);
+        }
+        for (answers, waiting) in answers.into_iter().zip(batch.waiting) {
+            if let Some(waiting) = waiting {
+                waiting.send(Answers(answers));
+            }
+        }
+        self.parts.readers.unpark();
+        let wal_bytes = self.opened.database.wal_bytes();
+        let before = self.parts.desk.wal_bytes.swap(wal_bytes, Ordering::Relaxed);
+        if wal_bytes >= self.parts.checkpoint_bytes && before < self.parts.checkpoint_bytes {
+            self.parts.desk.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Makes good for a failed transaction: nothing of it was applied, and the database takes nothing more.
+    fn overcome(&mut self, error: IndexDatabaseError) -> Result<(), String> {
+        match error {
+            IndexDatabaseError::DiskFull(_) => self.wait_for_space(),
+            IndexDatabaseError::NewerFormat { .. } => Err(full(&error)),
+            IndexDatabaseError::Io(_)
+            | IndexDatabaseError::Damaged { .. }
+            | IndexDatabaseError::Database(_)
+            | IndexDatabaseError::Failed => self.replace(&full(&error)),
+        }
+    }
+
+    /// Goes on from a copy where there is space, else waits for some; nothing that was committed is lost meanwhile.
+    fn wait_for_space(&mut self) -> Result<(), String> {
+        tracing::error!(disk = %self.opened.disk, "the index database's disk is full");
+        let needed = self.opened.place.bytes().saturating_mul(2);
+        loop {
+            if self.parts.places.has_space_beside(self.opened.disk, &self.parts.log.mirrors(), needed) {
+                let full = self.opened.disk;
+                let moved = self.replace("its disk is full");
+                self.lost.retain(|disk| *disk != full);
+                return moved;
+            }
+            self.parts.desk.is_full.store(true, Ordering::Relaxed);
+            if self.parts.failure.wait_or_closing(FULL_DISK_RETRY) {
+                return Err("the index database's disk is full".to_owned());
+            }
+            let reopened = self.parts.places.reopen(self.opened.disk, &self.opened.place);
+            match reopened.and_then(|opened| self.adopt(opened)) {
+                Ok(()) => {
+                    self.parts.desk.is_full.store(false, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(IndexDatabaseError::DiskFull(_)) => {}
+                Err(error) => return self.replace(&full(&error)),
+            }
+        }
+    }
+
+    /// Goes on from a copy on another disk, brought up to date from the log.
+    fn replace(&mut self, reason: &str) -> Result<(), String> {
+        tracing::error!(disk = %self.opened.disk, reason, "the index database is lost; a copy takes its place");
+        let mut reasons = vec![reason.to_owned()];
+        loop {
+            self.lost.push(self.opened.disk);
+            let told = |DatabasesError::NoneUsable { reason }| format!("{}; {reason}", reasons.join("; "));
+            let opened = self.parts.places.open_newest(&self.parts.log, &self.lost).map_err(told)?;
+            let disk = opened.disk;
+            match self.adopt(opened) {
+                Ok(()) => {
+                    tracing::info!(%disk, "the index is served from another disk");
+                    self.parts.desk.is_full.store(false, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(error) => reasons.push(full(&error)),
+            }
+        }
+    }
+
+    /// Takes a database in use, after it was brought up to what had been applied.
+    fn adopt(&mut self, opened: OpenedDatabase) -> Result<(), IndexDatabaseError> {
+        self.opened = opened;
+        for (range, done) in self.done.clone() {
+            let mut next = self.opened.marks.get(&range).and_then(|mark| mark.applied).map_or(0, |id| id.index + 1);
+            while next < done {
+                next = self.replay(range, next..done)?;
+            }
+        }
+        self.publish()
+    }
+
+    /// Applies a stretch of the log again; returns the index after it.
+    fn replay(&mut self, range: RangeId, stretch: std::ops::Range<u64>) -> Result<u64, IndexDatabaseError> {
+        let damaged = |reason: String| IndexDatabaseError::Damaged { reason };
+        let entries = self.parts.log.read(range, stretch.clone(), REPLAY_BYTES);
+        let entries = entries.map_err(|error| damaged(error.to_string()))?;
+        let mut batch = Batch::default();
+        batch.add(range, entries.into_iter().map(|entry| (entry, None)).collect()).map_err(damaged)?;
+        let Some(next) = batch.next.get(&range).copied().filter(|next| *next > stretch.start) else {
+            return Err(damaged(format!("entry {} of range {range} is missing in the log", stretch.start)));
+        };
+        self.opened.database.apply(&batch.entries)?;
+        Ok(next)
+    }
+
+    /// Gives readers and keeper connections to the database.
+    fn publish(&mut self) -> Result<(), IndexDatabaseError> {
+        let database = &self.opened.database;
+        let readers = (0..ReaderPool::READERS).map(|_| database.reader()).collect::<Result<Vec<_>, _>>()?;
+        let kept = KeptDatabase {
+            epoch: self.epoch + 1,
+            disk: self.opened.disk,
+            place: self.opened.place.clone(),
+            checkpointer: database.checkpointer()?,
+            reader: database.reader()?,
+        };
+        self.epoch += 1;
+        for (range, next) in &self.done {
+            self.parts.progress.set(*range, *next);
+        }
+        self.parts.readers.install(self.epoch, readers);
+        *self.parts.desk.in_use.lock() = Some((self.epoch, self.opened.disk));
+        *self.parts.desk.opened.lock() = Some(kept);
+        self.parts.desk.wake.notify_one();
+        Ok(())
+    }
+}
+
+impl Batch {
+    fn add(&mut self, range: RangeId, entries: Vec<Committed>) -> Result<(), String> {
+        for (entry, responder) in entries {
+            self.next.insert(range, entry.log_id.index + 1);
+            let entry = range_entry(range, entry)?;
+            self.commands += entry.commands.len().max(1);
+            self.entries.push(entry);
+            self.waiting.push(responder);
+        }
+        Ok(())
+    }
+}
+
+/// What the database makes of an entry.
+fn range_entry(range: RangeId, entry: Entry) -> Result<RangeEntry, String> {
+    let applied = encode_applied(&entry.log_id);
+    let bare = RangeEntry { range, applied, membership: None, time: Timestamp(0), commands: Vec::new() };
+    Ok(match entry.payload {
+        EntryPayload::Blank => bare,
+        EntryPayload::Membership(membership) => {
+            let stored = StoredMembership::new(Some(entry.log_id), membership);
+            RangeEntry { membership: Some(encode_membership(&stored)), ..bare }
+        }
+        EntryPayload::Normal(proposed) => {
+            let id = entry.log_id;
+            let proposal = proposed.take().map_err(|error| format!("entry {id} of range {range}: {error}"))?;
+            RangeEntry { time: proposal.time, commands: proposal.commands, ..bare }
+        }
+    })
+}

@@ -1,0 +1,315 @@
+//! Where the database and its copies lie, and which of them a start or a failure continues with.
+//!
+//! Under a voter's directory on a disk, `index.db` is a database that was in use and `copy.db` a whole copy of one.
+//! They never differ but in how far they are: what is applied was committed, and commits stand in the log. So the
+//! newest that the log can bring up to date is as good as the one that was lost.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use index::{AppliedState, IndexDatabase, IndexDatabaseError, IndexSettings};
+use parking_lot::Mutex;
+use platform::Disk;
+use sqlite_vfs::DatabaseLocation;
+use types::{DiskId, RangeId, VoterId};
+
+use super::Mark;
+use crate::encoding::{MalformedError, decode_applied, decode_membership};
+use crate::log::{Disks, SharedLog, voter_directory};
+
+/// Why no database can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabasesError {
+    /// What is there is too old for what is left of the log, or can't be read.
+    #[error("no index database can be used: {reason}")]
+    NoneUsable {
+        /// What is wrong with each.
+        reason: String,
+    },
+}
+
+/// The node's disks, as places for databases.
+#[derive(Debug)]
+pub(crate) struct DatabasePlaces {
+    voter: VoterId,
+    disks: Mutex<Disks>,
+    settings: IndexSettings,
+    ranges: Vec<RangeId>,
+}
+
+/// A database in use.
+pub(crate) struct OpenedDatabase {
+    pub(crate) database: IndexDatabase,
+    pub(crate) disk: DiskId,
+    pub(crate) place: DatabasePlace,
+    pub(crate) marks: BTreeMap<RangeId, Mark>,
+}
+
+/// A database file that was opened, to be told from one that took its name.
+#[derive(Debug, Clone)]
+pub(crate) struct DatabasePlace {
+    pub(crate) location: DatabaseLocation,
+    inode: u64,
+}
+
+impl DatabasePlace {
+    fn of(location: DatabaseLocation) -> io::Result<Self> {
+        let status = location.disk.status(&location.path)?.ok_or(io::ErrorKind::NotFound)?;
+        Ok(Self { location, inode: status.inode })
+    }
+
+    /// Whether the file that was opened still lies under its path: SQLite goes on in one that was deleted.
+    ///
+    /// # Errors
+    /// It doesn't, or the disk can't say.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match self.location.disk.status(&self.location.path)? {
+            Some(status) if status.inode == self.inode => Ok(()),
+            _ => Err(io::Error::new(io::ErrorKind::NotFound, "the database file is not under its path any more")),
+        }
+    }
+
+    /// Bytes of the database file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.location.disk.status(&self.location.path).ok().flatten().map_or(0, |status| status.bytes)
+    }
+}
+
+const DATABASE: &str = "index.db";
+const COPY: &str = "copy.db";
+
+impl DatabasePlaces {
+    pub(crate) fn new(voter: VoterId, disks: Disks, settings: IndexSettings, ranges: Vec<RangeId>) -> Self {
+        Self { voter, disks: Mutex::new(disks), settings, ranges }
+    }
+
+    /// A disk can be used.
+    pub(crate) fn add_disk(&self, id: DiskId, disk: Arc<dyn Disk>) {
+        let mut disks = self.disks.lock();
+        disks.retain(|(known, _)| *known != id);
+        disks.push((id, disk));
+    }
+
+    /// A disk can't be used any more.
+    pub(crate) fn remove_disk(&self, id: DiskId) {
+        self.disks.lock().retain(|(known, _)| *known != id);
+    }
+
+    /// Where a disk has its copy; `None` for a disk that isn't here.
+    pub(crate) fn copy_on(&self, id: DiskId) -> Option<DatabaseLocation> {
+        Some(self.location(&self.disk(id)?, COPY))
+    }
+
+    /// Bytes of a disk's database.
+    pub(crate) fn database_bytes(&self, id: DiskId) -> u64 {
+        let status = self.disk(id).map(|disk| disk.status(&self.location(&disk, DATABASE).path));
+        status.and_then(Result::ok).flatten().map_or(0, |status| status.bytes)
+    }
+
+    /// Makes a disk's directory for databases, durably.
+    pub(crate) fn prepare(&self, id: DiskId) -> io::Result<()> {
+        let disk = self.disk(id).ok_or(io::ErrorKind::NotFound)?;
+        let directory = voter_directory(self.voter);
+        disk.create_directory(&directory)?;
+        directory.ancestors().skip(1).try_for_each(|made| disk.sync_directory(made))
+    }
+
+    /// How far the copies are that lie on disks other than `except`.
+    pub(crate) fn copies(&self, except: DiskId) -> BTreeMap<DiskId, BTreeMap<RangeId, Mark>> {
+        let others: Disks = self.disks.lock().iter().filter(|(id, _)| *id != except).cloned().collect();
+        let read = |(id, disk): (DiskId, Arc<dyn Disk>)| {
+            let location = self.location(&disk, COPY);
+            is_there(&location).ok().filter(|there| *there)?;
+            let database = IndexDatabase::open(location, self.settings.clone()).ok()?;
+            Some((id, self.marks_of(&database).ok()?))
+        };
+        others.into_iter().filter_map(read).collect()
+    }
+
+    /// Opens the newest database or copy that the log can bring up to date; where there is none and the log has all
+    /// from the beginning, a new one on the first of its mirrors. Disks in `lost` are passed over.
+    ///
+    /// # Errors
+    /// [`DatabasesError::NoneUsable`].
+    pub(crate) fn open_newest(&self, log: &SharedLog, lost: &[DiskId]) -> Result<OpenedDatabase, DatabasesError> {
+        let disks: Disks = self.disks.lock().iter().filter(|(id, _)| !lost.contains(id)).cloned().collect();
+        let mut reasons = Vec::new();
+        let mut found: Vec<(u64, DiskId, Arc<dyn Disk>, &str)> = Vec::new();
+        for (id, disk) in &disks {
+            for name in [DATABASE, COPY] {
+                match self.look(log, disk, name) {
+                    Ok(Some(applied)) => found.push((applied, *id, disk.clone(), name)),
+                    Ok(None) => {}
+                    Err(reason) => {
+                        tracing::warn!(disk = %id, name, reason, "an index database can't be used");
+                        reasons.push(format!("{name} on disk {id}: {reason}"));
+                    }
+                }
+            }
+        }
+        // Of equally new ones the database first, which needs no renaming.
+        found.sort_by_key(|(applied, .., name)| (std::cmp::Reverse(*applied), *name != DATABASE));
+        for (_, id, disk, name) in found {
+            match self.open(id, &disk, name == COPY) {
+                Ok(opened) => return Ok(opened),
+                Err(reason) => reasons.push(format!("{name} on disk {id}: {reason}")),
+            }
+        }
+        if self.ranges.iter().any(|range| log.state(*range).purged.is_some()) {
+            reasons.push("the beginning of the log is purged".to_owned());
+            return Err(DatabasesError::NoneUsable { reason: reasons.join("; ") });
+        }
+        for mirror in log.mirrors() {
+            let Some((id, disk)) = disks.iter().find(|(id, _)| *id == mirror) else { continue };
+            match self.make(*id, disk) {
+                Ok(opened) => return Ok(opened),
+                Err(reason) => reasons.push(format!("a new one on disk {id}: {reason}")),
+            }
+        }
+        Err(DatabasesError::NoneUsable { reason: reasons.join("; ") })
+    }
+
+    /// Whether one of `mirrors`, but `own`, has `needed` bytes free.
+    pub(crate) fn has_space_beside(&self, own: DiskId, mirrors: &[DiskId], needed: u64) -> bool {
+        let others = mirrors.iter().filter(|id| **id != own).filter_map(|id| self.disk(*id));
+        others.into_iter().any(|disk| disk.space().is_ok_and(|space| space.free_bytes > needed))
+    }
+
+    /// Opens the database of this place once more, after an error that leaves its disk usable.
+    pub(crate) fn reopen(&self, disk: DiskId, place: &DatabasePlace) -> Result<OpenedDatabase, IndexDatabaseError> {
+        let database = IndexDatabase::open(place.location.clone(), self.settings.clone())?;
+        let marks = self.marks_of(&database)?;
+        Ok(OpenedDatabase { database, disk, place: place.clone(), marks })
+    }
+
+    /// Removes databases that were in use on other disks than `live`: they will never be again, copies are newer.
+    pub(crate) fn remove_old(&self, live: DiskId) {
+        let others: Disks = self.disks.lock().iter().filter(|(id, _)| *id != live).cloned().collect();
+        for (id, disk) in others {
+            let location = self.location(&disk, DATABASE);
+            if is_there(&location).unwrap_or(false)
+                && let Err(error) = remove_database(&location)
+            {
+                tracing::warn!(disk = %id, %error, "an old index database was not removed");
+            }
+        }
+    }
+
+    fn disk(&self, id: DiskId) -> Option<Arc<dyn Disk>> {
+        self.disks.lock().iter().find(|(known, _)| *known == id).map(|(_, disk)| disk.clone())
+    }
+
+    fn location(&self, disk: &Arc<dyn Disk>, name: &str) -> DatabaseLocation {
+        DatabaseLocation { disk: disk.clone(), path: voter_directory(self.voter).join(name) }
+    }
+
+    /// How new a database is, as the sum of what its ranges have applied; `None` when there is none.
+    fn look(&self, log: &SharedLog, disk: &Arc<dyn Disk>, name: &str) -> Result<Option<u64>, String> {
+        let location = self.location(disk, name);
+        if !is_there(&location).map_err(|error| error.to_string())? {
+            return Ok(None);
+        }
+        let database = IndexDatabase::open(location, self.settings.clone()).map_err(|error| full(&error))?;
+        let marks = self.marks_of(&database).map_err(|error| full(&error))?;
+        let mut applied = 0;
+        for range in &self.ranges {
+            let mark = marks.get(range).and_then(|mark| mark.applied);
+            let purged = log.state(*range).purged;
+            if purged.is_some_and(|purged| mark.is_none_or(|mark| mark.index < purged.index)) {
+                return Err(format!("range {range} is at {mark:?}, and the log is purged up to {purged:?}"));
+            }
+            if mark > log.last_log_id(*range) {
+                return Err(format!("range {range} is at {mark:?}, and the log ends at {:?}", log.last_log_id(*range)));
+            }
+            applied += mark.map_or(0, |mark| mark.index + 1);
+        }
+        Ok(Some(applied))
+    }
+
+    fn open(&self, id: DiskId, disk: &Arc<dyn Disk>, is_copy: bool) -> Result<OpenedDatabase, String> {
+        let location = self.location(disk, DATABASE);
+        if is_copy {
+            promote(&self.location(disk, COPY), &location).map_err(|error| error.to_string())?;
+        }
+        self.open_at(id, location).map_err(|error| full(&error))
+    }
+
+    fn make(&self, id: DiskId, disk: &Arc<dyn Disk>) -> Result<OpenedDatabase, String> {
+        self.prepare(id).map_err(|error| error.to_string())?;
+        let location = self.location(disk, DATABASE);
+        if is_there(&location).map_err(|error| error.to_string())? {
+            // It was looked at and can't be used; the log has all of it.
+            remove_database(&location).map_err(|error| error.to_string())?;
+        }
+        tracing::info!(disk = %id, "a new index database is made");
+        self.open_at(id, location).map_err(|error| full(&error))
+    }
+
+    fn open_at(&self, disk: DiskId, location: DatabaseLocation) -> Result<OpenedDatabase, IndexDatabaseError> {
+        let database = IndexDatabase::open(location.clone(), self.settings.clone())?;
+        let marks = self.marks_of(&database)?;
+        let place = DatabasePlace::of(location).map_err(|error| damaged(&error))?;
+        Ok(OpenedDatabase { database, disk, place, marks })
+    }
+
+    fn marks_of(&self, database: &IndexDatabase) -> Result<BTreeMap<RangeId, Mark>, IndexDatabaseError> {
+        let mut marks = BTreeMap::new();
+        for range in &self.ranges {
+            if let Some(state) = database.applied(*range)? {
+                marks.insert(*range, mark_of(&state).map_err(|error| damaged(&error))?);
+            }
+        }
+        Ok(marks)
+    }
+}
+
+/// What the database's words for how far a range is mean.
+pub(crate) fn mark_of(state: &AppliedState) -> Result<Mark, MalformedError> {
+    let applied = if state.applied.is_empty() { None } else { Some(decode_applied(&state.applied)?) };
+    let membership = state.membership.as_ref().map(|bytes| decode_membership(bytes)).transpose()?;
+    Ok(Mark { applied, membership: membership.unwrap_or_default() })
+}
+
+fn damaged(reason: &dyn ToString) -> IndexDatabaseError {
+    IndexDatabaseError::Damaged { reason: reason.to_string() }
+}
+
+fn is_there(location: &DatabaseLocation) -> io::Result<bool> {
+    Ok(location.disk.status(&location.path)?.is_some())
+}
+
+/// Makes a copy the database. The WAL of what had the name goes first, durably: it would be replayed into the copy.
+fn promote(copy: &DatabaseLocation, database: &DatabaseLocation) -> io::Result<()> {
+    remove_database(database)?;
+    database.disk.rename(&copy.path, &database.path)?;
+    database.disk.sync_directory(directory_of(database))
+}
+
+fn remove_database(location: &DatabaseLocation) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut path = location.path.clone().into_os_string();
+        path.push(suffix);
+        match location.disk.remove(&PathBuf::from(path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    location.disk.sync_directory(directory_of(location))
+}
+
+fn directory_of(location: &DatabaseLocation) -> &Path {
+    location.path.parent().unwrap_or(Path::new(""))
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

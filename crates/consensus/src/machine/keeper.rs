@@ -1,0 +1,276 @@
+//! What keeps the database durable and the log short: checkpoints, copies on the other mirrors' disks, and then the
+//! release of the log that neither the database nor the oldest copy needs any more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use index::AppliedState;
+use parking_lot::Mutex;
+use platform::Clock;
+use tokio::sync::{mpsc, watch};
+use types::{DiskId, RangeId};
+
+use super::applier::{DatabaseDesk, KeptDatabase};
+use super::databases::{DatabasePlaces, full, mark_of};
+use super::{DurableMarks, Mark, Progress, Work};
+use crate::encoding::MalformedError;
+use crate::group::RaftGroup;
+use crate::log::SharedLog;
+use crate::settings::DatabaseUpkeep;
+
+/// How often it looks without being woken.
+const ROUND: Duration = Duration::from_millis(500);
+/// After so many rounds a copy that failed is tried again.
+const ROUNDS_UNTIL_RETRY: u32 = 120;
+
+/// What the keeper works with.
+pub(crate) struct KeeperParts {
+    pub(crate) log: SharedLog,
+    pub(crate) places: Arc<DatabasePlaces>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) durable: Arc<DurableMarks>,
+    pub(crate) desk: Arc<DatabaseDesk>,
+    pub(crate) groups: Vec<RaftGroup>,
+    pub(crate) upkeep: DatabaseUpkeep,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) work: mpsc::WeakSender<Work>,
+    pub(crate) status: Arc<Mutex<UpkeepStatus>>,
+}
+
+/// What the keeper has done.
+#[derive(Debug, Clone, Default)]
+pub struct UpkeepStatus {
+    /// Completed checkpoints since the start.
+    pub checkpoints: u64,
+    /// How far each range was when the last one began: the index after its last entry.
+    pub durable: BTreeMap<RangeId, u64>,
+    /// The disks that have a copy of the database, and how far each is.
+    pub copies: BTreeMap<DiskId, BTreeMap<RangeId, u64>>,
+}
+
+/// A copy of the database.
+struct Copied {
+    marks: BTreeMap<RangeId, Mark>,
+    /// Bytes of log that had been appended when it was made.
+    log_bytes: u64,
+}
+
+/// The keeper's state.
+pub(crate) struct DatabaseKeeper {
+    parts: KeeperParts,
+    database: Option<KeptDatabase>,
+    copies: BTreeMap<DiskId, Copied>,
+    avoided: BTreeMap<DiskId, u32>,
+    /// What was applied at the last checkpoint, and when something was last seen to be applied.
+    checkpointed: BTreeMap<RangeId, u64>,
+    seen: (BTreeMap<RangeId, u64>, Duration),
+}
+
+impl DatabaseKeeper {
+    pub(crate) fn new(parts: KeeperParts, copies: BTreeMap<DiskId, BTreeMap<RangeId, Mark>>) -> Self {
+        let copies = copies.into_iter().map(|(disk, marks)| (disk, Copied { marks, log_bytes: 0 })).collect();
+        let seen = (BTreeMap::new(), parts.clock.monotonic());
+        Self { parts, database: None, copies, avoided: BTreeMap::new(), checkpointed: BTreeMap::new(), seen }
+    }
+
+    /// Keeps the database until `stop` changes; then makes one last checkpoint, and copies what is small.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                () = self.parts.desk.wake.notified() => {}
+                () = tokio::time::sleep(ROUND) => {}
+                _ = stop.changed() => break,
+            }
+            self.round().await;
+        }
+        self.finish().await;
+    }
+
+    async fn round(&mut self) {
+        self.take_database();
+        // SQLite goes on in files that were deleted.
+        if let Some(kept) = &self.database
+            && let Err(error) = kept.place.check()
+        {
+            let epoch = kept.epoch;
+            self.database = None;
+            return self.database_failed(epoch, &error);
+        }
+        if self.checkpoint_is_due() {
+            self.checkpoint().await;
+        }
+        for disk in self.copies_due() {
+            self.copy(disk).await;
+        }
+        self.release_log().await;
+        self.avoided.retain(|_, rounds| {
+            *rounds -= 1;
+            *rounds > 0
+        });
+    }
+
+    async fn finish(&mut self) {
+        self.take_database();
+        if self.parts.progress.all() != self.checkpointed {
+            self.checkpoint().await;
+        }
+        let small = |kept: &KeptDatabase| kept.place.bytes() <= self.parts.upkeep.shutdown_copy_bytes_max;
+        if self.database.as_ref().is_some_and(small) {
+            let current = self.parts.progress.all();
+            for disk in self.copy_disks() {
+                if self.copies.get(&disk).is_none_or(|copied| next_of(&copied.marks) != current) {
+                    self.copy(disk).await;
+                }
+            }
+        }
+        self.release_log().await;
+    }
+
+    fn take_database(&mut self) {
+        let opened = self.parts.desk.opened.lock().take();
+        if let Some(opened) = opened {
+            // A copy that became the database is none any more.
+            self.copies.remove(&opened.disk);
+            self.parts.places.remove_old(opened.disk);
+            self.checkpointed.clear();
+            self.database = Some(opened);
+            self.tell_copies();
+        }
+    }
+
+    fn checkpoint_is_due(&mut self) -> bool {
+        let applied = self.parts.progress.all();
+        let now = self.parts.clock.monotonic();
+        if applied != self.seen.0 {
+            self.seen = (applied.clone(), now);
+        }
+        let is_idle = now.saturating_sub(self.seen.1) >= self.parts.upkeep.idle;
+        let is_long = self.parts.desk.wal_bytes.load(Ordering::Relaxed) >= self.parts.upkeep.checkpoint_bytes;
+        applied != self.checkpointed && (is_idle || is_long)
+    }
+
+    /// Makes durable what has been applied.
+    async fn checkpoint(&mut self) {
+        let Some(mut kept) = self.database.take() else { return };
+        let (kept, outcome) = blocking(move || {
+            let outcome = if cfg!(feature = "omit-checkpoint-before-purge") {
+                kept.reader.applied().map(|applied| index::Checkpoint { applied, complete: true, wal_pages: 0 })
+            } else {
+                kept.checkpointer.checkpoint()
+            };
+            // After it, for a file that was deleted meanwhile takes a checkpoint too.
+            let outcome = outcome.map_err(|error| full(&error));
+            let outcome = outcome.and_then(|done| kept.place.check().map(|()| done).map_err(|error| full(&error)));
+            (kept, outcome)
+        })
+        .await;
+        match outcome {
+            Ok(done) if done.complete => match marks_of(&done.applied) {
+                Ok(marks) => self.note_checkpoint(marks),
+                Err(error) => return self.database_failed(kept.epoch, &error),
+            },
+            // Some reader held on; the next round tries again.
+            Ok(_) => {}
+            Err(error) => return self.database_failed(kept.epoch, &error),
+        }
+        self.database = Some(kept);
+    }
+
+    fn note_checkpoint(&mut self, marks: BTreeMap<RangeId, Mark>) {
+        self.checkpointed = next_of(&marks);
+        self.parts.desk.wal_bytes.store(0, Ordering::Relaxed);
+        let mut status = self.parts.status.lock();
+        status.checkpoints += 1;
+        status.durable = self.checkpointed.clone();
+        drop(status);
+        self.parts.durable.set(marks);
+    }
+
+    /// Has the applier replace the database. A queue without room is tried again in the next round.
+    fn database_failed(&mut self, epoch: u64, error: &dyn ToString) {
+        if let Some(work) = self.parts.work.upgrade() {
+            let _ = work.try_send(Work::DatabaseFailed(epoch, error.to_string()));
+        }
+    }
+
+    /// The mirrors' disks but the database's own.
+    fn copy_disks(&self) -> Vec<DiskId> {
+        let own = self.database.as_ref().map(|kept| kept.disk);
+        self.parts.log.mirrors().into_iter().filter(|disk| Some(*disk) != own).collect()
+    }
+
+    fn copies_due(&self) -> Vec<DiskId> {
+        let Some(kept) = &self.database else { return Vec::new() };
+        let appended = self.parts.log.appended_bytes();
+        let enough = self.parts.upkeep.copy_log_bytes_min.max(kept.place.bytes());
+        // Without a copy, a disk is as good as one only while the log has all from its beginning.
+        let is_purged = self.parts.groups.iter().any(|group| self.parts.log.state(group.range()).purged.is_some());
+        let due = |disk: &DiskId| match self.copies.get(disk) {
+            Some(copied) => appended.saturating_sub(copied.log_bytes) >= enough,
+            None => is_purged || self.parts.log.status().bytes >= enough,
+        };
+        self.copy_disks().into_iter().filter(|disk| !self.avoided.contains_key(disk)).filter(due).collect()
+    }
+
+    async fn copy(&mut self, disk: DiskId) {
+        let Some(to) = self.parts.places.copy_on(disk) else { return };
+        let Some(mut kept) = self.database.take() else { return };
+        let log_bytes = self.parts.log.appended_bytes();
+        let places = self.parts.places.clone();
+        let (kept, copied) = blocking(move || {
+            let prepared = places.prepare(disk).map_err(|error| full(&error));
+            let copied = prepared.and_then(|()| kept.reader.copy_to(&to).map_err(|error| full(&error)));
+            (kept, copied)
+        })
+        .await;
+        self.database = Some(kept);
+        match copied.and_then(|applied| marks_of(&applied).map_err(|error| error.to_string())) {
+            Ok(marks) => {
+                self.copies.insert(disk, Copied { marks, log_bytes });
+                self.tell_copies();
+            }
+            Err(error) => {
+                tracing::error!(%disk, error, "the index database could not be copied");
+                self.avoided.insert(disk, ROUNDS_UNTIL_RETRY);
+            }
+        }
+    }
+
+    fn tell_copies(&self) {
+        let copies = self.copies.iter().map(|(disk, copied)| (*disk, next_of(&copied.marks))).collect();
+        self.parts.status.lock().copies = copies;
+    }
+
+    /// Lets the groups purge what is durable in the database and in every copy.
+    async fn release_log(&mut self) {
+        let needed = self.copy_disks();
+        for group in &self.parts.groups {
+            let range = group.range();
+            let durable = self.parts.durable.get(range).and_then(|mark| mark.applied);
+            let in_copy = |disk| self.copies.get(disk).and_then(|copied| copied.marks.get(&range)?.applied);
+            let in_all = needed.iter().map(in_copy).fold(durable, |oldest, copy| oldest.min(copy));
+            let Some(upto) = in_all else { continue };
+            if self.parts.log.state(range).purged.is_none_or(|purged| purged < upto) {
+                group.release(upto).await;
+            }
+        }
+    }
+}
+
+fn marks_of(applied: &[(RangeId, AppliedState)]) -> Result<BTreeMap<RangeId, Mark>, MalformedError> {
+    applied.iter().map(|(range, state)| Ok((*range, mark_of(state)?))).collect()
+}
+
+fn next_of(marks: &BTreeMap<RangeId, Mark>) -> BTreeMap<RangeId, u64> {
+    marks.iter().map(|(range, mark)| (*range, mark.applied.map_or(0, |applied| applied.index + 1))).collect()
+}
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

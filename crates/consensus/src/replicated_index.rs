@@ -1,0 +1,384 @@
+//! The index of this node, replicated: groups, log, database and readers put together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use index::{
+    Answer, Command, CommandBody, FIRST_DATA_RANGE, IndexError, IndexService, Query, QueryAnswer, SYSTEM_RANGE,
+};
+use parking_lot::Mutex;
+use platform::Disk;
+use tokio::sync::{mpsc, watch};
+use types::{DiskId, NodeId, RangeId, VoterId};
+
+use crate::barrier::ReadBarrier;
+use crate::error::ConsensusError;
+use crate::failure::Failure;
+use crate::group::{Group, RaftGroup};
+use crate::log::{GroupLogStore, LogStatus, SharedLog};
+use crate::machine::{
+    Applier, ApplierParts, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, Mark,
+    OpenedDatabase, Progress, ReadJob, ReaderPool, StateMachine, UpkeepStatus, Work, full, work_queue,
+};
+use crate::proposer::Proposer;
+use crate::settings::ConsensusSettings;
+
+/// The ranges of a node, until ranges split.
+const RANGES: [RangeId; 2] = [SYSTEM_RANGE, FIRST_DATA_RANGE];
+/// How long a shutdown waits for the proposals under way.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a range's commands and queries go through.
+struct Range {
+    group: RaftGroup,
+    proposer: Proposer,
+    barrier: ReadBarrier,
+}
+
+/// The replicated index, as this node has it.
+pub struct ReplicatedIndex {
+    log: SharedLog,
+    places: Arc<DatabasePlaces>,
+    ranges: BTreeMap<RangeId, Range>,
+    readers: Arc<ReaderPool>,
+    progress: Arc<Progress>,
+    desk: Arc<DatabaseDesk>,
+    upkeep: Arc<Mutex<UpkeepStatus>>,
+    failure: Failure,
+    work: mpsc::Sender<Work>,
+    stop: watch::Sender<bool>,
+    keeper: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    applier: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A replicated index at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct ReplicatedIndexStatus {
+    /// Whether this node leads all its ranges.
+    pub leads: bool,
+    /// For each range, the index after the last entry that readers see.
+    pub applied: BTreeMap<RangeId, u64>,
+    /// The log.
+    pub log: LogStatus,
+    /// The disk that the database lies on.
+    pub database_disk: Option<DiskId>,
+    /// Bytes of the database.
+    pub database_bytes: u64,
+    /// Checkpoints and copies.
+    pub upkeep: UpkeepStatus,
+    /// Whether commands that add data are refused, because disks are full.
+    pub low_space: bool,
+    /// Why nothing works any more, if so: the process must be started anew.
+    pub failed: Option<String>,
+}
+
+impl ReplicatedIndex {
+    /// Opens the index of these disks, or makes a blank one where there is none; returns once commands and queries
+    /// work. Must be called within a tokio runtime that drives timers.
+    ///
+    /// # Errors
+    /// [`ConsensusError`].
+    pub async fn open(settings: ConsensusSettings) -> Result<Self, ConsensusError> {
+        let failure = Failure::new();
+        let ConsensusSettings { disks, registry, node, clock, entropy, log, index, upkeep } = settings;
+        let found = {
+            let (disks, failure) = (disks.clone(), failure.clone());
+            blocking(move || -> Result<_, ConsensusError> {
+                let log = SharedLog::open(disks.clone(), registry, log, entropy, failure)?;
+                let places = Arc::new(DatabasePlaces::new(log.voter(), disks, index, RANGES.to_vec()));
+                let opened = places.open_newest(&log, &[])?;
+                let copies = places.copies(opened.disk);
+                Ok((log, places, opened, copies))
+            })
+        };
+        let (log, places, opened, copies) = found.await?;
+        let progress = Arc::new(Progress::new(RANGES));
+        let (work, queued) = work_queue();
+        let readers = Arc::new(ReaderPool::start(progress.clone(), &work)?);
+        let desk = Arc::new(DatabaseDesk::default());
+        let durable = Arc::new(DurableMarks::default());
+        let marks = opened.marks.clone();
+        let parts = ApplierParts {
+            log: log.clone(),
+            places: places.clone(),
+            progress: progress.clone(),
+            readers: readers.clone(),
+            desk: desk.clone(),
+            failure: failure.clone(),
+            checkpoint_bytes: upkeep.checkpoint_bytes,
+        };
+        let (applier, durable_marks) = blocking(move || start_applier(parts, queued, opened)).await?;
+        durable.set(durable_marks);
+        let groups = start_groups(&log, node, &marks, &work, &durable).await?;
+        let status = Arc::new(Mutex::new(UpkeepStatus::default()));
+        let keeper = DatabaseKeeper::new(
+            KeeperParts {
+                log: log.clone(),
+                places: places.clone(),
+                progress: progress.clone(),
+                durable,
+                desk: desk.clone(),
+                groups: groups.clone(),
+                upkeep,
+                clock: clock.clone(),
+                work: work.downgrade(),
+                status: status.clone(),
+            },
+            copies,
+        );
+        let (stop, stopped) = watch::channel(false);
+        let keeper = tokio::spawn(keeper.run(stopped.clone()));
+        let start = |group: RaftGroup| {
+            let shared: Arc<dyn Group> = Arc::new(group.clone());
+            let proposer = Proposer::start(shared.clone(), clock.clone());
+            (group.range(), Range { group, proposer, barrier: ReadBarrier::start(shared, readers.clone()) })
+        };
+        let opened = Self {
+            ranges: groups.into_iter().map(start).collect(),
+            log,
+            places,
+            readers,
+            progress,
+            desk,
+            upkeep: status,
+            failure,
+            work,
+            stop,
+            keeper: Mutex::new(Some(keeper)),
+            applier: Mutex::new(Some(applier)),
+        };
+        opened.watch_for_failure(stopped);
+        opened.recovered().await?;
+        Ok(opened)
+    }
+
+    /// The voter that this node is in all groups.
+    pub fn voter(&self) -> VoterId {
+        self.log.voter()
+    }
+
+    /// Has a disk considered for log mirrors and copies of the database.
+    pub async fn add_disk(&self, id: DiskId, disk: Arc<dyn Disk>) {
+        self.places.add_disk(id, disk.clone());
+        self.log.add_disk(id, disk);
+    }
+
+    /// A disk is down: its log mirror is struck and built elsewhere, and the database, if it lies there, goes on from a
+    /// copy.
+    pub async fn disk_failed(&self, id: DiskId) {
+        self.places.remove_disk(id);
+        self.log.remove_disk(id, "the disk is down");
+        let in_use = *self.desk.in_use.lock();
+        if let Some((epoch, disk)) = in_use
+            && disk == id
+        {
+            // Without room in the queue the applier is at work, and finds out by itself.
+            let _ = self.work.try_send(Work::DatabaseFailed(epoch, "its disk is down".to_owned()));
+        }
+    }
+
+    /// Makes the voters of a range these, each on its node.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub async fn change_members(&self, range: RangeId, voters: BTreeMap<VoterId, NodeId>) -> Result<(), IndexError> {
+        self.range(range)?.group.change_members(voters).await
+    }
+
+    /// Hands the leadership of a range to another voter.
+    ///
+    /// # Errors
+    /// [`IndexError::Unavailable`].
+    pub async fn transfer(&self, range: RangeId, to: VoterId) -> Result<(), IndexError> {
+        self.range(range)?.group.transfer(to).await
+    }
+
+    /// The index now.
+    pub fn status(&self) -> ReplicatedIndexStatus {
+        let in_use = *self.desk.in_use.lock();
+        let database_disk = in_use.map(|(_, disk)| disk);
+        ReplicatedIndexStatus {
+            leads: self.ranges.values().all(|range| range.group.leads()),
+            applied: self.progress.all(),
+            log: self.log.status(),
+            database_disk,
+            database_bytes: database_disk.map_or(0, |disk| self.places.database_bytes(disk)),
+            upkeep: self.upkeep.lock().clone(),
+            low_space: self.low_space(),
+            failed: self.failure.reason(),
+        }
+    }
+
+    /// Waits until nothing works any more, and says why. The process must then be started anew.
+    pub async fn failed(&self) -> String {
+        self.failure.reported().await
+    }
+
+    /// Takes no more commands and queries, waits for those under way, checkpoints, and ends all threads.
+    pub async fn shutdown(&self) {
+        let ended = IndexError::Unavailable { reason: "the index is shutting down".to_owned() };
+        for range in self.ranges.values() {
+            range.proposer.close(&ended);
+            range.barrier.close(&ended);
+        }
+        for range in self.ranges.values() {
+            if tokio::time::timeout(DRAIN_PATIENCE, range.proposer.idle()).await.is_err() {
+                tracing::warn!("proposals were still under way at the end");
+            }
+        }
+        self.stop.send_replace(true);
+        let keeper = self.keeper.lock().take();
+        if let Some(keeper) = keeper
+            && let Err(error) = keeper.await
+        {
+            tracing::error!(%error, "the database's keeper ended badly");
+        }
+        self.failure.close();
+        for range in self.ranges.values() {
+            range.group.shutdown().await;
+        }
+        // An applier that has failed takes nothing; then the queue is closed.
+        let _ = self.work.send(Work::End).await;
+        let (readers, log, applier) = (self.readers.clone(), self.log.clone(), self.applier.lock().take());
+        blocking(move || {
+            readers.close(&ended);
+            if let Some(applier) = applier {
+                let _ = applier.join();
+            }
+            log.close();
+        })
+        .await;
+    }
+
+    /// Waits until reads can't see less than they did before the start.
+    async fn recovered(&self) -> Result<(), ConsensusError> {
+        for (id, range) in &self.ranges {
+            let index = range.group.recovered().await?;
+            tokio::select! {
+                () = self.progress.reached(*id, index) => {}
+                reason = self.failure.reported() => return Err(ConsensusError::Database { reason }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Once nothing works any more, everybody is told at once.
+    fn watch_for_failure(&self, mut stopped: watch::Receiver<bool>) {
+        let failure = self.failure.clone();
+        let readers = self.readers.clone();
+        let ends: Vec<(Proposer, ReadBarrier)> =
+            self.ranges.values().map(|range| (range.proposer.clone(), range.barrier.clone())).collect();
+        tokio::spawn(async move {
+            let reason = tokio::select! {
+                reason = failure.reported() => reason,
+                _ = stopped.changed() => return,
+            };
+            let error = IndexError::Unavailable { reason };
+            for (proposer, barrier) in &ends {
+                proposer.close(&error);
+                barrier.close(&error);
+            }
+            blocking(move || readers.close(&error)).await;
+        });
+    }
+
+    fn range(&self, id: RangeId) -> Result<&Range, IndexError> {
+        self.ranges.get(&id).ok_or_else(|| IndexError::Unavailable { reason: format!("range {id} is not here") })
+    }
+
+    fn low_space(&self) -> bool {
+        self.log.low_space() || self.desk.is_full.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for ReplicatedIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplicatedIndex").field("voter", &self.log.voter()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl IndexService for ReplicatedIndex {
+    async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
+        if adds_data(&command.body) && self.low_space() {
+            return Err(IndexError::Unavailable { reason: "the disks of the index are full".to_owned() });
+        }
+        let range = if command.body.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE };
+        self.range(range)?.proposer.propose(command).await
+    }
+
+    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
+        let range = range_of(&query);
+        let (job, answered) = ReadJob::new(query, range);
+        self.range(range)?.barrier.push(job);
+        let ended = |_| Err(IndexError::Unavailable { reason: "the index ended meanwhile".to_owned() });
+        answered.await.unwrap_or_else(ended)
+    }
+}
+
+/// Starts the thread that applies, on a database that is durable as it is found; returns how far that is.
+fn start_applier(
+    parts: ApplierParts,
+    queued: mpsc::Receiver<Work>,
+    mut opened: OpenedDatabase,
+) -> Result<(JoinHandle<()>, BTreeMap<RangeId, Mark>), ConsensusError> {
+    // What was applied before a crash may be in the page cache alone.
+    let failed = |error: index::IndexDatabaseError| ConsensusError::Database { reason: full(&error) };
+    let durable =
+        if opened.database.checkpoint().map_err(failed)?.complete { opened.marks.clone() } else { BTreeMap::new() };
+    let applier = Applier::new(parts, queued, opened).map_err(failed)?;
+    let thread = std::thread::Builder::new().name("index-apply".into()).spawn(move || applier.run())?;
+    Ok((thread, durable))
+}
+
+async fn start_groups(
+    log: &SharedLog,
+    node: NodeId,
+    marks: &BTreeMap<RangeId, Mark>,
+    work: &mpsc::Sender<Work>,
+    durable: &Arc<DurableMarks>,
+) -> Result<Vec<RaftGroup>, ConsensusError> {
+    let start = |range: RangeId| {
+        let found = marks.get(&range).cloned().unwrap_or_default();
+        let machine = StateMachine::new(range, work.clone(), found, durable.clone());
+        RaftGroup::start(range, log.voter(), node, GroupLogStore::new(log.clone(), range), machine, durable.clone())
+    };
+    futures::future::try_join_all(RANGES.map(start)).await
+}
+
+fn range_of(query: &Query) -> RangeId {
+    match query {
+        Query::Cluster
+        | Query::Credentials
+        | Query::Tickets
+        | Query::BucketByName { .. }
+        | Query::Buckets { .. }
+        | Query::UnfinishedBuckets => SYSTEM_RANGE,
+        _ => FIRST_DATA_RANGE,
+    }
+}
+
+/// Whether a command stores something new; while disks are full, others are taken so that space can be made.
+fn adds_data(body: &CommandBody) -> bool {
+    matches!(
+        body,
+        CommandBody::PutObject(_)
+            | CommandBody::CreateUpload(_)
+            | CommandBody::PutPart(_)
+            | CommandBody::CompleteUpload(_)
+            | CommandBody::ReserveBucket { .. }
+    )
+}
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
