@@ -1,1 +1,37 @@
-//! gateway.
+//! HTTP in, HTTP out: the S3 front.
+//!
+//! A [`Gateway`] listens, speaks HTTP/1.1 (hyper) over plain sockets or TLS, and sends each request down one readable
+//! way (`request_path`): name, target, operation, signature, rights, then the operation's own file, which parses with
+//! `s3-wire`, asks [`objects::Objects`] and writes the answer. Between socket and hyper stand a scanner that refuses what
+//! two parsers could read differently (`framing`) and a watchdog that leaves clients who do nothing (`activity`).
+//!
+//! This crate knows no shard, no index and no disk; it doesn't know whether a signature is true (`sigv4`), who may do
+//! what (`authz`), or how S3 is spelt (`s3-wire`).
+
+mod actions;
+mod activity;
+mod answer;
+mod authenticate;
+mod body;
+mod call;
+mod chunk_check;
+mod conditions;
+mod connection;
+mod document;
+mod framing;
+mod gateway;
+mod health;
+mod listener;
+mod operations;
+mod record;
+mod refused;
+mod request_id;
+mod request_path;
+mod store_error;
+pub mod tls;
+mod transport;
+
+pub use activity::Timeouts;
+pub use framing::HeadLimits;
+pub use gateway::{Compat, Gateway, GatewayError, GatewayHandle, GatewayServices, GatewaySettings};
+pub use health::Readiness;

@@ -1,0 +1,176 @@
+//! The gateway as a whole: its settings, what it works with, and its handle.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use objects::Objects;
+use platform::{Clock, Entropy, Workers};
+use s3_wire::BaseDomains;
+use sigv4::SigningKeys;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use types::Credential;
+
+use crate::activity::Timeouts;
+use crate::framing::HeadLimits;
+use crate::health::Readiness;
+use crate::listener::{self, Serving};
+use crate::record::RequestMetrics;
+use crate::request_id::RequestIds;
+use crate::tls::Tls;
+
+/// Whose answers are given where AWS and public test suites differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compat {
+    /// AWS's.
+    #[default]
+    Aws,
+    /// Ceph RGW's.
+    Rgw,
+}
+
+/// How a gateway serves. `config/cairn.toml` lists those that an operator may set.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// Where S3 is served. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Domains under which a bucket is a host name, beside `localhost`.
+    pub domains: Vec<String>,
+    /// The only region that signatures may name; `None`: any.
+    pub region: Option<String>,
+    /// Whose answers are given where they differ.
+    pub compat: Compat,
+    /// The certificate; `None`: plain HTTP.
+    pub tls: Option<Tls>,
+    /// How long clients may take.
+    pub timeouts: Timeouts,
+    /// Bounds of a request's head.
+    pub head_limits: HeadLimits,
+    /// The most connections at once; more wait in the kernel.
+    pub connections_max: usize,
+    /// The longest piece of a body that is read at once, in bytes, at least 8 KiB: what a fast upload holds outside of
+    /// the memory budget.
+    pub read_buffer_bytes: usize,
+    /// After how long a CompleteMultipartUpload begins to answer white space.
+    pub complete_patience: Duration,
+}
+
+impl GatewaySettings {
+    /// The defaults, at `listen`.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            domains: Vec::new(),
+            region: None,
+            compat: Compat::default(),
+            tls: None,
+            timeouts: Timeouts::default(),
+            head_limits: HeadLimits { bytes_max: 64 << 10, headers_max: 100 },
+            connections_max: 10_000,
+            read_buffer_bytes: 256 << 10,
+            complete_patience: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a gateway works with.
+#[derive(Debug, Clone)]
+pub struct GatewayServices {
+    /// S3's operations.
+    pub objects: Objects,
+    /// All credentials, as they are now.
+    pub credentials: watch::Receiver<Arc<[Credential]>>,
+    /// Whether reads and writes work: what the health pages say.
+    pub readiness: watch::Receiver<Readiness>,
+    /// Time: of signatures and records.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness of request ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Threads for hashing.
+    pub workers: Workers,
+}
+
+/// Why a gateway does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct GatewayCore {
+    pub(crate) settings: GatewaySettings,
+    pub(crate) services: GatewayServices,
+    pub(crate) bases: BaseDomains,
+    pub(crate) signing_keys: SigningKeys,
+    pub(crate) request_ids: RequestIds,
+    pub(crate) metrics: Arc<RequestMetrics>,
+}
+
+/// The S3 front.
+#[derive(Debug)]
+pub struct Gateway;
+
+impl Gateway {
+    /// Opens the port and serves on the current runtime until the handle drains it or is dropped.
+    ///
+    /// # Errors
+    /// [`GatewayError::Listen`].
+    pub fn serve(settings: GatewaySettings, services: GatewayServices) -> Result<GatewayHandle, GatewayError> {
+        let address = settings.listen;
+        let failed = |source| GatewayError::Listen { address, source };
+        let listener = listener::bind(address).map_err(failed)?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        let request_ids = RequestIds::new(services.entropy.as_ref());
+        let core = Arc::new(GatewayCore {
+            bases: BaseDomains::new(settings.domains.iter().map(String::as_str)),
+            signing_keys: SigningKeys::new(),
+            request_ids,
+            metrics: Arc::new(RequestMetrics::new()),
+            settings,
+            services,
+        });
+        let (serving, watched) = watch::channel(Serving::On);
+        let task = tokio::spawn(listener::serve(core, listener, watched));
+        Ok(GatewayHandle { local_addr, serving, task })
+    }
+}
+
+/// A gateway that serves. Dropping it ends the gateway without waiting for requests.
+pub struct GatewayHandle {
+    local_addr: SocketAddr,
+    serving: watch::Sender<Serving>,
+    task: JoinHandle<bool>,
+}
+
+impl GatewayHandle {
+    /// Where it listens: with the port that was taken.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Takes no more connections and requests, and waits for those under way, at most for `patience`; what is left
+    /// then is broken off. Returns whether nothing was.
+    pub async fn drain(self, patience: Duration) -> bool {
+        // Nobody listens where the gateway has ended already, with its runtime.
+        let _ = self.serving.send(Serving::Draining(patience));
+        self.task.await.unwrap_or(false)
+    }
+}
+
+impl fmt::Debug for GatewayHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayHandle").field("local_addr", &self.local_addr).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! The operations, one to a file: each parses its request with `s3-wire`, asks `objects`, and writes the answer.
+
+mod abort_multipart_upload;
+mod complete_multipart_upload;
+mod copy_object;
+mod create_bucket;
+mod create_multipart_upload;
+mod delete_bucket;
+mod delete_object;
+mod delete_objects;
+mod get_bucket_location;
+mod get_bucket_versioning;
+mod get_object;
+mod get_object_attributes;
+mod get_object_tagging;
+mod head_bucket;
+mod head_object;
+mod list_buckets;
+mod list_multipart_uploads;
+mod list_object_versions;
+mod list_objects;
+mod list_objects_v2;
+mod list_parts;
+mod not_configured;
+mod put_bucket_versioning;
+mod put_object;
+mod upload_part;
+mod upload_part_copy;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use s3_wire::operation::{LONG_XML_BYTES_MAX, XML_BYTES_MAX};
+use s3_wire::{Operation, S3Error};
+
+use crate::answer::Answer;
+use crate::call::Call;
+
+/// Does what `call` asks for. Boxed, so that a request carries one operation's state and not room for any.
+pub(crate) fn perform<'a>(call: &'a mut Call<'_>) -> BoxFuture<'a, Result<Answer, S3Error>> {
+    match call.operation {
+        Operation::ListBuckets => list_buckets::list_buckets(call).boxed(),
+        Operation::CreateBucket => create_bucket::create_bucket(call, XML_BYTES_MAX).boxed(),
+        Operation::HeadBucket => head_bucket::head_bucket(call).boxed(),
+        Operation::DeleteBucket => delete_bucket::delete_bucket(call).boxed(),
+        Operation::GetBucketLocation => get_bucket_location::get_bucket_location(call).boxed(),
+        Operation::PutBucketVersioning => put_bucket_versioning::put_bucket_versioning(call, XML_BYTES_MAX).boxed(),
+        Operation::GetBucketVersioning => get_bucket_versioning::get_bucket_versioning(call).boxed(),
+
+        Operation::PutObject => put_object::put_object(call).boxed(),
+        Operation::GetObject => get_object::get_object(call).boxed(),
+        Operation::HeadObject => head_object::head_object(call).boxed(),
+        Operation::GetObjectAttributes => get_object_attributes::get_object_attributes(call).boxed(),
+        Operation::GetObjectTagging => get_object_tagging::get_object_tagging(call).boxed(),
+        Operation::DeleteObject => delete_object::delete_object(call).boxed(),
+        Operation::DeleteObjects => delete_objects::delete_objects(call, LONG_XML_BYTES_MAX).boxed(),
+        Operation::CopyObject => copy_object::copy_object(call).boxed(),
+
+        Operation::ListObjects => list_objects::list_objects(call).boxed(),
+        Operation::ListObjectsV2 => list_objects_v2::list_objects_v2(call).boxed(),
+        Operation::ListObjectVersions => list_object_versions::list_object_versions(call).boxed(),
+
+        Operation::CreateMultipartUpload => create_multipart_upload::create_multipart_upload(call).boxed(),
+        Operation::UploadPart => upload_part::upload_part(call).boxed(),
+        Operation::UploadPartCopy => upload_part_copy::upload_part_copy(call).boxed(),
+        Operation::CompleteMultipartUpload => {
+            complete_multipart_upload::complete_multipart_upload(call, LONG_XML_BYTES_MAX).boxed()
+        }
+        Operation::AbortMultipartUpload => abort_multipart_upload::abort_multipart_upload(call).boxed(),
+        Operation::ListParts => list_parts::list_parts(call).boxed(),
+        Operation::ListMultipartUploads => list_multipart_uploads::list_multipart_uploads(call).boxed(),
+
+        // What isn't there yet says so (the other operations of the API: `s3_wire::not_configured`).
+        _ => not_configured::not_configured(call).boxed(),
+    }
+}

@@ -1,0 +1,70 @@
+//! CopyObject.
+
+use authz::Action;
+use objects::CopyMetadata;
+use s3_wire::copy_object::{CopiedAnswer, CopyObjectRequest, NewMetadata};
+use s3_wire::{ErrorCode, S3Error};
+use types::{AccountId, BucketName};
+
+use crate::answer::{Answer, whole};
+use crate::call::{Call, shown, which};
+use crate::conditions;
+
+/// Copies an object of up to 5 GiB.
+pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
+    let request = CopyObjectRequest::parse(&call.head)?;
+    if request.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+        call.demand(Action::PutObjectTagging, &request.bucket, Some(&request.key))?;
+    }
+    check_source(call, &request.source, request.source_owner).await?;
+    let copied = call
+        .objects()
+        .copy_object(objects::CopyObjectRequest {
+            source: objects::CopySource {
+                bucket: request.source.bucket.clone(),
+                key: request.source.key,
+                which: which(request.source.version),
+                conditions: conditions::of_read(request.source_conditions),
+            },
+            bucket: request.bucket,
+            key: request.key,
+            owner: call.owner()?.clone(),
+            conditions: conditions::of_write(request.conditions),
+            metadata: request.metadata.map(|NewMetadata { headers, metadata }| CopyMetadata { headers, metadata }),
+            website_redirect: request.website_redirect,
+            tags: request.tags,
+            storage_class: request.storage_class,
+            checksum: request.checksum_algorithm,
+            retention: None,
+            legal_hold: false,
+        })
+        .await
+        .map_err(|error| call.read_refusal(error, &request.source.bucket))?;
+    let answer = CopiedAnswer {
+        etag: &copied.etag,
+        modified: copied.modified,
+        checksum: copied.checksum.as_ref(),
+        version: shown(copied.version),
+        source_version: shown(copied.source_version),
+    };
+    Ok(whole(answer.write()))
+}
+
+/// Whether the caller may read a copy's source, and whether its bucket is whose they think it is.
+pub(super) async fn check_source(
+    call: &Call<'_>,
+    source: &s3_wire::copy_source::CopySource,
+    expected_owner: Option<AccountId>,
+) -> Result<(), S3Error> {
+    let action = if source.version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
+    call.demand(action, &source.bucket, Some(&source.key))?;
+    match expected_owner {
+        Some(expected) => check_owner(call, &source.bucket, expected).await,
+        None => Ok(()),
+    }
+}
+
+async fn check_owner(call: &Call<'_>, bucket: &BucketName, expected: AccountId) -> Result<(), S3Error> {
+    let found = call.objects().bucket(bucket).await.map_err(|error| call.refusal(error))?;
+    if found.owner.account == expected { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }
+}

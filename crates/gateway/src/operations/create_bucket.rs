@@ -1,0 +1,32 @@
+//! CreateBucket.
+
+use objects::ObjectsError;
+use s3_wire::create_bucket::{CreateBucketRequest, answer};
+use s3_wire::{ErrorCode, S3Error};
+
+use crate::answer::{Answer, whole};
+use crate::call::Call;
+use crate::gateway::Compat;
+use crate::health;
+
+/// Makes a bucket of the caller.
+pub(crate) async fn create_bucket(call: &mut Call<'_>, bytes_max: usize) -> Result<Answer, S3Error> {
+    let document = call.document(bytes_max).await?;
+    let CreateBucketRequest { bucket, region } = CreateBucketRequest::parse(&call.head, &document)?;
+    if bucket.as_str() == health::RESERVED_BUCKET {
+        return Err(S3Error::new(ErrorCode::InvalidBucketName).with("BucketName", bucket.as_str()));
+    }
+    let request = objects::CreateBucketRequest {
+        bucket: bucket.clone(),
+        owner: call.owner()?.clone(),
+        region,
+        object_lock: false,
+    };
+    match call.objects().create_bucket(request).await {
+        Ok(_) => Ok(whole(answer(&bucket))),
+        Err(ObjectsError::BucketAlreadyOwnedByYou { .. }) if call.core.settings.compat == Compat::Rgw => {
+            Ok(whole(answer(&bucket)))
+        }
+        Err(error) => Err(call.refusal(error)),
+    }
+}

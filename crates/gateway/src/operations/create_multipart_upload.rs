@@ -1,0 +1,29 @@
+//! CreateMultipartUpload.
+
+use authz::Action;
+use objects::UploadChecksum;
+use s3_wire::S3Error;
+use s3_wire::create_multipart_upload::{CreateMultipartUploadRequest, answer};
+
+use crate::answer::{Answer, whole};
+use crate::call::Call;
+
+/// Begins an upload.
+pub(crate) async fn create_multipart_upload(call: &Call<'_>) -> Result<Answer, S3Error> {
+    let request = CreateMultipartUploadRequest::parse(&call.head)?;
+    if !request.attributes.tags.is_empty() {
+        call.demand(Action::PutObjectTagging, &request.bucket, Some(&request.key))?;
+    }
+    let upload = call
+        .objects()
+        .create_multipart_upload(objects::CreateMultipartUploadRequest {
+            bucket: request.bucket.clone(),
+            key: request.key.clone(),
+            attributes: request.attributes.clone(),
+            owner: call.owner()?.clone(),
+            checksum: request.checksum.map(|(algorithm, checksum_type)| UploadChecksum { algorithm, checksum_type }),
+        })
+        .await
+        .map_err(|error| call.refusal(error))?;
+    Ok(whole(answer(&request, upload)))
+}

@@ -1,0 +1,40 @@
+//! DeleteObject.
+
+use authz::Action;
+use objects::{DeletedObject, ObjectsError};
+use s3_wire::S3Error;
+use s3_wire::delete_object::{DeleteObjectRequest, Deleted, answer};
+
+use crate::answer::{Answer, whole};
+use crate::call::{Call, named, shown};
+use crate::conditions;
+use crate::gateway::Compat;
+
+/// Deletes an object, or one version for good.
+pub(crate) async fn delete_object(call: &Call<'_>) -> Result<Answer, S3Error> {
+    let request = DeleteObjectRequest::parse(&call.head)?;
+    let DeleteObjectRequest { bucket, key, version, conditions, bypass_governance } = request;
+    let bypass_governance = bypass_governance && call.may(Action::BypassGovernanceRetention, &bucket, Some(&key));
+    let is_conditional = !conditions.is_empty();
+    let request = objects::DeleteObjectRequest {
+        bucket,
+        key,
+        version: version.map(named),
+        conditions: conditions::of_write(conditions),
+        owner: call.owner()?.clone(),
+        bypass_governance,
+    };
+    match call.objects().delete_object(request).await {
+        Ok(deleted) => Ok(whole(answer(told(&deleted)))),
+        // RGW: a condition on an object that isn't there is no obstacle to its absence.
+        Err(ObjectsError::NoSuchKey { .. }) if is_conditional && call.core.settings.compat == Compat::Rgw => {
+            Ok(whole(answer(Deleted::default())))
+        }
+        Err(error) => Err(call.refusal(error)),
+    }
+}
+
+/// What a delete did, as answers tell it.
+pub(super) fn told(deleted: &DeletedObject) -> Deleted {
+    Deleted { version: shown(deleted.version), marker: deleted.marker }
+}

@@ -1,0 +1,90 @@
+//! GetObject and HeadObject: one request but for the method.
+
+use http::Response;
+use objects::{ObjectHead, SelectedObject, Selection};
+use s3_wire::S3Error;
+use s3_wire::get_object::{Content as Chosen, GetObjectRequest, ObjectAnswer, ObjectFacts, ResponseOverrides};
+use s3_wire::range::ByteRange;
+
+use crate::answer::{Answer, Content};
+use crate::call::{Call, shown, which};
+use crate::conditions;
+
+/// Reads an object.
+pub(crate) async fn get_object(call: &Call<'_>) -> Result<Answer, S3Error> {
+    let (request, wire) = parse(call)?;
+    let bucket = request.bucket.clone();
+    let read = call.objects().get_object(request).await.map_err(|error| call.read_refusal(error, &bucket))?;
+    let bytes = read.selected.range.end - read.selected.range.start;
+    let head = head_of(&read.selected, &wire);
+    Ok(head.map(|()| Content::Object { body: read.body, bytes }))
+}
+
+/// The request as `objects` takes it, and what only the answer needs.
+pub(super) fn parse(call: &Call<'_>) -> Result<(objects::GetObjectRequest, Wanted), S3Error> {
+    let request = GetObjectRequest::parse(&call.head)?;
+    if call.is_anonymous() && !request.overrides.is_empty() {
+        return Err(ResponseOverrides::refused_to_anonymous());
+    }
+    let selection = match (request.range, request.part_number) {
+        (Some(range), _) => conditions::selection(range),
+        (None, Some(part)) => Selection::Part(part),
+        (None, None) => Selection::Whole,
+    };
+    let wanted = Wanted { selection, checksum: request.checksum_mode, overrides: request.overrides };
+    let request = objects::GetObjectRequest {
+        bucket: request.bucket,
+        key: request.key,
+        which: which(request.version),
+        conditions: conditions::of_read(request.conditions),
+        selection,
+    };
+    Ok((request, wanted))
+}
+
+/// What of a request shapes the answer's head.
+pub(super) struct Wanted {
+    selection: Selection,
+    checksum: bool,
+    overrides: ResponseOverrides,
+}
+
+/// The head of the answer.
+pub(super) fn head_of(selected: &SelectedObject, wanted: &Wanted) -> Response<()> {
+    let SelectedObject { head, range, part } = selected;
+    let is_whole = *range == (0..head.plain_bytes);
+    let content = match wanted.selection {
+        Selection::Whole => Chosen::Whole,
+        // A part by number is answered 206 of what was uploaded in parts.
+        Selection::Part(_) if head.parts.is_none() => Chosen::Whole,
+        Selection::Part(_) if range.is_empty() => Chosen::EmptyPart,
+        Selection::Range(_) | Selection::Part(_) => {
+            Chosen::Range(ByteRange { first: range.start, last: range.end - 1 })
+        }
+    };
+    // Of a part by number its own checksum; of a range none, unless it is everything.
+    let checksum = match (wanted.checksum, part) {
+        (false, _) => None,
+        (true, Some(part)) if head.parts.is_some() => part.checksum.as_ref(),
+        (true, _) => head.checksum.as_ref().filter(|_| is_whole),
+    };
+    ObjectAnswer {
+        object: facts(head),
+        content,
+        parts_count: part.as_ref().and(head.parts),
+        checksum,
+        overrides: &wanted.overrides,
+    }
+    .write()
+}
+
+/// An object as answers describe it.
+pub(super) fn facts(head: &ObjectHead) -> ObjectFacts<'_> {
+    ObjectFacts {
+        attributes: &head.attributes,
+        etag: &head.etag,
+        modified: head.modified,
+        plain_bytes: head.plain_bytes,
+        version_id: shown(head.version),
+    }
+}

@@ -1,0 +1,40 @@
+//! Sub-resources that Cairn doesn't have yet: AWS's answer for one where nothing of the kind was ever set; setting one
+//! is 501.
+
+use objects::{GetObjectRequest, ReadConditions, Selection};
+use s3_wire::not_configured::{answer, not_implemented};
+use s3_wire::{ErrorCode, Level, Operation, S3Error};
+
+use crate::answer::{Answer, whole};
+use crate::call::{Call, which};
+
+/// Answers an operation that no other file does. The bucket, and the object, must be there all the same.
+pub(crate) async fn not_configured(call: &Call<'_>) -> Result<Answer, S3Error> {
+    let operation = call.operation;
+    if matches!(operation, Operation::PreflightBucket | Operation::PreflightObject) {
+        return Err(preflight());
+    }
+    let bucket = call.head.bucket()?;
+    let found = call.objects().bucket(&bucket).await.map_err(|error| call.refusal(error))?;
+    let mut owner = found.owner;
+    if operation.is_read() && operation.level() == Level::Object {
+        let request = GetObjectRequest {
+            bucket: bucket.clone(),
+            key: call.head.key()?,
+            which: which(call.head.version()?),
+            conditions: ReadConditions::default(),
+            selection: Selection::Whole,
+        };
+        let object = call.objects().head_object(request).await.map_err(|error| call.read_refusal(error, &bucket))?;
+        owner = object.head.owner;
+    }
+    match answer(operation, &bucket, &owner) {
+        Some(answered) => answered.map(whole),
+        None => Err(not_implemented(operation)),
+    }
+}
+
+/// No bucket has a rule for another origin yet.
+fn preflight() -> S3Error {
+    S3Error::new(ErrorCode::AccessDenied).with_message("CORSResponse: CORS is not enabled for this bucket.")
+}

@@ -1,0 +1,32 @@
+//! PutObject.
+
+use authz::Action;
+use s3_wire::S3Error;
+use s3_wire::put_object::{PutObjectRequest, StoredAnswer};
+
+use crate::answer::{Answer, whole};
+use crate::call::{Call, shown};
+use crate::conditions;
+
+/// Stores an object.
+pub(crate) async fn put_object(call: &mut Call<'_>) -> Result<Answer, S3Error> {
+    let PutObjectRequest { bucket, key, attributes, body: announced, conditions } =
+        PutObjectRequest::parse(&call.head)?;
+    if !attributes.tags.is_empty() {
+        call.demand(Action::PutObjectTagging, &bucket, Some(&key))?;
+    }
+    let request = objects::PutObjectRequest {
+        bucket,
+        key,
+        attributes,
+        owner: call.owner()?.clone(),
+        conditions: conditions::of_write(conditions),
+        said: call.body_facts(&announced),
+    };
+    let objects = call.objects();
+    let mut body = call.object_body(&announced)?;
+    let stored = objects.put_object(request, &mut body).await.map_err(|error| call.refusal(error))?;
+    let answer =
+        StoredAnswer { etag: &stored.etag, version: shown(stored.version), checksum: stored.checksum.as_ref() };
+    Ok(whole(answer.write()))
+}

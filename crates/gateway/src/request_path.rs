@@ -1,0 +1,195 @@
+//! The way of every request, one step after the other.
+
+use std::sync::Arc;
+
+use authz::{Action, Resource, authorize};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, SERVER};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use objects::ObjectsError;
+use s3_wire::{ErrorCode, ErrorContext, Level, Operation, Query, RequestHead, S3Error, Target};
+use types::{BucketName, ObjectKey};
+
+use crate::actions::action_of;
+use crate::answer::{Answer, AnswerBody, Content, empty, whole};
+use crate::authenticate::{Authenticated, authenticate};
+use crate::body::Frames;
+use crate::call::Call;
+use crate::connection::Connection;
+use crate::gateway::GatewayCore;
+use crate::health;
+use crate::operations;
+use crate::record::RequestRecord;
+use crate::request_id::RequestId;
+
+/// The value of the `Server` header.
+pub(crate) const SERVER_NAME: &str = "Cairn";
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+
+/// What is left of a body up to this size is read although nobody wants it, so that the connection can go on.
+const SETTLE_BYTES_MAX: u64 = 64 << 10;
+
+/// Answers one request.
+pub(crate) async fn respond(
+    core: Arc<GatewayCore>,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Response<AnswerBody> {
+    // The head is within its limits, or the transport had refused it.
+    let (head, incoming) = request.into_parts();
+    // Its name, under which it is counted and logged.
+    let id = core.request_ids.next();
+    let under_way = connection.activity.begin_request();
+    let mut record = RequestRecord::begin(Arc::clone(&core.metrics), Arc::clone(&core.services.clock), id);
+    let mut frames = Frames::new(incoming, Arc::clone(&connection.activity), expects_continue(&head));
+    // Everything that can be refused.
+    let answer = match serve(&core, &connection, id, &head, &mut frames, &mut record).await {
+        Ok(answer) => answer,
+        Err(error) => refuse(&core, id, &head, &error),
+    };
+    // What is left of the body: without `Connection: close` the client would take a closed connection for a broken one.
+    let goes_on = frames.settle(SETTLE_BYTES_MAX).await;
+    record.received_bytes = frames.received_bytes();
+    finish(&core, id, &head, answer, goes_on, |content, status| {
+        record.status = status;
+        AnswerBody::new(content, record, under_way)
+    })
+}
+
+/// From the head to the operation's answer.
+async fn serve(
+    core: &Arc<GatewayCore>,
+    connection: &Arc<Connection>,
+    id: RequestId,
+    head: &Parts,
+    frames: &mut Frames,
+    record: &mut RequestRecord,
+) -> Result<Answer, S3Error> {
+    // The health pages are no S3.
+    if let Some(page) = health::answer(&head.method, head.uri.path(), &core.services.readiness) {
+        return Ok(whole(page));
+    }
+    // What it is aimed at.
+    let target = Target::parse(host(head), head.uri.path(), &core.bases)?;
+    let query = Query::parse(head.uri.query())?;
+    // Which operation it is.
+    let wire_head = RequestHead { method: &head.method, target: &target, query: &query, headers: &head.headers };
+    let operation = wire_head.operation()?;
+    record.operation = Some(operation);
+    // Who sent it.
+    let authenticated = authenticate(core, head)?;
+    // Whether they may, and whether the bucket is whose they think it is.
+    check_rights(core, &wire_head, operation, &authenticated).await?;
+    // Parse, handle, write: each operation in its own file.
+    let mut call = Call { core, connection, id, uri: &head.uri, head: wire_head, operation, authenticated, frames };
+    operations::perform(&mut call).await
+}
+
+/// The request's host: of an absolute target, else of the header.
+fn host(head: &Parts) -> Option<&str> {
+    match head.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => head.headers.get(HOST).and_then(|value| value.to_str().ok()),
+    }
+}
+
+fn expects_continue(head: &Parts) -> bool {
+    head.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Asks `authz`, and compares `x-amz-expected-bucket-owner`.
+async fn check_rights(
+    core: &GatewayCore,
+    head: &RequestHead<'_>,
+    operation: Operation,
+    authenticated: &Authenticated,
+) -> Result<(), S3Error> {
+    let bucket = match operation.level() {
+        Level::Service => None,
+        Level::Bucket | Level::Object => Some(head.bucket()?),
+    };
+    let key = match operation.level() {
+        Level::Object => Some(head.key()?),
+        Level::Service | Level::Bucket => None,
+    };
+    if let Some(action) = action_of(operation, head.query.has("versionId")) {
+        ask(core, authenticated, operation, action, bucket.as_ref(), key.as_ref()).await?;
+    }
+    if let (Some(expected), Some(bucket)) = (head.expected_bucket_owner()?, &bucket) {
+        if operation == Operation::CreateBucket {
+            return Ok(()); // There is no owner yet.
+        }
+        let found = core.services.objects.bucket(bucket).await.map_err(|error| core.refusal(error))?;
+        if found.owner.account != expected {
+            return Err(ErrorCode::AccessDenied.into());
+        }
+    }
+    Ok(())
+}
+
+async fn ask(
+    core: &GatewayCore,
+    authenticated: &Authenticated,
+    operation: Operation,
+    action: Action,
+    bucket: Option<&BucketName>,
+    key: Option<&ObjectKey>,
+) -> Result<(), S3Error> {
+    let resource = match (bucket, key) {
+        (Some(bucket), Some(key)) => Resource::Object { bucket, key },
+        (Some(bucket), None) => Resource::Bucket(bucket),
+        (None, _) => Resource::Service,
+    };
+    let decision = authorize(&authenticated.caller.principal(), action, &resource);
+    if decision.allowed {
+        return Ok(());
+    }
+    tracing::debug!(action = action.name(), reason = ?decision.reason, "request denied");
+    // AWS says of a bucket that isn't there that it isn't there, to anybody.
+    if let (Some(bucket), true) = (bucket, operation != Operation::CreateBucket)
+        && let Err(error @ ObjectsError::NoSuchBucket { .. }) = core.services.objects.bucket(bucket).await
+    {
+        return Err(core.refusal(error));
+    }
+    Err(ErrorCode::AccessDenied.into())
+}
+
+/// The answer to a request that was refused.
+fn refuse(core: &GatewayCore, id: RequestId, head: &Parts, error: &S3Error) -> Answer {
+    if error.status().is_server_error() {
+        tracing::warn!(request_id = %id, code = error.code().as_str(), "request failed");
+    }
+    let host_id = core.request_ids.host().as_str();
+    let context = ErrorContext { resource: head.uri.path(), request_id: id.as_str(), host_id };
+    whole(error.response(&context))
+}
+
+/// Puts on the answer what all answers have.
+fn finish(
+    core: &GatewayCore,
+    id: RequestId,
+    head: &Parts,
+    answer: Answer,
+    goes_on: bool,
+    body: impl FnOnce(Content, http::StatusCode) -> AnswerBody,
+) -> Response<AnswerBody> {
+    let (mut parts, mut content) = answer.into_parts();
+    parts.headers.insert(REQUEST_ID, id.header());
+    parts.headers.insert(HOST_ID, core.request_ids.host().header());
+    parts.headers.insert(SERVER, HeaderValue::from_static(SERVER_NAME));
+    if !goes_on {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if head.method == Method::HEAD {
+        if matches!(&content, Content::Whole(bytes) if !bytes.is_empty()) {
+            // The length of an error's body is no length of the object.
+            parts.headers.remove(CONTENT_LENGTH);
+        }
+        content = empty();
+    }
+    let body = body(content, parts.status);
+    Response::from_parts(parts, body)
+}
