@@ -7,17 +7,41 @@
 //! it turns bytes into extents and extents into bytes.
 
 mod body;
+mod coding;
 mod combine;
+mod cursor;
+mod digests;
+mod disks;
+mod fetch;
+mod groups;
+mod md5;
+mod memory;
+mod pace;
 mod read;
+mod rebuild;
+mod runs;
 mod seams;
 mod settings;
+mod sha;
+mod stripe;
+mod write;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use types::Layout;
 
 pub use body::{BodyError, BodySource, ExpectedDigests, StoredBody, WholeBody, WriteError, WriteRequest};
 pub use combine::{PartChecksum, combine_checksums, composite_checksum};
+pub use disks::DiskConditions;
 pub use read::{BodyReader, PartToRead, ReadError};
+pub use rebuild::{CopyError, RebuildError, ShardToRebuild};
 pub use seams::{BadShard, DataPathSeams, DiscardSink, GroupPlanner, PlannerError, RepairQueue, RepairSink};
 pub use settings::DataPathSettings;
 
@@ -27,17 +51,45 @@ pub struct DataPath {
     core: Arc<Core>,
 }
 
+/// What all transfers share.
 struct Core {
-    #[allow(dead_code)]
     settings: DataPathSettings,
-    #[allow(dead_code)]
     seams: DataPathSeams,
+    disks: DiskConditions,
+    md5: md5::Md5Batcher,
+    readers: read::Readers,
+    run_sequence: AtomicU32,
+}
+
+impl Core {
+    fn layout(&self) -> Arc<Layout> {
+        Arc::clone(&self.seams.layout.borrow())
+    }
+
+    /// The second half of a new run's id: unique under any ticket of this process, and unguessable.
+    fn run_tail(&self) -> u64 {
+        let sequence = self.run_sequence.fetch_add(1, Ordering::Relaxed);
+        u64::from(sequence) << 32 | self.seams.entropy.number() >> 32
+    }
 }
 
 impl DataPath {
-    /// Puts a data path together.
+    /// Puts a data path together. Its calls must be made within a tokio runtime with time.
     pub fn new(settings: DataPathSettings, seams: DataPathSeams) -> Self {
-        Self { core: Arc::new(Core { settings, seams }) }
+        let core = Core {
+            md5: md5::Md5Batcher::new(seams.workers.clone()),
+            disks: DiskConditions::default(),
+            readers: read::Readers::default(),
+            run_sequence: AtomicU32::new(0),
+            settings,
+            seams,
+        };
+        Self { core: Arc::new(core) }
+    }
+
+    /// What is known of the disks; the node notes their free space here.
+    pub fn disks(&self) -> &DiskConditions {
+        &self.core.disks
     }
 
     /// Stores a body: once this returns, its bytes are synced on every slot of whole stripes (or are in the answer, to
@@ -46,13 +98,12 @@ impl DataPath {
     /// # Errors
     /// [`WriteError`]. Runs that were begun have been handed to the [`DiscardSink`]; so they are when the returned
     /// future is dropped before its end.
-    pub async fn write(&self, _request: WriteRequest, _body: &mut dyn BodySource) -> Result<StoredBody, WriteError> {
-        let _ = &self.core;
-        todo!()
+    pub async fn write(&self, request: WriteRequest, body: &mut dyn BodySource) -> Result<StoredBody, WriteError> {
+        Box::pin(write::write(Arc::clone(&self.core), request, body)).await
     }
 
-    /// Reads bytes `range` of the concatenated parts; `range` lies within them.
-    pub fn read(&self, _parts: Vec<PartToRead>, _range: Range<u64>) -> BodyReader {
-        todo!()
+    /// Reads bytes `range` of the concatenated parts; `range` lies within them. Nothing is done before the first poll.
+    pub fn read(&self, parts: Vec<PartToRead>, range: Range<u64>) -> BodyReader {
+        BodyReader::new(Arc::clone(&self.core), parts, range)
     }
 }

@@ -1,0 +1,239 @@
+//! Bringing one stretch of a shard: from its disk, or rebuilt from the other shards of its stripe.
+//!
+//! What is missing, corrupt or slow costs more reads, not an error, as long as k shards answer. A bad shard is reported
+//! once for each read that meets it; whether its run still lives is asked by those who repair.
+
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use erasure::Coder;
+use futures::StreamExt;
+use futures::future::{Either, select};
+use futures::stream::FuturesUnordered;
+use platform::Reservation;
+use shards::{ShardAddress, ShardBody, ShardError};
+use tokio::time::{Instant, timeout};
+use types::{DiskId, DiskState, HomeKey, Run, RunForm};
+
+use super::Core;
+use super::coding::rebuild;
+use super::cursor::ShardUnit;
+use super::read::ReadError;
+use super::seams::BadShard;
+
+/// How long reads go around a disk after it let one wait.
+const AVOID_SLOW: Duration = Duration::from_secs(1);
+/// How long disks that don't answer are waited for when nobody else has the bytes.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The columns that are rebuilt at a time where memory is short.
+const NARROW_COLUMN_BYTES: u64 = 64 << 10;
+
+/// One stripe of a run, and what it takes to read it.
+pub(super) struct StripeReader {
+    pub(super) core: Arc<Core>,
+    pub(super) run: Arc<Run>,
+    pub(super) home: Arc<HomeKey>,
+    pub(super) stripe: u32,
+}
+
+/// The bytes of a unit.
+pub(super) async fn fetch(core: Arc<Core>, unit: ShardUnit) -> Result<ShardBody, ReadError> {
+    let ShardUnit { run, home, stripe, shard, range } = unit;
+    let reader = StripeReader { core, run, home, stripe };
+    match reader.run.form {
+        RunForm::Copies { .. } => reader.read_copy(range).await,
+        RunForm::Striped => reader.read_shard(shard, range).await,
+    }
+}
+
+impl StripeReader {
+    /// Any copy; which one is tried first differs from run to run, and stays the same for one run.
+    async fn read_copy(&self, range: Range<u64>) -> Result<ShardBody, ReadError> {
+        let copies = self.width();
+        let first = (self.run.id.tail % u64::from(copies)) as u8;
+        let candidates = (0..copies).map(|copy| (first + copy) % copies).collect();
+        let mut read = self.gather(candidates, 1, range).await?;
+        Ok(read.remove(0).1)
+    }
+
+    /// Any copy but one.
+    pub(super) async fn read_other_copy(&self, copy: u8, range: Range<u64>) -> Result<ShardBody, ReadError> {
+        let candidates = (0..self.width()).filter(|&other| other != copy).collect();
+        let mut read = self.gather(candidates, 1, range).await?;
+        Ok(read.remove(0).1)
+    }
+
+    /// The shard from its disk, from the others if that fails, and from both at once if it takes long.
+    async fn read_shard(&self, shard: u8, range: Range<u64>) -> Result<ShardBody, ReadError> {
+        let Some(disk) = self.disk_of(shard) else { return Err(self.unreadable("its placement group is unknown")) };
+        if !self.is_worth_trying(disk) {
+            return match self.rebuild_range(shard, range.clone()).await {
+                Err(ReadError::Unreadable { reason }) => {
+                    let last = self.read_one(shard, range).await.1;
+                    last.map_err(|error| error.unwrap_or(ReadError::Unreadable { reason }))
+                }
+                outcome => outcome,
+            };
+        }
+        let mut direct = pin!(self.read_one(shard, range.clone()));
+        match timeout(self.core.settings.hedge_after, direct.as_mut()).await {
+            Ok((_, Ok(body))) => return Ok(body),
+            Ok((_, Err(Some(error)))) => return Err(error),
+            Ok((_, Err(None))) => return self.rebuild_range(shard, range).await,
+            Err(_) => {}
+        }
+        let rebuilt = pin!(self.rebuild_range(shard, range));
+        match select(direct, rebuilt).await {
+            Either::Left(((_, Ok(body)), _)) => Ok(body),
+            Either::Right((Ok(body), _)) => {
+                // The others were faster, so that it is this disk, not all of them that have much to do.
+                self.core.disks.note_slow(disk, AVOID_SLOW);
+                Ok(body)
+            }
+            Either::Left(((_, Err(_)), rebuilt)) => rebuilt.await,
+            Either::Right((Err(error), direct)) => direct.await.1.map_err(|own| own.unwrap_or(error)),
+        }
+    }
+
+    /// The range of a shard out of k others. More memory is needed for it than the reader has: what is free, else for
+    /// a narrow column at a time.
+    pub(super) async fn rebuild_range(&self, shard: u8, range: Range<u64>) -> Result<ShardBody, ReadError> {
+        let coder =
+            Coder::of_run(self.run.profile, self.run.code).map_err(|error| self.unreadable(&error.to_string()))?;
+        let columns = coder.k() as u64 + 1;
+        let budget = &self.core.seams.budget;
+        let mut memory = budget.try_reserve((range.end - range.start) * columns).map(Arc::new);
+        let column_bytes = if memory.is_some() { range.end - range.start } else { NARROW_COLUMN_BYTES };
+        let mut rebuilt = ShardBody::new();
+        for start in range.clone().step_by(usize::try_from(column_bytes.max(1)).expect("a shard's length")) {
+            let column = start..range.end.min(start + column_bytes);
+            let memory = match memory.take() {
+                Some(memory) => memory,
+                None => {
+                    let bytes = (column.end - column.start) * columns;
+                    let patience = self.core.settings.memory_patience;
+                    Arc::new(budget.reserve(bytes, patience).await.map_err(|_| ReadError::SlowDown)?)
+                }
+            };
+            rebuilt.extend(self.rebuild_column(Arc::clone(&coder), shard, column, memory).await?);
+        }
+        Ok(rebuilt)
+    }
+
+    async fn rebuild_column(
+        &self,
+        coder: Arc<Coder>,
+        shard: u8,
+        column: Range<u64>,
+        memory: Arc<Reservation>,
+    ) -> Result<ShardBody, ReadError> {
+        let others = (0..self.width()).filter(|&other| other != shard).collect();
+        let present = self.gather(others, coder.k(), column).await?;
+        let present: Vec<(usize, ShardBody)> =
+            present.into_iter().map(|(shard, body)| (usize::from(shard), body)).collect();
+        let pool = self.core.seams.buffers.clone();
+        let wanted = [usize::from(shard)];
+        let rebuilt = self.core.seams.workers.run(move || {
+            // What was rebuilt is in the memory of whoever asked; what it was rebuilt from is given back here.
+            let rebuilt = rebuild(&coder, &present, &wanted, &pool, &Arc::new(()));
+            drop((present, memory));
+            rebuilt
+        });
+        Ok(rebuilt.await.expect("k shards were gathered").remove(0))
+    }
+
+    /// Reads the same range of as many of the candidates as are needed, the likeliest first; each that fails or is slow
+    /// is joined by the next.
+    async fn gather(
+        &self,
+        mut candidates: Vec<u8>,
+        needed: usize,
+        range: Range<u64>,
+    ) -> Result<Vec<(u8, ShardBody)>, ReadError> {
+        candidates.sort_by_key(|&shard| !self.disk_of(shard).is_some_and(|disk| self.is_worth_trying(disk)));
+        let mut waiting = candidates.into_iter();
+        let mut reads = FuturesUnordered::new();
+        for shard in waiting.by_ref().take(needed) {
+            reads.push(self.read_one(shard, range.clone()));
+        }
+        let began = Instant::now();
+        let mut read = Vec::with_capacity(needed);
+        while read.len() < needed {
+            let outcome = timeout(self.core.settings.hedge_after, reads.next()).await;
+            match outcome {
+                Ok(Some((shard, Ok(body)))) => {
+                    read.push((shard, body));
+                    continue;
+                }
+                Ok(Some((_, Err(Some(error))))) => return Err(error),
+                Ok(None) => return Err(self.unreadable(&format!("{} of {needed} shards are there", read.len()))),
+                Ok(Some((_, Err(None)))) => {}
+                Err(_) if began.elapsed() > PATIENCE => return Err(self.unreadable("its disks do not answer")),
+                Err(_) => {}
+            }
+            if let Some(shard) = waiting.next() {
+                reads.push(self.read_one(shard, range.clone()));
+            }
+        }
+        Ok(read)
+    }
+
+    /// One read of one shard. `Err(None)`: this one is bad, the others may do; `Err(Some)`: nothing will.
+    async fn read_one(&self, shard: u8, range: Range<u64>) -> (u8, Result<ShardBody, Option<ReadError>>) {
+        let Some(disk) = self.disk_of(shard) else { return (shard, Err(None)) };
+        let address = self.address(shard);
+        let bytes = range.end - range.start;
+        let outcome = match self.core.seams.shards.read(disk, address, range).await {
+            Ok(body) if body.iter().map(Bytes::len).sum::<usize>() as u64 == bytes => Ok(body),
+            Ok(_) => Err(self.note(disk, ShardError::Corrupt { disk, address })),
+            Err(error) => Err(self.note(disk, error)),
+        };
+        (shard, outcome)
+    }
+
+    /// Tells those concerned what a read met.
+    fn note(&self, disk: DiskId, error: ShardError) -> Option<ReadError> {
+        match error {
+            ShardError::Gone { .. } => return Some(ReadError::Gone),
+            ShardError::Missing { address } | ShardError::Corrupt { address, .. } => {
+                tracing::warn!(%disk, ?address, "a shard is bad; its bytes are rebuilt");
+                let run = (*self.run).clone();
+                self.core.seams.repairs.report(BadShard { run, home: (*self.home).clone(), address, disk });
+            }
+            ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. } => {
+                self.core.disks.note_failed(disk, self.core.settings.avoid_failed);
+            }
+            ShardError::DiskFull { .. } | ShardError::Stale { .. } | ShardError::Invalid { .. } => {
+                tracing::error!(%disk, %error, "a read was answered with an error that reads don't have");
+            }
+        }
+        None
+    }
+
+    pub(super) fn address(&self, shard: u8) -> ShardAddress {
+        ShardAddress { group: self.run.group, run: self.run.id, stripe: self.stripe, shard }
+    }
+
+    /// The disk that owns the shard's slot now.
+    pub(super) fn disk_of(&self, shard: u8) -> Option<DiskId> {
+        let layout = self.core.layout();
+        let slot = usize::from(self.run.slot_of(shard).0);
+        layout.group(self.run.group).and_then(|group| group.slots.get(slot)).map(|slot| slot.disk)
+    }
+
+    fn is_worth_trying(&self, disk: DiskId) -> bool {
+        let up = self.core.layout().disk(disk).is_some_and(|disk| disk.state == DiskState::Up);
+        up && !self.core.disks.is_failed_or_slow(disk)
+    }
+
+    fn width(&self) -> u8 {
+        u8::try_from(self.run.profile.width()).expect("at most 24 shards")
+    }
+
+    fn unreadable(&self, reason: &str) -> ReadError {
+        ReadError::Unreadable { reason: format!("stripe {} of run {}: {reason}", self.stripe, self.run.id) }
+    }
+}
