@@ -27,7 +27,7 @@ pub struct IndexSettings {
 
 impl Default for IndexSettings {
     fn default() -> Self {
-        Self { writer_cache_bytes: 16 << 20, reader_cache_bytes: 8 << 20, page_bytes: 4096 }
+        Self { writer_cache_bytes: 16 << 20, reader_cache_bytes: 4 << 20, page_bytes: 4096 }
     }
 }
 

@@ -129,7 +129,12 @@ impl<'a> CanonicalV1<'a> {
 
     fn into_id(self) -> CanonicalId {
         match self {
-            Self::Digits(digits) => CanonicalId(hex::encode(digits).into()),
+            Self::Digits(digits) => {
+                // `hex::encode` collects letter by letter: a sixth of a listing's time.
+                let mut text = [0; 64];
+                hex::encode_to_slice(digits, &mut text).expect("two digits a byte");
+                CanonicalId(std::str::from_utf8(&text).expect("hex digits are ASCII").into())
+            }
             Self::Text(text) => CanonicalId(text.into()),
         }
     }

@@ -5,7 +5,7 @@ use types::{CommitStamp, RangeId, Run, RunId, TicketId};
 
 use super::{Tables, blob};
 use crate::query::{DegradedRow, GarbageRow};
-use crate::rows::{self, BodyKind, DegradedKept, PartRow};
+use crate::rows::{self, BodyKind, DegradedKept};
 use crate::{IndexDatabaseError, keys};
 
 impl Tables<'_> {
@@ -70,16 +70,15 @@ impl Tables<'_> {
 
     /// Whether a version or part of the key names the run.
     pub(crate) fn run_lives(self, place: &[u8], run: RunId) -> Result<bool, IndexDatabaseError> {
-        let names = |part: &PartRow<'_>| part.runs().iter().any(|other| other.id == run);
         let stored = self.current(place)?.into_iter().chain(self.versions_of(place)?);
         for id in stored.filter_map(|stored| stored.body) {
             if let BodyKind::Single(part) = self.body(id)?.kind
-                && names(&part)
+                && part.runs().iter().any(|named| named.id == run)
             {
                 return Ok(true);
             }
         }
-        Ok(self.part_rows_of_key(place)?.iter().any(names))
+        self.part_names_run(place, run)
     }
 
     pub(crate) fn put_degraded(self, place: &[u8], row: &DegradedKept) -> Result<(), IndexDatabaseError> {

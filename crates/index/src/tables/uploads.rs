@@ -1,7 +1,7 @@
 //! Uploads and their parts.
 
 use rusqlite::{Row, params};
-use types::{CommitStamp, Part, PartNumber, UploadId};
+use types::{CommitStamp, Part, PartNumber, RunId, UploadId};
 
 use super::objects::after_place;
 use super::{Tables, blob, optional_blob};
@@ -87,12 +87,24 @@ impl Tables<'_> {
         })
     }
 
-    /// All part rows of a key, of any upload, without their inline bytes.
-    pub(crate) fn part_rows_of_key(self, place: &[u8]) -> Result<Vec<PartRow<'static>>, IndexDatabaseError> {
-        let sql = "SELECT row FROM parts WHERE key > ?1 AND key < ?2 ORDER BY key";
-        self.all(sql, params![place, after_place(place)], |row| {
-            Ok::<_, IndexDatabaseError>(rows::decode(blob(row, 0)?)?)
-        })
+    /// Whether a part of the key, of any upload, names the run.
+    ///
+    /// An object may have 10,000 parts and be asked for each of its runs, so a row is decoded only where the run's
+    /// encoded id stands somewhere in it.
+    pub(crate) fn part_names_run(self, place: &[u8], run: RunId) -> Result<bool, IndexDatabaseError> {
+        let needle = &rows::encode(&run)[1..];
+        let mut statement = self.statement("SELECT row FROM parts WHERE key > ?1 AND key < ?2")?;
+        let mut found = statement.query(params![place, after_place(place)])?;
+        while let Some(row) = found.next()? {
+            let bytes = blob(row, 0)?;
+            if bytes.windows(needle.len()).any(|window| window == needle) {
+                let part: PartRow<'static> = rows::decode(bytes)?;
+                if part.runs().iter().any(|named| named.id == run) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Parts numbered above `after` (the manifest never), with their inline bytes.
