@@ -8,7 +8,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-pub use real::RealDisk;
+pub use real::{DirectoryLock, RealDisk};
 
 /// What offsets, lengths and addresses of direct accesses are multiples of, in bytes.
 pub const DIRECT_ALIGNMENT: usize = 4096;

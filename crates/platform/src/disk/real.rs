@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, OFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FlockOperation, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{Create, DIRECT_ALIGNMENT, Disk, DiskFile, DiskSpace, FileStatus, OpenOptions};
@@ -50,11 +50,36 @@ impl RealDisk {
         Self::open(directory)
     }
 
+    /// Takes the directory for this process alone, until the lock is dropped or the process ends in whatever way.
+    ///
+    /// Where the file system has no locks, that is logged and nobody is kept off.
+    ///
+    /// # Errors
+    /// `ResourceBusy` while somebody else has it.
+    #[allow(clippy::disallowed_methods, reason = "the one home of the file system")]
+    pub fn lock(&self) -> io::Result<DirectoryLock> {
+        let directory = File::open(&self.directory)?;
+        match retry_on_intr(|| rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive)) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(io::ErrorKind::ResourceBusy.into()),
+            Err(error) => {
+                tracing::warn!(directory = %self.directory.display(), %error, "the file system has no locks");
+            }
+        }
+        Ok(DirectoryLock { _directory: directory })
+    }
+
     fn locate(&self, path: &Path) -> io::Result<PathBuf> {
         let mut located = self.directory.clone();
         located.extend(super::names_of(path)?);
         Ok(located)
     }
+}
+
+/// A disk's directory, held by this process alone. Deleting the directory doesn't end it.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    _directory: File,
 }
 
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one home of the file system")]
@@ -323,5 +348,74 @@ fn status_of(metadata: &fs::Metadata) -> FileStatus {
         device: metadata.dev(),
         inode: metadata.ino(),
         is_directory: metadata.is_dir(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn disk() -> (tempfile::TempDir, RealDisk) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let disk = RealDisk::create(directory.path().join("a/disk")).expect("made with its parents");
+        (directory, disk)
+    }
+
+    #[test]
+    fn opening_makes_no_directory() {
+        let (directory, _disk) = disk();
+        let missing = RealDisk::open(directory.path().join("other")).expect_err("not there");
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        assert!(!directory.path().join("other").exists());
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the deleting is what is tested")]
+    fn a_deleted_directory_shows_and_is_not_made_again() {
+        let (directory, disk) = disk();
+        let file = disk.open(Path::new("file"), OpenOptions::NEW).expect("made");
+        fs::remove_dir_all(directory.path().join("a/disk")).expect("deleted");
+        assert_eq!(disk.status(Path::new("file")).expect("looked up"), None);
+        assert_eq!(file.status().expect("known").links, 0);
+        for outcome in [
+            disk.create_directory(Path::new("new")),
+            disk.create_directory(Path::new("")),
+            disk.open(Path::new("new"), OpenOptions::CREATE).map(drop),
+            disk.sync_directory(Path::new("")),
+            disk.is_mount_point().map(drop),
+        ] {
+            assert_eq!(outcome.expect_err("the directory is gone").kind(), io::ErrorKind::NotFound);
+        }
+        assert!(!directory.path().join("a/disk").exists());
+    }
+
+    #[test]
+    fn a_mount_point_is_told_from_a_directory() {
+        assert!(RealDisk::open("/").expect("there").is_mount_point().expect("known"));
+        assert!(!disk().1.is_mount_point().expect("known"));
+    }
+
+    #[test]
+    fn files_are_the_processs_own() {
+        let (directory, disk) = disk();
+        disk.create_directory(Path::new("below")).expect("made");
+        disk.open(Path::new("below/file"), OpenOptions::NEW).expect("made");
+        let mode = |path: &str| {
+            let metadata = fs::metadata(directory.path().join("a/disk").join(path)).expect("there");
+            metadata.permissions().mode() & 0o077
+        };
+        assert_eq!([mode(""), mode("below"), mode("below/file")], [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_locked_directory_is_nobody_elses_until_it_is_let_go() {
+        let (directory, disk) = disk();
+        let again = RealDisk::open(directory.path().join("a/disk")).expect("opened");
+        let lock = disk.lock().expect("free");
+        assert_eq!(again.lock().expect_err("held").kind(), io::ErrorKind::ResourceBusy);
+        drop(lock);
+        again.lock().expect("free again");
     }
 }
