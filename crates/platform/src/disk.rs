@@ -51,8 +51,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Whether the directory is itself a mount point.
     fn is_mount_point(&self) -> io::Result<bool>;
 
-    /// The directory's path where real files lie there, for SQLite's own file system layer; `None` where they lie
-    /// only in this trait, and `sqlite-vfs` must stand between.
+    /// The directory's path where real files lie there, for locks against other programs and for messages; `None` where
+    /// they lie only in this trait.
     fn real_path(&self) -> Option<&Path>;
 }
 
