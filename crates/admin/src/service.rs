@@ -1,7 +1,7 @@
 //! The seam between the admin API and the node that it speaks for.
 
 use async_trait::async_trait;
-use gateway::health::Readiness;
+use gateway::Readiness;
 use serde::{Deserialize, Serialize};
 
 use crate::status::Status;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use node::{Server, ServerSettings, StartError, Summary};
+use node::{Compat, Server, ServerSettings, StartError, Summary};
 use types::{AccessKeyId, BucketName, Integrity, NameError, Profile, ProfileError, SecretKey, StorageClass};
 
 use crate::settings::{Layer, Settings, SettingsError};
@@ -126,7 +126,11 @@ fn server_settings(
         root: root_credential()?,
         domains: settings.domain.0.clone(),
         region: (!settings.region.is_empty()).then(|| settings.region.clone()),
-        compat: settings.compat.parse().map_err(|_| setting("compat", "aws or rgw"))?,
+        compat: match settings.compat.as_str() {
+            "aws" => Compat::Aws,
+            "rgw" => Compat::Rgw,
+            _ => return Err(setting("compat", "aws or rgw")),
+        },
         tls,
         profile,
         storage_classes: storage_classes(&settings)?,

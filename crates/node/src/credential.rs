@@ -21,12 +21,12 @@ const SECRET_KEY_LETTERS: usize = 40;
 const COPY_BYTES_MAX: usize = 4096;
 
 /// The credential of the root account with these keys.
-pub fn root_credential(access_key_id: AccessKeyId, secret_key: SecretKey) -> Credential {
+pub(crate) fn root_credential(access_key_id: AccessKeyId, secret_key: SecretKey) -> Credential {
     Credential { access_key_id, secret_key, owner: root_owner() }
 }
 
 /// Makes a root credential that nobody can guess.
-pub fn generate(entropy: &dyn Entropy) -> Credential {
+pub(crate) fn generate(entropy: &dyn Entropy) -> Credential {
     let access_key_id = AccessKeyId(letters(entropy, ACCESS_KEY_LETTERS).into());
     root_credential(access_key_id, SecretKey(letters(entropy, SECRET_KEY_LETTERS).into()))
 }
@@ -47,7 +47,7 @@ fn letters(entropy: &dyn Entropy, count: usize) -> String {
 }
 
 /// Reads a disk's copy; `None` where it has none that can be read.
-pub fn read_copy(disk: &dyn Disk) -> Option<Credential> {
+pub(crate) fn read_copy(disk: &dyn Disk) -> Option<Credential> {
     let file = disk.open(Path::new(CREDENTIAL_FILE), OpenOptions::EXISTING).ok()?;
     let mut text = vec![0; COPY_BYTES_MAX];
     let read = file.read_at(&mut text, 0).ok()?;
@@ -59,7 +59,7 @@ pub fn read_copy(disk: &dyn Disk) -> Option<Credential> {
 ///
 /// # Errors
 /// The disk's.
-pub fn write_copy(disk: &dyn Disk, credential: &Credential) -> io::Result<()> {
+pub(crate) fn write_copy(disk: &dyn Disk, credential: &Credential) -> io::Result<()> {
     if read_copy(disk).as_ref() == Some(credential) {
         return Ok(());
     }

@@ -66,7 +66,7 @@ pub enum DisksError {
 
 /// A directory that is a disk of this cluster.
 #[derive(Debug, Clone)]
-pub struct KnownDisk {
+pub(crate) struct KnownDisk {
     /// Its id.
     pub id: DiskId,
     /// The directory.
@@ -77,7 +77,7 @@ pub struct KnownDisk {
 
 /// What a set of directories turned out to be.
 #[derive(Debug)]
-pub struct Directories {
+pub(crate) struct Directories {
     /// The cluster: of the formatted disks, or a new one.
     pub cluster: ClusterId,
     /// The node: of the formatted disks, or a new one.
@@ -95,7 +95,7 @@ impl Directories {
     ///
     /// # Errors
     /// [`DisksError`]: a set that nobody can have meant, or nothing usable.
-    pub fn open(paths: &[PathBuf], entropy: &dyn Entropy) -> Result<Self, DisksError> {
+    pub(crate) fn open(paths: &[PathBuf], entropy: &dyn Entropy) -> Result<Self, DisksError> {
         let mut known: Vec<(PathBuf, Box<superblock::Superblock>)> = Vec::new();
         let (mut blank, mut unusable) = (Vec::new(), Vec::new());
         for path in paths {
@@ -128,7 +128,7 @@ impl Directories {
 
 /// What to do with a blank directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Blank {
+pub(crate) enum Blank {
     /// Format it as a disk that the layout doesn't have.
     New,
     /// Format it in the place of this disk, and rebuild.
@@ -138,7 +138,7 @@ pub enum Blank {
 }
 
 /// Judges a blank directory by the layout; `present` are the disks that were found elsewhere.
-pub fn judge_blank(layout: &Layout, node: NodeId, path: &Path, mount_point: bool, present: &[DiskId]) -> Blank {
+pub(crate) fn judge_blank(layout: &Layout, node: NodeId, path: &Path, mount_point: bool, present: &[DiskId]) -> Blank {
     let label = path.display().to_string();
     let gone = |disk: &&types::Disk| {
         disk.node == node && disk.path == label && disk.state != DiskState::Out && !present.contains(&disk.id)
@@ -154,7 +154,7 @@ pub fn judge_blank(layout: &Layout, node: NodeId, path: &Path, mount_point: bool
 ///
 /// # Errors
 /// [`DisksError::Superblock`].
-pub fn format(
+pub(crate) fn format(
     path: &Path,
     cluster: ClusterId,
     node: NodeId,
@@ -171,7 +171,7 @@ pub fn format(
 ///
 /// # Errors
 /// [`DisksError`].
-pub fn look(path: &Path) -> Result<Found, DisksError> {
+pub(crate) fn look(path: &Path) -> Result<Found, DisksError> {
     let failed = |source| DisksError::Directory { path: path.to_owned(), source };
     let disk = RealDisk::create(path).map_err(failed)?;
     superblock::inspect(&disk).map_err(|source| DisksError::Superblock { path: path.to_owned(), source })
@@ -186,7 +186,7 @@ fn open(path: &Path) -> Result<Arc<dyn Disk>, DisksError> {
 ///
 /// # Errors
 /// The disk's, when it cannot say how large it is.
-pub fn layout_row(known: &KnownDisk, node: NodeId) -> io::Result<types::Disk> {
+pub(crate) fn layout_row(known: &KnownDisk, node: NodeId) -> io::Result<types::Disk> {
     Ok(types::Disk {
         id: known.id,
         node,

@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, QueryAnswer, Refusal};
 use objects::data::{GroupPlanner, PlannerError};
+use shards::{LocalShards, SlotClaim};
 use tokio::sync::{Mutex, watch};
-use types::{Disk, DiskId, DiskState, Layout, Profile, RequestNumber};
+use types::{Disk, DiskId, DiskState, Layout, Profile, RequestNumber, SlotIndex};
 
 /// How often a change is planned anew because another one came first.
 const RACES_MAX: usize = 16;
@@ -27,33 +28,39 @@ pub enum LayoutError {
 }
 
 /// The layout as it is now, and the way to change it.
-#[derive(Debug)]
-pub struct LayoutKeeper {
+pub(crate) struct LayoutKeeper {
     index: Arc<dyn IndexService>,
     /// The profiles for which there should be groups: STANDARD's first.
     profiles: Vec<Profile>,
+    shards: Arc<LocalShards>,
     current: watch::Sender<Arc<Layout>>,
     /// One change at a time from here; the index decides between processes.
     changing: Mutex<()>,
 }
 
 impl LayoutKeeper {
-    /// Reads the layout from the system range.
+    /// Reads the layout from the system range, and tells the disks which slots are their own.
     ///
     /// # Errors
     /// [`LayoutError::Index`], [`LayoutError::NotFormed`].
-    pub async fn open(index: Arc<dyn IndexService>, profiles: Vec<Profile>) -> Result<Self, LayoutError> {
-        let current = watch::Sender::new(Arc::new(read(&*index).await?));
-        Ok(Self { index, profiles, current, changing: Mutex::new(()) })
+    pub(crate) async fn open(
+        index: Arc<dyn IndexService>,
+        shards: Arc<LocalShards>,
+        profiles: Vec<Profile>,
+    ) -> Result<Self, LayoutError> {
+        let layout = Arc::new(read(&*index).await?);
+        let keeper = Self { index, profiles, shards, current: watch::Sender::new(layout), changing: Mutex::new(()) };
+        keeper.claim_slots(&keeper.current()).await;
+        Ok(keeper)
     }
 
     /// The layout as it is now, and every later one.
-    pub fn watch(&self) -> watch::Receiver<Arc<Layout>> {
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Layout>> {
         self.current.subscribe()
     }
 
     /// The layout as it is now.
-    pub fn current(&self) -> Arc<Layout> {
+    pub(crate) fn current(&self) -> Arc<Layout> {
         self.current.borrow().clone()
     }
 
@@ -61,7 +68,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError`].
-    pub async fn set_disk_state(&self, disk: DiskId, state: DiskState) -> Result<(), LayoutError> {
+    pub(crate) async fn set_disk_state(&self, disk: DiskId, state: DiskState) -> Result<(), LayoutError> {
         self.change(|layout| placement::with_disk_state(layout, disk, state)).await?;
         self.make_missing_groups(&[]).await
     }
@@ -70,7 +77,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError`].
-    pub async fn replace_disk(&self, old: DiskId, replacement: Disk) -> Result<(), LayoutError> {
+    pub(crate) async fn replace_disk(&self, old: DiskId, replacement: Disk) -> Result<(), LayoutError> {
         self.change(|layout| placement::replace_disk(layout, old, replacement.clone())).await?;
         self.make_missing_groups(&[]).await
     }
@@ -79,7 +86,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError`].
-    pub async fn add_disk(&self, disk: Disk) -> Result<(), LayoutError> {
+    pub(crate) async fn add_disk(&self, disk: Disk) -> Result<(), LayoutError> {
         self.change(|layout| {
             let known = layout.disk(disk.id).is_some();
             (!known).then(|| Layout {
@@ -96,7 +103,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError`].
-    pub async fn relabel_disk(&self, disk: DiskId, path: &str, capacity_bytes: u64) -> Result<(), LayoutError> {
+    pub(crate) async fn relabel_disk(&self, disk: DiskId, path: &str, capacity_bytes: u64) -> Result<(), LayoutError> {
         self.change(|layout| {
             let at = layout.disks.iter().position(|known| known.id == disk)?;
             let known = &layout.disks[at];
@@ -115,7 +122,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError`].
-    pub async fn make_missing_groups(&self, avoid: &[DiskId]) -> Result<(), LayoutError> {
+    pub(crate) async fn make_missing_groups(&self, avoid: &[DiskId]) -> Result<(), LayoutError> {
         self.change(|layout| {
             let missing = placement::missing_groups(layout, &self.profiles, avoid);
             (!missing.is_empty()).then(|| placement::add_groups(layout, missing))
@@ -132,17 +139,40 @@ impl LayoutKeeper {
             let body = CommandBody::ChangeLayout { expected: current.epoch, layout: layout.clone() };
             let command = Command { request: None, answered: RequestNumber(0), body };
             match self.index.propose(command).await? {
-                Answer::Refused(Refusal::StaleLayout) => {
-                    self.current.send_replace(Arc::new(read(&*self.index).await?));
-                }
+                Answer::Refused(Refusal::StaleLayout) => self.publish(read(&*self.index).await?).await,
                 _ => {
-                    self.current.send_replace(Arc::new(layout));
+                    self.publish(layout).await;
                     return Ok(());
                 }
             }
         }
         Err(LayoutError::Raced)
     }
+
+    /// Hands a committed layout to whoever writes and reads; the disks own their slots before a writer names them.
+    async fn publish(&self, layout: Layout) {
+        self.claim_slots(&layout).await;
+        self.current.send_replace(Arc::new(layout));
+    }
+
+    /// Tells every disk that serves which slots are its own.
+    async fn claim_slots(&self, layout: &Layout) {
+        for (disk, health) in self.shards.disk_states().iter() {
+            if !health.is_down()
+                && let Err(error) = self.shards.set_slots(*disk, claims_of(layout, *disk)).await
+            {
+                tracing::warn!(%disk, %error, "a disk was not told its slots");
+            }
+        }
+    }
+}
+
+fn claims_of(layout: &Layout, disk: DiskId) -> Vec<SlotClaim> {
+    let claims = layout.groups.iter().flat_map(|group| {
+        let own = (0..).zip(&group.slots).filter(|(_, slot)| slot.disk == disk);
+        own.map(|(at, slot)| SlotClaim { group: group.id, slot: SlotIndex(at), epoch: slot.epoch, sealed: false })
+    });
+    claims.collect()
 }
 
 async fn read(index: &dyn IndexService) -> Result<Layout, LayoutError> {

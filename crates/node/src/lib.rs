@@ -1,1 +1,19 @@
-//! node.
+//! Opens disks, forms the cluster, keeps the layout, and wires the roles: the only crate that sees everything.
+//!
+//! [`Server`] is gateway and storage node in one process. Start with its `start`, which is the list of what a server is
+//! made of, in order.
+
+mod care;
+mod credential;
+mod disks;
+mod duties;
+mod index;
+mod layout;
+mod registry;
+mod server;
+mod settings;
+mod status;
+
+pub use gateway::Compat;
+pub use server::{DiskSummary, Server, StartError, Summary};
+pub use settings::ServerSettings;

@@ -4,10 +4,11 @@
 //! for what there is to do stands in the index and on the disks. Nothing scans everything to find work, but scrub, whose
 //! purpose that is. This crate knows neither HTTP nor Raft.
 
+pub mod buckets;
 pub mod collect;
 pub mod duty;
+pub mod progress;
 pub mod repair;
-pub mod restripe;
 pub mod scrub;
 pub mod tickets;
 

@@ -1,0 +1,158 @@
+//! Cares for the disks while serving: a disk that fails is noted as down in the layout at once; one that is back, blank
+//! in its old place, is formatted and takes its slots; free space is told to whoever chooses groups.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::ReplicatedIndex;
+use objects::data::DataPath;
+use parking_lot::Mutex;
+use platform::{Disk, Entropy, RealDisk};
+use shards::superblock::Found;
+use shards::{DiskHealth, LocalShards};
+use tokio::sync::watch;
+use upkeep::repair::REBUILDING_NOTE;
+use types::{ClusterId, Credential, DiskId, DiskState, NodeId};
+
+use crate::credential;
+use crate::disks::{self, Blank, KnownDisk};
+use crate::layout::LayoutKeeper;
+
+/// How often disks are probed.
+const PROBE_PERIOD: Duration = Duration::from_secs(1);
+
+/// What cares for the disks.
+pub(crate) struct DiskCare {
+    pub(crate) cluster: ClusterId,
+    pub(crate) node: NodeId,
+    pub(crate) shards: Arc<LocalShards>,
+    pub(crate) layout: Arc<LayoutKeeper>,
+    pub(crate) index: Arc<ReplicatedIndex>,
+    pub(crate) data: DataPath,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) credential: Credential,
+    /// Where each directory that the server was given is a disk, and which.
+    pub(crate) places: Mutex<BTreeMap<PathBuf, Option<DiskId>>>,
+    /// Wakes the rebuilding of a disk that was replaced.
+    pub(crate) replaced: watch::Sender<u64>,
+    /// Counts the wishes for a scrub pass.
+    pub(crate) scrub_wanted: watch::Sender<u64>,
+}
+
+impl DiskCare {
+    /// Probes and reacts until `stopped` changes.
+    pub(crate) async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+        let mut states = self.shards.watch();
+        let mut ticks = tokio::time::interval(PROBE_PERIOD);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.probe().await,
+                changed = states.changed() => if changed.is_err() { return },
+                _ = stopped.changed() => return,
+            }
+            states.borrow_and_update();
+            self.note_lost().await;
+        }
+    }
+
+    /// Probes every disk, and looks whether a lost one is back.
+    async fn probe(&self) {
+        let places = self.places.lock().clone();
+        for disk in places.values().flatten() {
+            if self.shards.probe(*disk).await.is_ok_and(|health| !health.is_down())
+                && let Ok(usage) = self.shards.usage(*disk).await
+            {
+                self.data.disks().set_free_bytes(*disk, usage.free_bytes);
+            }
+        }
+        for (path, disk) in places {
+            let lost = disk.is_none_or(|disk| self.layout.current().disk(disk).is_none_or(|row| row.state != DiskState::Up));
+            if lost && let Err(reason) = self.look_for_return(&path).await {
+                tracing::debug!(path = %path.display(), %reason, "a lost disk is not back");
+            }
+        }
+    }
+
+    /// Notes in the layout and in the index what the stores found to be down.
+    async fn note_lost(&self) {
+        for (disk, health) in self.shards.disk_states().iter() {
+            let DiskHealth::Down { reason } = health else { continue };
+            let up = self.layout.current().disk(*disk).is_some_and(|row| row.state == DiskState::Up);
+            if !up {
+                continue;
+            }
+            tracing::error!(%disk, %reason, "a disk is down");
+            self.index.disk_failed(*disk).await;
+            if let Err(error) = self.layout.set_disk_state(*disk, DiskState::Down).await {
+                tracing::error!(%disk, %error, "the loss of a disk could not be noted");
+            }
+        }
+    }
+
+    /// Formats a directory that is blank in the place of a lost disk, and has it rebuilt.
+    async fn look_for_return(&self, path: &Path) -> Result<(), String> {
+        let real = RealDisk::open(path).map_err(|error| error.to_string())?;
+        let Found::Blank = shards::superblock::inspect(&real).map_err(|error| error.to_string())? else {
+            return Err("the directory holds a disk: readmit it by command".to_owned());
+        };
+        let mount_point = real.is_mount_point().map_err(|error| error.to_string())?;
+        let layout = self.layout.current();
+        let present: Vec<DiskId> =
+            layout.disks.iter().filter(|disk| disk.state == DiskState::Up).map(|disk| disk.id).collect();
+        match disks::judge_blank(&layout, self.node, path, mount_point, &present) {
+            Blank::Replaces(old) => self.replace(path, Some(old)).await,
+            Blank::New => self.replace(path, None).await,
+            Blank::NotMounted(old) => Err(format!("disk {old} is not mounted there")),
+        }
+    }
+
+    /// Formats `path` and serves it in the place of `old`, or as a new disk.
+    pub(crate) async fn replace(&self, path: &Path, old: Option<DiskId>) -> Result<(), String> {
+        let known = disks::format(path, self.cluster, self.node, &*self.entropy).map_err(|error| error.to_string())?;
+        if let Some(old) = old {
+            self.shards.remove_disk(old).await;
+        }
+        self.shards.add_disk(known.disk.clone()).await.map_err(|error| error.to_string())?;
+        self.places.lock().insert(path.to_owned(), Some(known.id));
+        if old.is_some() {
+            let mark = |superblock: &mut shards::Superblock| {
+                superblock.notes.insert(REBUILDING_NOTE.to_owned(), Vec::new());
+            };
+            self.shards.update_superblock(known.id, mark).await.map_err(|error| error.to_string())?;
+        }
+        self.admit(&known, old).await?;
+        tracing::info!(disk = %known.id, path = %path.display(), replaces = ?old, "a blank directory is served as a disk");
+        self.replaced.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Puts a served disk into the layout and gives it what every disk has.
+    pub(crate) async fn admit(&self, known: &KnownDisk, old: Option<DiskId>) -> Result<(), String> {
+        credential::write_copy(&*known.disk, &self.credential).map_err(|error| error.to_string())?;
+        let row = disks::layout_row(known, self.node).map_err(|error| error.to_string())?;
+        let changed = match old {
+            Some(old) => self.layout.replace_disk(old, row).await,
+            None => self.layout.add_disk(row).await,
+        };
+        changed.map_err(|error| error.to_string())?;
+        self.index.add_disk(known.id, known.disk.clone()).await;
+        self.data.disks().clear(known.id);
+        Ok(())
+    }
+
+    /// Opens a disk that is down anew and takes it into service.
+    pub(crate) async fn readmit(&self, disk: DiskId) -> Result<(), String> {
+        let place = self.places.lock().iter().find(|(_, at)| **at == Some(disk)).map(|(path, _)| path.clone());
+        let path = place.ok_or_else(|| format!("disk {disk} is none of this server's"))?;
+        let real: Arc<dyn Disk> = Arc::new(RealDisk::open(&path).map_err(|error| error.to_string())?);
+        self.shards.add_disk(real.clone()).await.map_err(|error| error.to_string())?;
+        self.layout.set_disk_state(disk, DiskState::Up).await.map_err(|error| error.to_string())?;
+        self.index.add_disk(disk, real).await;
+        self.data.disks().clear(disk);
+        self.replaced.send_modify(|count| *count += 1);
+        Ok(())
+    }
+}

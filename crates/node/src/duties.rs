@@ -1,0 +1,63 @@
+//! The background duties of a server, put together.
+
+use std::sync::Arc;
+
+use consensus::ReplicatedIndex;
+use objects::Objects;
+use objects::data::{BadShard, DataPath, RepairQueue};
+use platform::Clock;
+use shards::LocalShards;
+use tokio::sync::mpsc;
+use upkeep::Duty;
+use upkeep::buckets::UnfinishedBuckets;
+use upkeep::collect::Collect;
+use upkeep::progress::Progress;
+use upkeep::repair::{RebuildDisks, Repair, RepairServices};
+use upkeep::scrub::{Scrub, ScrubServices};
+use upkeep::tickets::Tickets;
+
+use crate::care::DiskCare;
+use crate::settings::ServerSettings;
+
+/// What the duties work with.
+pub(crate) struct DutyServices {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) index: Arc<ReplicatedIndex>,
+    pub(crate) shards: Arc<LocalShards>,
+    pub(crate) data: DataPath,
+    pub(crate) objects: Objects,
+    pub(crate) care: Arc<DiskCare>,
+    pub(crate) repairs: RepairQueue,
+    pub(crate) bad_shards: mpsc::Receiver<BadShard>,
+}
+
+/// The duties of a server, and what they count.
+pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Vec<Arc<dyn Duty>>, Progress) {
+    let DutyServices { clock, index, shards, data, objects, care, repairs, bad_shards } = services;
+    let progress = Progress::default();
+    let layout = care.layout.watch();
+    let repair = RepairServices {
+        index: index.clone(),
+        shards: shards.clone(),
+        data,
+        layout: layout.clone(),
+        progress: progress.clone(),
+    };
+    let scrub = ScrubServices {
+        shards: shards.clone(),
+        layout: layout.clone(),
+        repairs: Arc::new(repairs),
+        clock: clock.clone(),
+        progress: progress.clone(),
+        wanted: care.scrub_wanted.subscribe(),
+    };
+    let duties: Vec<Arc<dyn Duty>> = vec![
+        Arc::new(Collect::new(index.clone(), shards.clone(), layout.clone(), clock, settings.garbage_grace)),
+        Arc::new(Repair::new(repair.clone(), bad_shards)),
+        Arc::new(RebuildDisks::new(repair, shards.clone(), care.replaced.subscribe())),
+        Arc::new(Scrub::new(scrub, settings.scrub_period)),
+        Arc::new(Tickets::new(index, shards, layout)),
+        Arc::new(UnfinishedBuckets::new(objects)),
+    ];
+    (duties, progress)
+}

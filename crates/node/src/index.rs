@@ -1,0 +1,70 @@
+//! Opens the replicated index over the disks that work, and says what each holds of it.
+
+use std::sync::Arc;
+
+use admin::IndexStatus;
+use consensus::{ConsensusSettings, DatabaseUpkeep, LogSettings, ReplicatedIndex, ReplicatedIndexStatus};
+use ::index::IndexSettings;
+use platform::{Clock, Entropy};
+use shards::LocalShards;
+use tokio::runtime::Handle;
+use types::{DiskId, Profile};
+
+use crate::disks::Directories;
+use crate::registry::SuperblockRegistry;
+use crate::server::StartError;
+use crate::settings::ServerSettings;
+
+/// Opens the index; a blank one where the disks are blank.
+///
+/// # Errors
+/// [`StartError::Consensus`].
+pub(crate) async fn open(
+    directories: &Directories,
+    shards: &Arc<LocalShards>,
+    settings: &ServerSettings,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Arc<ReplicatedIndex>, StartError> {
+    let states = shards.disk_states();
+    let works = |id: &DiskId| states.get(id).is_some_and(|health| !health.is_down());
+    let disks = directories.known.iter().filter(|known| works(&known.id)).map(|known| (known.id, known.disk.clone()));
+    let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
+    let parity = settings.storage_classes.iter().map(|(_, profile)| profile.m()).fold(wanted.m(), usize::max);
+    let settings = ConsensusSettings {
+        disks: disks.collect(),
+        registry: Arc::new(SuperblockRegistry::new(shards.clone(), Handle::current())),
+        node: directories.node,
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        log: LogSettings {
+            mirrors: parity + 1,
+            free_bytes_min: settings.disk_reserve_bytes / 2,
+            ..LogSettings::default()
+        },
+        index: IndexSettings::default(),
+        upkeep: DatabaseUpkeep { checkpoint_bytes: settings.checkpoint_bytes, ..DatabaseUpkeep::default() },
+    };
+    Ok(Arc::new(ReplicatedIndex::open(settings).await?))
+}
+
+/// What a disk holds of the index.
+pub(crate) fn roles_of(status: &ReplicatedIndexStatus, disk: DiskId) -> Vec<String> {
+    let roles = [
+        ("log", status.log.mirrors.contains(&disk)),
+        ("database", status.database_disk == Some(disk)),
+        ("copy", status.upkeep.copies.contains_key(&disk)),
+    ];
+    roles.into_iter().filter(|(_, has)| *has).map(|(role, _)| role.to_owned()).collect()
+}
+
+/// The index as `cairn admin status` shows it.
+pub(crate) fn status_of(status: &ReplicatedIndexStatus) -> IndexStatus {
+    IndexStatus {
+        leader: status.leads,
+        applied: status.applied.values().sum(),
+        log_bytes: status.log.bytes,
+        database_bytes: status.database_bytes,
+        archive_lag_seconds: None,
+    }
+}

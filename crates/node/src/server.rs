@@ -1,0 +1,499 @@
+//! `cairn server`: gateway and storage node in one process.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin::{AdminAuthenticator, AdminServer, AdminServerError, AdminSettings};
+use consensus::{ConsensusError, ReplicatedIndex};
+use gateway::tls::{Tls, TlsError, TlsFiles};
+use gateway::{Gateway, GatewayError, GatewayHandle, GatewayServices, GatewaySettings, Readiness, Timeouts};
+use index::{Command, CommandBody, IndexError, IndexService, Query, QueryAnswer};
+use objects::data::{DataPath, DataPathSeams, DataPathSettings, RepairQueue};
+use objects::{CreateBucketRequest, DiscardQueue, Objects, ObjectsError, ObjectsServices, ObjectsSettings};
+use parking_lot::Mutex;
+use platform::{BufferPool, Clock, Entropy, MemoryBudget, SystemClock, SystemEntropy, Workers};
+use shards::{LocalShards, ShardSettings, StoreEnvironment, StoreError};
+use telemetry::{Metrics, MetricsError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use types::{Credential, DiskState, FeatureLevel, Layout, Profile, RequestNumber, SecretKey, StorageClass};
+use upkeep::Duties;
+
+use crate::care::DiskCare;
+use crate::credential;
+use crate::disks::{self, Blank, Directories, DisksError};
+use crate::duties::{self, DutyServices};
+use crate::layout::{LayoutError, LayoutKeeper};
+use crate::settings::ServerSettings;
+use crate::status::NodeAdmin;
+
+/// The newest format that this build reads.
+const FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
+/// Unused buffers that are kept for the next transfer.
+const IDLE_BUFFERS_SHARE: u64 = 4;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The directories.
+    #[error(transparent)]
+    Disks(#[from] DisksError),
+    /// The processor.
+    #[error(transparent)]
+    Cpu(#[from] erasure::CpuError),
+    /// No disk's store opens.
+    #[error("no disk can be served: {0}")]
+    NoDisk(String),
+    /// The replicated index.
+    #[error("the index cannot be opened")]
+    Consensus(#[from] ConsensusError),
+    /// A question to the index.
+    #[error("the index does not answer")]
+    Index(#[from] IndexError),
+    /// The layout.
+    #[error("the layout cannot be read")]
+    Layout(#[from] LayoutError),
+    /// The certificate.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] TlsError),
+    /// The S3 address.
+    #[error("S3 is not served; choose another address with --listen")]
+    Gateway(#[from] GatewayError),
+    /// The admin address.
+    #[error(transparent)]
+    Admin(#[from] AdminServerError),
+    /// S3's operations.
+    #[error("S3's operations cannot begin")]
+    Objects(#[from] ObjectsError),
+    /// The metrics.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+}
+
+/// What a server says of itself once it serves.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// The cluster's id.
+    pub cluster: String,
+    /// The disks.
+    pub disks: Vec<DiskSummary>,
+    /// The profile that new objects get when they name no storage class.
+    pub profile: Profile,
+    /// Where S3 is served.
+    pub endpoint: String,
+    /// Where admin is served.
+    pub admin_endpoint: String,
+    /// The root key.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: SecretKey,
+    /// A file that has both.
+    pub credential_file: Option<PathBuf>,
+}
+
+/// One directory of a server.
+#[derive(Debug, Clone)]
+pub struct DiskSummary {
+    /// The directory.
+    pub path: PathBuf,
+    /// `up`, or why it isn't.
+    pub state: String,
+}
+
+impl Summary {
+    /// What the profile means for the data, in words.
+    pub fn protection(&self) -> String {
+        match self.profile.m() {
+            0 => format!("{}: NOT protected, the loss of a disk loses data", self.profile),
+            1 => format!("{}: any one disk may be lost", self.profile),
+            m => format!("{}: any {m} disks may be lost", self.profile),
+        }
+    }
+}
+
+/// A server that serves.
+pub struct Server {
+    summary: Summary,
+    gateway: GatewayHandle,
+    admin: AdminServer,
+    duties: Duties,
+    tasks: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    objects: Objects,
+    index: Arc<ReplicatedIndex>,
+    shards: Arc<LocalShards>,
+    drain_timeout: Duration,
+}
+
+/// The outside world, and what is shared by everything in the process.
+struct World {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    workers: Workers,
+    buffers: BufferPool,
+    budget: MemoryBudget,
+}
+
+impl World {
+    fn new(settings: &ServerSettings) -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(SystemEntropy),
+            workers: Workers::new("cairn-worker", threads),
+            buffers: BufferPool::new(settings.memory_bytes / IDLE_BUFFERS_SHARE),
+            budget: MemoryBudget::new(settings.memory_bytes),
+        }
+    }
+}
+
+impl Server {
+    /// Opens the disks, forms a cluster of one where they are blank, and serves once reads and writes work.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub async fn start(settings: ServerSettings) -> Result<Self, StartError> {
+        erasure::check_cpu()?;
+        let metrics = Metrics::install()?;
+        let world = World::new(&settings);
+        // The disks: each directory is known, blank or unusable.
+        let directories = Directories::open(&settings.directories, &*world.entropy)?;
+        let shards = open_stores(&directories, &settings, &world).await?;
+        // The index: its log and database lie on the disks.
+        let index = crate::index::open(&directories, &shards, &settings, &world.clock, &world.entropy).await?;
+        let credential = form(&directories, &settings, &index, &*world.entropy).await?;
+        // The layout: which disks and placement groups there are.
+        let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
+        let classes = classes(wanted, &settings);
+        let profiles = std::iter::once(wanted).chain(settings.storage_classes.iter().map(|(_, profile)| *profile));
+        let layout = LayoutKeeper::open(index.clone(), shards.clone(), profiles.collect()).await?;
+        let layout = Arc::new(layout);
+        // The data path, and S3's operations over it.
+        let (repairs, bad_shards) = RepairQueue::new(4096);
+        let (discards, given_up) = DiscardQueue::new(4096);
+        let seams = DataPathSeams {
+            shards: shards.clone(),
+            buffers: world.buffers.clone(),
+            budget: world.budget.clone(),
+            workers: world.workers.clone(),
+            entropy: world.entropy.clone(),
+            layout: layout.watch(),
+            planner: layout.clone(),
+            repairs: Arc::new(repairs.clone()),
+            discards: Arc::new(discards),
+        };
+        let data = DataPath::new(data_path_settings(&settings), seams);
+        let services = ObjectsServices {
+            index: index.clone(),
+            data: data.clone(),
+            clock: world.clock.clone(),
+            entropy: world.entropy.clone(),
+        };
+        let care = Arc::new(DiskCare {
+            cluster: directories.cluster,
+            node: directories.node,
+            shards: shards.clone(),
+            layout: layout.clone(),
+            index: index.clone(),
+            data: data.clone(),
+            entropy: world.entropy.clone(),
+            credential: credential.clone(),
+            places: Mutex::new(places(&directories)),
+            replaced: watch::Sender::new(0),
+            scrub_wanted: watch::Sender::new(0),
+        });
+        settle_disks(&care, &directories).await?;
+        let objects = Objects::start(services, ObjectsSettings { node: directories.node, classes }, given_up).await?;
+        create_first_bucket(&objects, &settings, &credential).await?;
+        // What serves: S3, admin, and the duties behind them.
+        let (readiness, ready) = watch::channel(Readiness::Ready);
+        let credentials: watch::Sender<Arc<[Credential]>> = watch::Sender::new(Arc::new([credential.clone()]));
+        let tls = settings.tls.clone().map(|(certificate, key)| Tls::load(TlsFiles { certificate, key })).transpose()?;
+        let gateway = Gateway::serve(
+            gateway_settings(&settings, tls.clone()),
+            GatewayServices {
+                objects: objects.clone(),
+                credentials: credentials.subscribe(),
+                readiness: ready.clone(),
+                clock: world.clock.clone(),
+                entropy: world.entropy.clone(),
+                workers: world.workers.clone(),
+            },
+        )?;
+        let (duties, progress) = duties::assemble(
+            &settings,
+            DutyServices {
+                clock: world.clock.clone(),
+                index: index.clone(),
+                shards: shards.clone(),
+                data,
+                objects: objects.clone(),
+                care: care.clone(),
+                repairs,
+                bad_shards,
+            },
+        );
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{}", gateway.local_addr());
+        let node_admin = NodeAdmin {
+            cluster: directories.cluster,
+            node: directories.node,
+            endpoint: endpoint.clone(),
+            profile: wanted,
+            started: world.clock.monotonic(),
+            clock: world.clock.clone(),
+            metrics,
+            readiness: ready,
+            shards: shards.clone(),
+            index: index.clone(),
+            care: care.clone(),
+            budget: world.budget.clone(),
+            progress,
+        };
+        let admin = AdminServer::start(
+            AdminSettings { listen: settings.admin_listen, metrics_token: settings.metrics_token.clone(), tls: tls.clone() },
+            Arc::new(node_admin),
+            AdminAuthenticator::new(credentials.subscribe(), world.clock.clone()),
+        )
+        .await?;
+        let summary = Summary {
+            cluster: directories.cluster.to_string(),
+            disks: disk_summaries(&directories),
+            profile: wanted,
+            endpoint,
+            admin_endpoint: format!("{scheme}://{}", admin.address()),
+            access_key: credential.access_key_id.to_string(),
+            secret_key: credential.secret_key.clone(),
+            credential_file: directories.known.first().map(|disk| disk.path.join(admin::client::CREDENTIAL_FILE)),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = vec![
+            tokio::spawn(care.run(stopped.clone())),
+            tokio::spawn(crate::status::watch_readiness(index.clone(), readiness, stopped.clone())),
+        ];
+        // The reloader ends with the process; it owns nothing that a stop would have to save.
+        tasks.extend(tls.map(|tls| tokio::spawn(until(stopped.clone(), tls.follow_files()))));
+        let duties = Duties::start(duties);
+        let drain_timeout = settings.drain_timeout;
+        Ok(Self { summary, gateway, admin, duties, tasks, stop, objects, index, shards, drain_timeout })
+    }
+
+    /// What it serves and where.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Takes no more requests, waits for those under way, and leaves everything so that the next start is quick.
+    pub async fn shutdown(self) {
+        if !self.gateway.drain(self.drain_timeout).await {
+            tracing::warn!("requests were broken off: they took longer than the drain timeout");
+        }
+        self.duties.stop().await;
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task ended badly");
+            }
+        }
+        self.objects.stop().await;
+        self.admin.stop().await;
+        self.index.shutdown().await;
+        self.shards.close().await;
+    }
+}
+
+/// Runs `work` until `stopped` changes.
+async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        _ = stopped.changed() => {}
+    }
+}
+
+/// Opens the stores of all known disks, side by side; one that cannot be opened is down.
+async fn open_stores(
+    directories: &Directories,
+    settings: &ServerSettings,
+    world: &World,
+) -> Result<Arc<LocalShards>, StartError> {
+    let store_settings = ShardSettings { free_bytes_min: settings.disk_reserve_bytes, ..ShardSettings::default() };
+    let shards = Arc::new(LocalShards::new(StoreEnvironment {
+        workers: world.workers.clone(),
+        pool: world.buffers.clone(),
+        settings: store_settings,
+    }));
+    let mut failures: Vec<String> = Vec::new();
+    let opening = directories.known.iter().map(async |known| (known, shards.add_disk(known.disk.clone()).await));
+    for (known, opened) in futures::future::join_all(opening).await {
+        if let Err(error) = opened {
+            let path = known.path.display();
+            tracing::error!(disk = %known.id, %path, error = %full(&error), "a disk cannot be opened and is down");
+            failures.push(format!("{path}: {}", full(&error)));
+        }
+    }
+    if failures.len() == directories.known.len() {
+        return Err(StartError::NoDisk(failures.join("; ")));
+    }
+    Ok(shards)
+}
+
+fn full(error: &StoreError) -> String {
+    use std::error::Error;
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+/// Writes the cluster's first rows where they are missing, and settles which root credential counts.
+async fn form(
+    directories: &Directories,
+    settings: &ServerSettings,
+    index: &Arc<ReplicatedIndex>,
+    entropy: &dyn Entropy,
+) -> Result<Credential, StartError> {
+    let given = settings.root.clone().map(|(access, secret)| credential::root_credential(access, secret));
+    let copy = || directories.known.iter().find_map(|known| credential::read_copy(&*known.disk));
+    let formed = matches!(index.query(Query::Cluster).await?, QueryAnswer::Cluster(Some(_)));
+    let credential = if formed {
+        let QueryAnswer::Credentials(held) = index.query(Query::Credentials).await? else {
+            return Err(StartError::NoDisk("credentials were answered with something else".to_owned()));
+        };
+        let root = held.into_iter().find(|credential| credential.owner.account == types::AccountId::ROOT);
+        match given {
+            Some(given) if root.as_ref() != Some(&given) => {
+                propose(index, CommandBody::PutCredential(given.clone())).await?;
+                given
+            }
+            _ => root.or_else(copy).unwrap_or_else(|| credential::generate(entropy)),
+        }
+    } else {
+        let root = given.or_else(copy).unwrap_or_else(|| credential::generate(entropy));
+        let layout = first_layout(directories);
+        let first = index::command::FormCluster {
+            cluster: directories.cluster,
+            feature_level: FEATURE_LEVEL,
+            root: root.clone(),
+            layout,
+        };
+        propose(index, CommandBody::Form(Box::new(first))).await?;
+        root
+    };
+    for known in &directories.known {
+        if let Err(error) = credential::write_copy(&*known.disk, &credential) {
+            tracing::warn!(disk = %known.id, %error, "a disk did not take the copy of the root credential");
+        }
+    }
+    Ok(credential)
+}
+
+async fn propose(index: &Arc<ReplicatedIndex>, body: CommandBody) -> Result<(), IndexError> {
+    index.propose(Command { request: None, answered: RequestNumber(0), body }).await.map(drop)
+}
+
+fn first_layout(directories: &Directories) -> Layout {
+    let node = types::Node { id: directories.node, address: String::new(), rack: None, zone: None };
+    let rows = directories.known.iter().filter_map(|known| disks::layout_row(known, directories.node).ok());
+    Layout { nodes: vec![node], disks: rows.collect(), ..Layout::default() }
+}
+
+/// Brings the layout in line with the directories that were found.
+async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result<(), StartError> {
+    let layout = &care.layout;
+    let healthy = |known: &&disks::KnownDisk| {
+        care.shards.disk_states().get(&known.id).is_some_and(|health| !health.is_down())
+    };
+    let serving: Vec<&disks::KnownDisk> = directories.known.iter().filter(healthy).collect();
+    for known in &serving {
+        match layout.current().disk(known.id).map(|row| row.state) {
+            None => care.admit(known, None).await.map_err(StartError::NoDisk)?,
+            // It failed before and was not readmitted: what it holds is read, if it can be, but it is not written.
+            Some(_) => {
+                if let Ok(row) = disks::layout_row(known, directories.node) {
+                    layout.relabel_disk(known.id, &row.path, row.capacity_bytes).await?;
+                }
+            }
+        }
+    }
+    let present: Vec<_> = serving.iter().map(|known| known.id).collect();
+    for path in &directories.blank {
+        let mount_point = platform::RealDisk::open(path)
+            .and_then(|disk| platform::Disk::is_mount_point(&disk))
+            .map_err(|source| DisksError::Directory { path: path.clone(), source })?;
+        let judged = disks::judge_blank(&layout.current(), directories.node, path, mount_point, &present);
+        let replaced = match judged {
+            Blank::New => care.replace(path, None).await,
+            Blank::Replaces(old) => care.replace(path, Some(old)).await,
+            Blank::NotMounted(old) => Err(format!("disk {old} is not mounted there")),
+        };
+        if let Err(reason) = replaced {
+            tracing::error!(path = %path.display(), %reason, "a blank directory is not served");
+        }
+    }
+    let missing: Vec<_> = {
+        let layout = layout.current();
+        let serves = |id| care.shards.disk_states().get(&id).is_some_and(|health: &shards::DiskHealth| !health.is_down());
+        layout.disks.iter().filter(|row| row.state == DiskState::Up && !serves(row.id)).map(|row| row.id).collect()
+    };
+    for disk in missing {
+        tracing::error!(%disk, "a disk is missing and is down");
+        layout.set_disk_state(disk, DiskState::Down).await?;
+    }
+    Ok(layout.make_missing_groups(&[]).await?)
+}
+
+fn places(directories: &Directories) -> BTreeMap<PathBuf, Option<types::DiskId>> {
+    let known = directories.known.iter().map(|known| (known.path.clone(), Some(known.id)));
+    let unusable = directories.unusable.iter().map(|(path, _)| (path.clone(), None));
+    known.chain(unusable).collect()
+}
+
+fn disk_summaries(directories: &Directories) -> Vec<DiskSummary> {
+    let known = directories.known.iter().map(|known| (&known.path, "up".to_owned()));
+    let blank = directories.blank.iter().map(|path| (path, "blank".to_owned()));
+    let unusable = directories.unusable.iter().map(|(path, reason)| (path, format!("DOWN: {reason}")));
+    known.chain(blank).chain(unusable).map(|(path, state)| DiskSummary { path: path.clone(), state }).collect()
+}
+
+fn classes(wanted: Profile, settings: &ServerSettings) -> BTreeMap<StorageClass, Profile> {
+    let standard = std::iter::once((StorageClass::default(), wanted));
+    standard.chain(settings.storage_classes.iter().cloned()).collect()
+}
+
+fn data_path_settings(settings: &ServerSettings) -> DataPathSettings {
+    DataPathSettings {
+        inline_bytes_max: settings.inline_bytes_max,
+        copies_bytes_max: settings.small_bytes_max,
+        append_patience: settings.slot_patience,
+        memory_patience: settings.memory_patience,
+        ..DataPathSettings::default()
+    }
+}
+
+fn gateway_settings(settings: &ServerSettings, tls: Option<Tls>) -> GatewaySettings {
+    GatewaySettings {
+        domains: settings.domains.clone(),
+        region: settings.region.clone(),
+        compat: settings.compat,
+        tls,
+        timeouts: Timeouts { head: settings.header_timeout, stall: settings.body_timeout, ..Timeouts::default() },
+        ..GatewaySettings::new(settings.listen)
+    }
+}
+
+async fn create_first_bucket(
+    objects: &Objects,
+    settings: &ServerSettings,
+    credential: &Credential,
+) -> Result<(), StartError> {
+    let Some(name) = settings.bucket.clone() else { return Ok(()) };
+    let request = CreateBucketRequest {
+        bucket: name,
+        owner: credential.owner.clone(),
+        region: String::new(),
+        object_lock: false,
+    };
+    match objects.create_bucket(request).await {
+        Ok(_) | Err(ObjectsError::BucketAlreadyOwnedByYou { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

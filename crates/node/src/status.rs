@@ -1,0 +1,212 @@
+//! What the node says of itself: status, readiness, metrics.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use admin::{AdminError, AdminService, DiskStatus, IndexStatus, RepairStatus, ScrubStatus, Status, UsageStatus};
+use async_trait::async_trait;
+use consensus::ReplicatedIndex;
+use gateway::Readiness;
+use index::{IndexService, Query, QueryAnswer};
+use platform::{Clock, MemoryBudget};
+use shards::{DiskHealth, LocalShards};
+use telemetry::Metrics;
+use tokio::sync::watch;
+use types::{ClusterId, DiskState, Namespace, NodeId, Profile};
+use upkeep::progress::{Progress, read};
+
+use crate::care::DiskCare;
+
+/// How often readiness is looked at.
+const READINESS_PERIOD: Duration = Duration::from_secs(2);
+/// How long the index may take to answer before the node is not ready.
+const READINESS_PATIENCE: Duration = Duration::from_secs(5);
+/// Buckets of one page when usage is summed.
+const BUCKETS_PAGE: usize = 1000;
+
+/// The admin API's view of the node.
+pub(crate) struct NodeAdmin {
+    pub(crate) cluster: ClusterId,
+    pub(crate) node: NodeId,
+    pub(crate) endpoint: String,
+    pub(crate) profile: Profile,
+    pub(crate) started: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: watch::Receiver<Readiness>,
+    pub(crate) shards: Arc<LocalShards>,
+    pub(crate) index: Arc<ReplicatedIndex>,
+    pub(crate) care: Arc<DiskCare>,
+    pub(crate) budget: MemoryBudget,
+    pub(crate) progress: Progress,
+}
+
+#[async_trait]
+impl AdminService for NodeAdmin {
+    fn readiness(&self) -> Readiness {
+        self.readiness.borrow().clone()
+    }
+
+    fn metrics_page(&self) -> String {
+        metrics::gauge!(telemetry::metric::MEMORY_RESERVED_BYTES).set(self.budget.reserved_bytes() as f64);
+        for (disk, health) in self.shards.disk_states().iter() {
+            let up = if health.is_down() { 0.0 } else { 1.0 };
+            metrics::gauge!(telemetry::metric::DISK_UP, "disk" => disk.to_string()).set(up);
+        }
+        self.metrics.fold();
+        self.metrics.render()
+    }
+
+    async fn status(&self) -> Result<Status, AdminError> {
+        let not_ready = match self.readiness() {
+            Readiness::Ready => None,
+            Readiness::NotReady { reason } => Some(reason),
+        };
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster: self.cluster.to_string(),
+            node: self.node.to_string(),
+            endpoint: self.endpoint.clone(),
+            profile: self.profile.to_string(),
+            uptime_seconds: (self.clock.monotonic() - self.started).as_secs(),
+            not_ready,
+            disks: self.disks().await,
+            usage: self.usage().await.map_err(|error| AdminError::Failed(error.to_string()))?,
+            index: self.index_status(),
+            repair: self.repair(),
+            scrub: self.scrub(),
+        })
+    }
+
+    async fn start_scrub(&self) -> Result<(), AdminError> {
+        self.progress.scrubbing.store(true, Ordering::Relaxed);
+        self.care.scrub_wanted.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError> {
+        let id = disk.parse().map_err(|_| AdminError::NotFound(format!("{disk} is no disk's id")))?;
+        self.care.readmit(id).await.map_err(AdminError::Refused)
+    }
+}
+
+impl NodeAdmin {
+    async fn disks(&self) -> Vec<DiskStatus> {
+        let layout = self.care.layout.current();
+        let states = self.shards.disk_states();
+        let roles = self.index.status();
+        let mut disks = Vec::new();
+        for row in &layout.disks {
+            let health = states.get(&row.id);
+            let (state, reason) = match (row.state, health) {
+                (DiskState::Out, _) => ("out", None),
+                (_, None) => ("down", Some("the directory is missing or no disk".to_owned())),
+                (_, Some(DiskHealth::Down { reason })) => ("down", Some(reason.to_string())),
+                (DiskState::Down, _) => ("down", Some("it failed before; readmit or replace it".to_owned())),
+                (_, Some(DiskHealth::Full)) => ("full", None),
+                (_, Some(DiskHealth::Up)) => ("up", None),
+            };
+            let usage = self.shards.usage(row.id).await.unwrap_or_default();
+            disks.push(DiskStatus {
+                id: row.id.to_string(),
+                path: row.path.clone(),
+                state: state.to_owned(),
+                reason,
+                total_bytes: usage.total_bytes,
+                free_bytes: usage.free_bytes,
+                shard_bytes: usage.live_bytes,
+                shards: usage.shards,
+                read_errors: usage.bad_reads,
+                index_roles: crate::index::roles_of(&roles, row.id),
+            });
+        }
+        disks
+    }
+
+    async fn usage(&self) -> Result<UsageStatus, index::IndexError> {
+        let mut sum = UsageStatus::default();
+        let mut after = None;
+        loop {
+            let query = Query::Buckets {
+                namespace: Namespace::default(),
+                prefix: String::new(),
+                after: after.take(),
+                limit: BUCKETS_PAGE,
+            };
+            let QueryAnswer::BucketRecords(records) = self.index.query(query).await? else { return Ok(sum) };
+            for record in &records {
+                if let QueryAnswer::Usage(usage) = self.index.query(Query::Usage(record.id)).await? {
+                    sum.objects += usage.objects;
+                    sum.versions += usage.versions;
+                    sum.bytes += usage.bytes;
+                    sum.uploads += usage.uploads;
+                }
+            }
+            sum.buckets += records.len() as u64;
+            match records.last() {
+                Some(last) if records.len() == BUCKETS_PAGE => after = Some(last.name.clone()),
+                _ => return Ok(sum),
+            }
+        }
+    }
+
+    fn index_status(&self) -> IndexStatus {
+        crate::index::status_of(&self.index.status())
+    }
+
+    fn repair(&self) -> RepairStatus {
+        let progress = &self.progress;
+        RepairStatus {
+            waiting_shards: read(&progress.waiting_shards),
+            repaired_shards: read(&progress.repaired_shards),
+            repaired_bytes: read(&progress.repaired_bytes),
+            lost_shards: read(&progress.lost_shards),
+            degraded_parts: read(&progress.degraded_parts),
+            restriped_parts: read(&progress.restriped_parts),
+            rebuilding: progress.rebuilding.lock().iter().map(|(disk, share)| (disk.to_string(), *share)).collect(),
+        }
+    }
+
+    fn scrub(&self) -> ScrubStatus {
+        let progress = &self.progress;
+        let (done, all) = (read(&progress.scrubbed_shards), read(&progress.shards_to_scrub));
+        ScrubStatus {
+            running: progress.scrubbing.load(Ordering::Relaxed),
+            progress: if all == 0 { 0.0 } else { (done as f64 / all as f64).min(1.0) },
+            verified_shards: done,
+            verified_bytes: read(&progress.scrubbed_bytes),
+            damaged_shards: read(&progress.damaged_shards),
+            last_pass_ended: Some(read(&progress.last_pass_ended)).filter(|ended| *ended > 0),
+        }
+    }
+}
+
+/// Keeps readiness true to the index: a node that cannot ask it can neither read nor write.
+pub(crate) async fn watch_readiness(
+    index: Arc<ReplicatedIndex>,
+    readiness: watch::Sender<Readiness>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut ticks = tokio::time::interval(READINESS_PERIOD);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopped.changed() => return,
+        }
+        let asked = tokio::time::timeout(READINESS_PATIENCE, index.query(Query::Cluster)).await;
+        let now = match asked {
+            Ok(Ok(_)) => Readiness::Ready,
+            Ok(Err(error)) => Readiness::NotReady { reason: error.to_string() },
+            Err(_) => Readiness::NotReady { reason: "the index does not answer".to_owned() },
+        };
+        readiness.send_if_modified(|before| {
+            let changed = *before != now;
+            if changed {
+                *before = now;
+            }
+            changed
+        });
+    }
+}

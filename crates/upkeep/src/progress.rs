@@ -1,0 +1,60 @@
+//! What the duties have done so far, for status and metrics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use types::DiskId;
+
+/// Counters of all duties since the start; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<Counters>);
+
+/// The counters themselves.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Shards rebuilt.
+    pub repaired_shards: AtomicU64,
+    /// Bytes rebuilt.
+    pub repaired_bytes: AtomicU64,
+    /// Shards that could not be rebuilt: too few others are whole.
+    pub lost_shards: AtomicU64,
+    /// Bad shards that wait.
+    pub waiting_shards: AtomicU64,
+    /// Parts re-striped.
+    pub restriped_parts: AtomicU64,
+    /// Parts that wait for re-striping, as last counted.
+    pub degraded_parts: AtomicU64,
+    /// Whether a scrub pass is under way.
+    pub scrubbing: AtomicBool,
+    /// Shards verified in this pass.
+    pub scrubbed_shards: AtomicU64,
+    /// Bytes verified in this pass.
+    pub scrubbed_bytes: AtomicU64,
+    /// Shards that this pass has to verify, as counted at its start.
+    pub shards_to_scrub: AtomicU64,
+    /// Shards found bad in this pass.
+    pub damaged_shards: AtomicU64,
+    /// Seconds since 1970 at which the last whole pass ended; 0: none did.
+    pub last_pass_ended: AtomicU64,
+    /// Disks that are being rebuilt, and how far that is, from 0 to 1.
+    pub rebuilding: Mutex<Vec<(DiskId, f64)>>,
+}
+
+impl std::ops::Deref for Progress {
+    type Target = Counters;
+
+    fn deref(&self) -> &Counters {
+        &self.0
+    }
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+/// Reads a counter.
+pub fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}

@@ -1,0 +1,153 @@
+//! Scrub: reads and verifies every shard in turn, paced so that a pass takes the period that is set, and reports what is
+//! wrong to repair.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use objects::data::{BadShard, RepairSink};
+use platform::Clock;
+use shards::{LocalShards, ShardAddress, ShardService};
+use tokio::sync::{Mutex, watch};
+use types::{DiskId, HomeKey, Layout};
+
+use crate::duty::{Duty, DutyError, Step};
+use crate::progress::{Progress, add, read};
+use crate::repair::run_of;
+
+/// Shards that a step verifies.
+const SHARDS_MAX: usize = 16;
+/// The longest pause between two steps of a pass.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// The duty.
+pub struct Scrub {
+    shards: Arc<LocalShards>,
+    layout: watch::Receiver<Arc<Layout>>,
+    repairs: Arc<dyn RepairSink>,
+    clock: Arc<dyn Clock>,
+    progress: Progress,
+    period: Duration,
+    wanted: Mutex<watch::Receiver<u64>>,
+    pass: Mutex<Pass>,
+}
+
+/// Where a pass is.
+#[derive(Default)]
+struct Pass {
+    disks: Vec<DiskId>,
+    after: Option<ShardAddress>,
+    /// Asked for by command: no pauses.
+    at_once: bool,
+}
+
+/// What scrub works with.
+pub struct ScrubServices {
+    /// The disks of this process.
+    pub shards: Arc<LocalShards>,
+    /// The layout.
+    pub layout: watch::Receiver<Arc<Layout>>,
+    /// Where bad shards go.
+    pub repairs: Arc<dyn RepairSink>,
+    /// When a pass ended.
+    pub clock: Arc<dyn Clock>,
+    /// What was done.
+    pub progress: Progress,
+    /// Counts the wishes for a pass now.
+    pub wanted: watch::Receiver<u64>,
+}
+
+impl Scrub {
+    /// A pass takes `period`.
+    pub fn new(services: ScrubServices, period: Duration) -> Self {
+        let ScrubServices { shards, layout, repairs, clock, progress, wanted } = services;
+        let (wanted, pass) = (Mutex::new(wanted), Mutex::new(Pass::default()));
+        Self { shards, layout, repairs, clock, progress, period, wanted, pass }
+    }
+
+    async fn begin(&self, pass: &mut Pass) {
+        pass.disks = self.shards.disk_states().iter().filter(|(_, health)| !health.is_down()).map(|(id, _)| *id).collect();
+        pass.after = None;
+        let mut shards = 0;
+        for disk in &pass.disks {
+            shards += self.shards.usage(*disk).await.map_or(0, |usage| usage.shards);
+        }
+        self.progress.shards_to_scrub.store(shards, Ordering::Relaxed);
+        for counter in [&self.progress.scrubbed_shards, &self.progress.scrubbed_bytes, &self.progress.damaged_shards] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.progress.scrubbing.store(true, Ordering::Relaxed);
+    }
+
+    /// Reports a bad shard with what another shard of its stripe says of the run.
+    async fn report(&self, disk: DiskId, address: ShardAddress) {
+        add(&self.progress.damaged_shards, 1);
+        metrics::counter!(telemetry::metric::DAMAGED_SHARDS, "cause" => "scrub").increment(1);
+        tracing::warn!(%disk, ?address, "scrub found a damaged shard");
+        let layout = self.layout.borrow().clone();
+        let Some(group) = layout.group(address.group) else { return };
+        let others = group.slots.iter().map(|slot| slot.disk);
+        for other in others {
+            for shard in 0..u8::try_from(group.slots.len()).expect("slots are counted in 8 bits") {
+                let sibling = ShardAddress { shard, ..address };
+                let Ok(header) = self.shards.header(other, sibling).await else { continue };
+                let Some(run) = run_of(&header, &layout) else { continue };
+                let home: HomeKey = header.home;
+                self.repairs.report(BadShard { run, home, address, disk });
+                return;
+            }
+        }
+    }
+
+    /// How long to wait after a step, so that the pass takes its period.
+    fn pause(&self) -> Duration {
+        let steps = (read(&self.progress.shards_to_scrub) / SHARDS_MAX as u64).max(1);
+        (self.period / u32::try_from(steps).unwrap_or(u32::MAX)).min(PAUSE_MAX)
+    }
+}
+
+#[async_trait]
+impl Duty for Scrub {
+    fn name(&self) -> &'static str {
+        "scrub"
+    }
+
+    async fn step(&self) -> Result<Step, DutyError> {
+        let mut pass = self.pass.lock().await;
+        if pass.disks.is_empty() {
+            self.begin(&mut pass).await;
+        }
+        let Some(disk) = pass.disks.last().copied() else { return Ok(Step::Idle(self.period)) };
+        let verified = self.shards.verify_next(disk, pass.after, SHARDS_MAX).await.unwrap_or_default();
+        match verified.last() {
+            Some(last) => pass.after = Some(last.address),
+            None => {
+                pass.disks.pop();
+                pass.after = None;
+            }
+        }
+        for shard in &verified {
+            add(&self.progress.scrubbed_shards, 1);
+            add(&self.progress.scrubbed_bytes, shard.bytes);
+            if !shard.intact {
+                self.report(disk, shard.address).await;
+            }
+        }
+        if pass.disks.is_empty() {
+            pass.at_once = false;
+            self.progress.scrubbing.store(false, Ordering::Relaxed);
+            self.progress.last_pass_ended.store(self.clock.now().seconds(), Ordering::Relaxed);
+            let empty = read(&self.progress.scrubbed_shards) == 0;
+            return Ok(Step::Idle(if empty { self.period } else { self.pause() }));
+        }
+        Ok(if pass.at_once || verified.is_empty() { Step::Again } else { Step::Idle(self.pause()) })
+    }
+
+    async fn wake(&self) {
+        if self.wanted.lock().await.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        *self.pass.lock().await = Pass { at_once: true, ..Pass::default() };
+    }
+}
