@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -25,6 +26,14 @@ pub struct IndexSettings {
     pub page_bytes: u32,
 }
 
+/// A checkpoint holds the writer up at most so long: it gives up where a reader of the old WAL stays longer, a copy for
+/// one, and comes back later. The WAL grows meanwhile.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(20);
+/// Nothing but a checkpoint holds the writer up, so a longer wait than that is a fault; far longer, for a machine stalls.
+const WRITER_PATIENCE: Duration = Duration::from_secs(60);
+/// A reader waits only where the WAL is being recovered; the writer's own checkpoint, for readers.
+const READER_PATIENCE: Duration = Duration::from_secs(5);
+
 impl Default for IndexSettings {
     fn default() -> Self {
         Self { writer_cache_bytes: 16 << 20, reader_cache_bytes: 4 << 20, page_bytes: 4096 }
@@ -32,13 +41,13 @@ impl Default for IndexSettings {
 }
 
 impl IndexSettings {
-    fn of_connection(&self, cache_bytes: u64) -> Settings {
+    fn of_connection(&self, cache_bytes: u64, busy_timeout: Duration) -> Settings {
         Settings {
             cache_bytes,
             page_bytes: self.page_bytes,
             synchronous: Synchronous::Normal,
+            busy_timeout,
             statements_cached: 128,
-            ..Settings::default()
         }
     }
 }
@@ -65,8 +74,11 @@ impl IndexDatabase {
     /// # Errors
     /// [`IndexDatabaseError`].
     pub fn open(location: DatabaseLocation, settings: IndexSettings) -> Result<Self, IndexDatabaseError> {
-        let connection =
-            sqlite_vfs::open(&location, Role::Writer, &settings.of_connection(settings.writer_cache_bytes))?;
+        let connection = sqlite_vfs::open(
+            &location,
+            Role::Writer,
+            &settings.of_connection(settings.writer_cache_bytes, WRITER_PATIENCE),
+        )?;
         Self::with(connection, Some(location), settings)
     }
 
@@ -155,7 +167,7 @@ impl IndexDatabase {
     /// # Errors
     /// [`IndexDatabaseError`]; a database in memory has no readers.
     pub fn reader(&self) -> Result<IndexReader, IndexDatabaseError> {
-        let settings = self.settings.of_connection(self.settings.reader_cache_bytes);
+        let settings = self.settings.of_connection(self.settings.reader_cache_bytes, READER_PATIENCE);
         Ok(IndexReader { connection: sqlite_vfs::open(self.place()?, Role::Reader, &settings)? })
     }
 
@@ -164,7 +176,7 @@ impl IndexDatabase {
     /// # Errors
     /// [`IndexDatabaseError`]; a database in memory has none.
     pub fn checkpointer(&self) -> Result<IndexCheckpointer, IndexDatabaseError> {
-        let settings = self.settings.of_connection(1 << 20);
+        let settings = self.settings.of_connection(1 << 20, CHECKPOINT_PATIENCE);
         Ok(IndexCheckpointer { connection: sqlite_vfs::open(self.place()?, Role::Writer, &settings)? })
     }
 
@@ -172,13 +184,16 @@ impl IndexDatabase {
         self.location.as_ref().ok_or(IndexDatabaseError::Failed)
     }
 
-    /// Moves the WAL into the database, durably, on the writer's own connection: nothing is applied meanwhile. See
-    /// [`IndexCheckpointer::checkpoint`].
+    /// Moves the WAL into the database, durably, on the writer's own connection: nothing is applied meanwhile, and it
+    /// waits up to 5 s for readers. See [`IndexCheckpointer::checkpoint`].
     ///
     /// # Errors
     /// [`IndexDatabaseError`].
     pub fn checkpoint(&mut self) -> Result<Checkpoint, IndexDatabaseError> {
-        checkpoint(&self.connection)
+        self.connection.busy_timeout(READER_PATIENCE)?;
+        let done = checkpoint(&self.connection)?;
+        self.connection.busy_timeout(WRITER_PATIENCE)?;
+        Ok(done)
     }
 
     /// Bytes in the WAL after the last [`IndexDatabase::apply`]; 0 before the first.
@@ -230,7 +245,8 @@ pub struct IndexCheckpointer {
 }
 
 impl IndexCheckpointer {
-    /// Moves the WAL into the database, durably. Entries are applied meanwhile.
+    /// Moves the WAL into the database, durably. Entries are applied meanwhile, but for its end: there the writer waits,
+    /// at most 20 ms, for readers of the old WAL.
     ///
     /// # Errors
     /// [`IndexDatabaseError`]. After one the database must not be written again.

@@ -153,3 +153,21 @@ fn a_checkpoint_beside_the_writer_says_what_is_durable() {
     assert_eq!((*range, &state.applied), (FIRST_DATA_RANGE, &log[24].applied));
     assert!(applied(&left, &log) >= 25, "what a complete checkpoint names outlives a power loss");
 }
+
+#[test]
+fn a_reader_that_stays_holds_up_neither_writer_nor_checkpoint() {
+    let log = log(40);
+    let disk = FaultyDisk::new(1);
+    let mut database = open(&disk).expect("opened");
+    database.apply(&log[..10]).expect("applied");
+    let location = DatabaseLocation { disk: Arc::new(disk.clone()), path: "index.sqlite".into() };
+    let staying =
+        sqlite_vfs::open(&location, sqlite_vfs::Role::Reader, &sqlite_vfs::Settings::default()).expect("opened");
+    staying.execute_batch("BEGIN; SELECT count(*) FROM current").expect("a transaction that stays");
+    database.apply(&log[10..20]).expect("applied");
+    let mut checkpointer = database.checkpointer().expect("a checkpointer");
+    assert!(!checkpointer.checkpoint().expect("no failure").complete, "the reader still needs the older state");
+    database.apply(&log[20..]).expect("the writer goes on");
+    staying.execute_batch("COMMIT").expect("ended");
+    assert!(checkpointer.checkpoint().expect("no failure").complete);
+}
