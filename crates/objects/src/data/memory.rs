@@ -5,6 +5,7 @@
 //! for, wherever that piece is (being hashed, on its way to a disk), and then comes back to the transfer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,18 +27,39 @@ pub(super) struct TransferMemory {
     outstanding: usize,
     /// What came back and is not used again yet.
     spare: Vec<Reservation>,
+    /// Whether what comes back stays this transfer's.
+    keeps: Arc<AtomicBool>,
 }
 
 /// The memory of one stripe.
 pub(super) struct StripeMemory {
     reservations: Mutex<Vec<Reservation>>,
     returns: mpsc::UnboundedSender<Vec<Reservation>>,
+    keeps: Arc<AtomicBool>,
 }
 
 impl TransferMemory {
     pub(super) fn new(budget: MemoryBudget, patience: Duration) -> Self {
         let (returns, returned) = mpsc::unbounded_channel();
-        Self { budget, patience, returned, returns, outstanding: 0, spare: Vec::new() }
+        Self {
+            budget,
+            patience,
+            returned,
+            returns,
+            outstanding: 0,
+            spare: Vec::new(),
+            keeps: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// Whether a stripe's memory stays this transfer's for the next one, or is given back between them: a slow sender
+    /// may be a long time between two stripes.
+    pub(super) fn set_keeps(&mut self, keeps: bool) {
+        self.keeps.store(keeps, Ordering::Relaxed);
+        if !keeps {
+            self.take_back_all();
+            self.spare.clear();
+        }
     }
 
     /// Memory for a stripe of `bytes`: what an earlier stripe gave back, else what is free, else, with no other stripe
@@ -60,9 +82,7 @@ impl TransferMemory {
 
     /// The same without waiting.
     pub(super) fn try_acquire(&mut self, bytes: u64) -> Option<Arc<StripeMemory>> {
-        while let Ok(returned) = self.returned.try_recv() {
-            self.take_back(returned);
-        }
+        self.take_back_all();
         if self.outstanding > 0 {
             // One stripe is every transfer's own; a second one may not keep those who wait in line from theirs.
             self.spare.clear();
@@ -84,6 +104,12 @@ impl TransferMemory {
         Ok(())
     }
 
+    fn take_back_all(&mut self) {
+        while let Ok(returned) = self.returned.try_recv() {
+            self.take_back(returned);
+        }
+    }
+
     fn take_back(&mut self, returned: Vec<Reservation>) {
         self.outstanding -= 1;
         self.spare.extend(returned);
@@ -98,14 +124,22 @@ impl TransferMemory {
         }
         reservations.retain(|reservation| reservation.bytes() > 0);
         self.outstanding += 1;
-        Arc::new(StripeMemory { reservations: Mutex::new(reservations), returns: self.returns.clone() })
+        Arc::new(StripeMemory {
+            reservations: Mutex::new(reservations),
+            returns: self.returns.clone(),
+            keeps: Arc::clone(&self.keeps),
+        })
     }
 }
 
 impl Drop for StripeMemory {
     fn drop(&mut self) {
+        let mut reservations = std::mem::take(self.reservations.get_mut());
+        if !self.keeps.load(Ordering::Relaxed) {
+            reservations.clear();
+        }
         // Where the transfer is over nobody receives, and the budget has it back at once.
-        let _ = self.returns.send(std::mem::take(self.reservations.get_mut()));
+        let _ = self.returns.send(reservations);
     }
 }
 
@@ -169,6 +203,19 @@ mod tests {
         let small = transfer.acquire(8 << 10).await.expect("its own");
         assert_eq!(budget.reserved_bytes(), 8 << 10);
         drop(small);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transfer_that_keeps_nothing_gives_back_between_stripes() {
+        let budget = MemoryBudget::new(100 << 10);
+        let mut transfer = TransferMemory::new(budget.clone(), PATIENCE);
+        let (first, second) = (transfer.acquire(10 << 10).await, transfer.acquire(20 << 10).await);
+        drop(first);
+        transfer.set_keeps(false);
+        assert_eq!(budget.reserved_bytes(), 20 << 10);
+        drop(second);
+        assert_eq!(budget.reserved_bytes(), 0);
+        assert!(transfer.acquire(100 << 10).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

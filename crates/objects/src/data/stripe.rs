@@ -322,7 +322,7 @@ mod tests {
     fn memory_is_asked_for_by_the_buffers_that_are_taken() {
         let profile: Profile = "4+2".parse().expect("a profile");
         assert_eq!(stripe_memory_bytes(4 << 20, profile), 6 << 20);
-        assert_eq!(stripe_memory_bytes(1_000_000, profile), 6 * (128 + 64 + 64) << 10);
+        assert_eq!(stripe_memory_bytes(1_000_000, profile), (6 * (128 + 64 + 64)) << 10);
         assert_eq!(stripe_memory_bytes(100_000, "1+2".parse().expect("a profile")), (64 + 64) << 10);
     }
 }

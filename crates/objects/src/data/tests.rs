@@ -327,13 +327,17 @@ async fn bad_shards_are_reported_and_too_many_are_an_error() {
     let fixture = Fixture::new(6, small_profile(), DataPathSettings::default());
     let whole = body_bytes(200_000);
     let stored = written(&fixture, &whole, 60_000).await;
-    fixture.shards.corrupt(fixture.disk(0));
-    fixture.shards.wipe(fixture.disk(1));
+    let layout = fixture.layout.borrow().clone();
+    let group = layout.group(runs(&stored)[0].group).expect("known");
+    let [corrupt, lost, lost_too] = [0, 1, 2].map(|shard: usize| group.slots[shard].disk);
+    fixture.shards.corrupt(corrupt);
+    fixture.shards.wipe(lost);
     assert_eq!(read_all(&fixture, &stored).await.expect("readable"), whole);
     let reported = fixture.notices.bad.lock().clone();
-    assert!(!reported.is_empty() && reported.iter().all(|bad| bad.home == home()));
-    assert!(reported.iter().all(|bad| [fixture.disk(0), fixture.disk(1)].contains(&bad.disk)));
-    fixture.shards.wipe(fixture.disk(2));
+    assert!(reported.iter().all(|bad| bad.home == home()));
+    let disks: BTreeSet<_> = reported.iter().map(|bad| (bad.disk, bad.address.shard)).collect();
+    assert_eq!(disks, BTreeSet::from([(corrupt, 0), (lost, 1)]));
+    fixture.shards.wipe(lost_too);
     let error = read_all(&fixture, &stored).await;
     assert!(matches!(error, Err(ReadError::Unreadable { .. })), "{error:?}");
 }

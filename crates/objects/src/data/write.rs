@@ -171,12 +171,12 @@ impl BodyWriter {
         if self.mode == Mode::Probing && !fill.is_full() && self.is_fast(1) {
             self.memory.grow(fill.memory(), stripe_memory_bytes(fill.planned(), self.profile)).await?;
             fill.set_piece_bytes_max(PIECE_BYTES_MAX);
-            self.mode = Mode::Fast;
+            self.set_mode(Mode::Fast);
             self.fill = Some(fill);
             return Ok(());
         }
         if self.mode == Mode::Probing && !self.is_fast(1) {
-            self.mode = Mode::Slow;
+            self.set_mode(Mode::Slow);
         }
         self.dispatch(fill).await?;
         if self.mode == Mode::Slow {
@@ -247,7 +247,7 @@ impl BodyWriter {
             }
         }
         // What was begun as a probe holds no more than a slow sender's stripe and is filled as one.
-        self.mode = Mode::Slow;
+        self.set_mode(Mode::Slow);
         self.pace.restart();
         Ok(())
     }
@@ -259,13 +259,18 @@ impl BodyWriter {
         if !fast {
             return;
         }
-        self.mode = Mode::Fast;
+        self.set_mode(Mode::Fast);
         let planned = self.planned_bytes(at_hand);
         let memory = if planned > 0 { self.memory.try_acquire(self.memory_bytes(planned)) } else { None };
         match memory {
             Some(memory) => self.fill = Some(self.lay_out(planned, memory)),
-            None => self.mode = Mode::Slow,
+            None => self.set_mode(Mode::Slow),
         }
+    }
+
+    fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+        self.memory.set_keeps(mode != Mode::Slow);
     }
 
     /// Sends a stripe on its way, once the one before has arrived.
