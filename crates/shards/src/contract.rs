@@ -50,18 +50,9 @@ pub fn address(group: u64, run: u64, stripe: u32) -> ShardAddress {
 
 /// A body that differs from those of all other addresses.
 pub fn body(address: &ShardAddress, bytes: usize) -> ShardBody {
-    let mut state =
-        address.run.tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (u64::from(address.stripe) << 8) ^ bytes as u64;
-    let mut content = Vec::with_capacity(bytes.next_multiple_of(8));
-    while content.len() < bytes {
-        // xorshift64*: any sequence without a period within a body will do.
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state = state.wrapping_add(1);
-        content.extend_from_slice(&state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
-    }
-    content.truncate(bytes);
+    let mut content = vec![0; bytes];
+    let name = format!("{address:?} {bytes}");
+    blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut content);
     let content = Bytes::from(content);
     // Cut where nobody aligns, as an encoder of odd lengths would.
     let cut = (bytes / 3).min(100_000);

@@ -160,8 +160,11 @@ fn found_record(header: &RecordHeader<'_>, offset: u64) -> FoundRecord {
 /// A stretch of the file in memory.
 #[derive(Debug, Default)]
 struct Window {
-    bytes: Vec<u8>,
+    /// As long as any read so far wanted.
+    buffer: Vec<u8>,
     start: u64,
+    /// How much of the buffer the last read filled.
+    length: usize,
 }
 
 impl Window {
@@ -170,18 +173,21 @@ impl Window {
     ///
     /// A sector that can't be read counts as one of garbage: what lies after it must still be found.
     fn get(&mut self, segment: &SegmentFile, offset: u64, needed: usize, wanted: usize) -> io::Result<&[u8]> {
-        let end = self.start + self.bytes.len() as u64;
+        let end = self.start + self.length as u64;
         let held = offset >= self.start && offset + needed as u64 <= end;
         if !held {
-            self.bytes.resize(wanted.max(needed), 0);
+            let wanted = wanted.max(needed);
+            if self.buffer.len() < wanted {
+                self.buffer = vec![0; wanted];
+            }
+            let buffer = &mut self.buffer[..wanted];
             self.start = offset;
-            let length = match segment.file.read_at(&mut self.bytes, offset) {
+            self.length = match segment.file.read_at(buffer, offset) {
                 Ok(length) => length,
-                Err(_) => read_by_pages(segment, &mut self.bytes, offset)?,
+                Err(_) => read_by_pages(segment, buffer, offset)?,
             };
-            self.bytes.truncate(length);
         }
-        Ok(&self.bytes[usize::try_from(offset - self.start).expect("within the window")..])
+        Ok(&self.buffer[usize::try_from(offset - self.start).expect("within the window")..self.length])
     }
 }
 
