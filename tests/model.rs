@@ -21,7 +21,10 @@ const PART_BYTES: usize = 5 << 20;
 enum Content {
     Absent,
     /// The body of this seed and size.
-    Body { seed: u64, bytes: usize },
+    Body {
+        seed: u64,
+        bytes: usize,
+    },
 }
 
 impl Content {
@@ -117,7 +120,8 @@ impl Writer {
 
     /// Awaits a write that leaves `next` and keeps what is then known.
     async fn note(&mut self, key: &str, next: Content, write: impl Future<Output = bool>) -> bool {
-        let known = self.known.entry(key.to_owned()).or_insert(Known { acknowledged: Content::Absent, unanswered: None });
+        let known =
+            self.known.entry(key.to_owned()).or_insert(Known { acknowledged: Content::Absent, unanswered: None });
         known.unanswered = Some(next);
         let done = write.await;
         if done {
@@ -131,7 +135,8 @@ impl Writer {
         for (key, known) in &mut self.known {
             let found = get(client, bucket, key).await;
             let is = |content: Content| content.bytes() == found;
-            let settled = [Some(known.acknowledged), known.unanswered].into_iter().flatten().find(|content| is(*content));
+            let settled =
+                [Some(known.acknowledged), known.unanswered].into_iter().flatten().find(|content| is(*content));
             let Some(settled) = settled else {
                 panic!("{key} holds {:?} bytes, but {known:?} is known", found.map(|bytes| bytes.len()));
             };
@@ -171,7 +176,15 @@ async fn upload(client: &Client, bucket: &str, key: &str, content: Content) -> b
         parts.push(CompletedPart::builder().part_number(number).set_e_tag(part.e_tag().map(str::to_owned)).build());
     }
     let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-    client.complete_multipart_upload().bucket(bucket).key(key).upload_id(id).multipart_upload(parts).send().await.is_ok()
+    client
+        .complete_multipart_upload()
+        .bucket(bucket)
+        .key(key)
+        .upload_id(id)
+        .multipart_upload(parts)
+        .send()
+        .await
+        .is_ok()
 }
 
 /// The object's bytes; `None` where there is none. Anything but an object or NoSuchKey fails the test.

@@ -33,7 +33,8 @@ impl Server {
     /// Starts over `disks` fresh directories with more arguments.
     pub fn start_with(disks: usize, arguments: &[&str]) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
-        let mut all: Vec<String> = (1..=disks).map(|n| directory.path().join(format!("d{n}")).display().to_string()).collect();
+        let mut all: Vec<String> =
+            (1..=disks).map(|n| directory.path().join(format!("d{n}")).display().to_string()).collect();
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let path = directory.path().to_owned();
         let (process, endpoint, admin) = spawn(&all);

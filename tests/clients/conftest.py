@@ -156,6 +156,8 @@ def tree(tmp_path):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(os.urandom(size))
+        # Older than any Last-Modified in whole seconds, or a sync would find it newer than its copy.
+        os.utime(path, (1_700_000_000, 1_700_000_000))
     return root
 
 

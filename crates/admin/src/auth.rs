@@ -70,9 +70,8 @@ impl AdminAuthenticator {
             .iter()
             .find(|credential| *credential.access_key_id.0 == *claim.access_key_id())
             .ok_or_else(|| denied("the access key is unknown"))?;
-        let verified = claim
-            .verify(&credential.secret_key, &self.signing_keys)
-            .map_err(|error| denied(&error.message))?;
+        let verified =
+            claim.verify(&credential.secret_key, &self.signing_keys).map_err(|error| denied(&error.message))?;
         let action = if parts.method.is_safe() { Action::AdminRead } else { Action::AdminWrite };
         if !authorize(&Principal::Account(&credential.owner), action, &Resource::Service).allowed {
             return Err(AuthFailure::Denied(format!("the key has no right to {}", action.name())));

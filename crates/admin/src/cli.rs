@@ -158,7 +158,8 @@ fn print_duties(status: &Status) {
 fn disk_lines(status: &Status) -> String {
     let line = |disk: &crate::status::DiskStatus| {
         let reason = disk.reason.as_ref().map(|reason| format!("  ({reason})")).unwrap_or_default();
-        let roles = if disk.index_roles.is_empty() { String::new() } else { format!("  [{}]", disk.index_roles.join(" ")) };
+        let roles =
+            if disk.index_roles.is_empty() { String::new() } else { format!("  [{}]", disk.index_roles.join(" ")) };
         format!(
             "  {}  {:5} {:>10} free of {:>10}, {} in {} shards, {} read errors  {}{roles}{reason}",
             disk.id,

@@ -22,9 +22,8 @@ impl StatusBars {
     pub fn new() -> Self {
         let bars = MultiProgress::new();
         let style = ProgressStyle::with_template("{prefix:8} [{bar:40}] {msg}").expect("the template is valid");
-        let bar = |prefix: &'static str| {
-            bars.add(ProgressBar::new(STEPS).with_style(style.clone()).with_prefix(prefix))
-        };
+        let bar =
+            |prefix: &'static str| bars.add(ProgressBar::new(STEPS).with_style(style.clone()).with_prefix(prefix));
         Self { scrub: bar("scrub"), repair: bar("repair"), bars }
     }
 

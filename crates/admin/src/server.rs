@@ -92,12 +92,7 @@ impl AdminServer {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn accept(listener: TcpListener, tls: Option<Tls>, router: Router, mut stopped: watch::Receiver<bool>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

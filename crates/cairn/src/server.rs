@@ -193,10 +193,9 @@ fn root_credential() -> Result<Option<(AccessKeyId, SecretKey)>, ServerError> {
     let access = secret_of(&["CAIRN_ROOT_ACCESS_KEY", "MINIO_ROOT_USER"])?;
     let secret = secret_of(&["CAIRN_ROOT_SECRET_KEY", "MINIO_ROOT_PASSWORD"])?;
     match (access, secret) {
-        (Some(access), Some(secret)) if access.len() < 3 || secret.len() < 8 => Err(setting(
-            "CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY",
-            "at least 3 and 8 characters are needed",
-        )),
+        (Some(access), Some(secret)) if access.len() < 3 || secret.len() < 8 => {
+            Err(setting("CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY", "at least 3 and 8 characters are needed"))
+        }
         (Some(access), Some(secret)) => Ok(Some((AccessKeyId(access.into()), SecretKey(secret.into())))),
         (None, None) => Ok(None),
         _ => Err(setting("CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY", "give both or none")),

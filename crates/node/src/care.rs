@@ -13,8 +13,8 @@ use platform::{Disk, Entropy, RealDisk};
 use shards::superblock::Found;
 use shards::{DiskHealth, LocalShards};
 use tokio::sync::watch;
-use upkeep::repair::REBUILDING_NOTE;
 use types::{ClusterId, Credential, DiskId, DiskState, NodeId};
+use upkeep::repair::REBUILDING_NOTE;
 
 use crate::credential;
 use crate::disks::{self, Blank, KnownDisk};
@@ -69,7 +69,8 @@ impl DiskCare {
             }
         }
         for (path, disk) in places {
-            let lost = disk.is_none_or(|disk| self.layout.current().disk(disk).is_none_or(|row| row.state != DiskState::Up));
+            let lost =
+                disk.is_none_or(|disk| self.layout.current().disk(disk).is_none_or(|row| row.state != DiskState::Up));
             if lost && let Err(reason) = self.look_for_return(&path).await {
                 tracing::debug!(path = %path.display(), %reason, "a lost disk is not back");
             }

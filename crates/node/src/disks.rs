@@ -102,7 +102,9 @@ impl Directories {
             match look(path) {
                 Ok(Found::Formatted(superblock)) => known.push((path.clone(), superblock)),
                 Ok(Found::Blank) => blank.push(path.clone()),
-                Err(error @ DisksError::Superblock { source: SuperblockError::Foreign { .. }, .. }) => return Err(error),
+                Err(error @ DisksError::Superblock { source: SuperblockError::Foreign { .. }, .. }) => {
+                    return Err(error);
+                }
                 Err(error) if paths.len() == 1 => return Err(error),
                 Err(error) => unusable.push((path.clone(), with_source(&error))),
             }
@@ -271,7 +273,8 @@ mod tests {
             state: DiskState::Down,
         };
         let layout = Layout { epoch: LayoutEpoch(1), disks: vec![disk], ..Layout::default() };
-        let judged = |path: &str, mounted, present: &[DiskId]| judge_blank(&layout, node, Path::new(path), mounted, present);
+        let judged =
+            |path: &str, mounted, present: &[DiskId]| judge_blank(&layout, node, Path::new(path), mounted, present);
         assert_eq!(judged("/mnt/a", true, &[]), Blank::Replaces(old));
         assert_eq!(judged("/mnt/a", false, &[]), Blank::NotMounted(old));
         assert_eq!(judged("/mnt/b", true, &[]), Blank::New);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use ::index::IndexSettings;
 use admin::IndexStatus;
 use consensus::{ConsensusSettings, DatabaseUpkeep, LogSettings, ReplicatedIndex, ReplicatedIndexStatus};
-use ::index::IndexSettings;
 use platform::{Clock, Entropy};
 use shards::LocalShards;
 use tokio::runtime::Handle;

@@ -210,7 +210,8 @@ impl Server {
         // What serves: S3, admin, and the duties behind them.
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let credentials: watch::Sender<Arc<[Credential]>> = watch::Sender::new(Arc::new([credential.clone()]));
-        let tls = settings.tls.clone().map(|(certificate, key)| Tls::load(TlsFiles { certificate, key })).transpose()?;
+        let tls =
+            settings.tls.clone().map(|(certificate, key)| Tls::load(TlsFiles { certificate, key })).transpose()?;
         let gateway = Gateway::serve(
             gateway_settings(&settings, tls.clone()),
             GatewayServices {
@@ -253,7 +254,11 @@ impl Server {
             progress,
         };
         let admin = AdminServer::start(
-            AdminSettings { listen: settings.admin_listen, metrics_token: settings.metrics_token.clone(), tls: tls.clone() },
+            AdminSettings {
+                listen: settings.admin_listen,
+                metrics_token: settings.metrics_token.clone(),
+                tls: tls.clone(),
+            },
             Arc::new(node_admin),
             AdminAuthenticator::new(credentials.subscribe(), world.clock.clone()),
         )
@@ -399,9 +404,8 @@ fn first_layout(directories: &Directories) -> Layout {
 /// Brings the layout in line with the directories that were found.
 async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result<(), StartError> {
     let layout = &care.layout;
-    let healthy = |known: &&disks::KnownDisk| {
-        care.shards.disk_states().get(&known.id).is_some_and(|health| !health.is_down())
-    };
+    let healthy =
+        |known: &&disks::KnownDisk| care.shards.disk_states().get(&known.id).is_some_and(|health| !health.is_down());
     let serving: Vec<&disks::KnownDisk> = directories.known.iter().filter(healthy).collect();
     for known in &serving {
         match layout.current().disk(known.id).map(|row| row.state) {
@@ -431,7 +435,8 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
     }
     let missing: Vec<_> = {
         let layout = layout.current();
-        let serves = |id| care.shards.disk_states().get(&id).is_some_and(|health: &shards::DiskHealth| !health.is_down());
+        let serves =
+            |id| care.shards.disk_states().get(&id).is_some_and(|health: &shards::DiskHealth| !health.is_down());
         layout.disks.iter().filter(|row| row.state == DiskState::Up && !serves(row.id)).map(|row| row.id).collect()
     };
     for disk in missing {

@@ -66,10 +66,7 @@ pub fn init_logging(filter: &str, format: LogFormat) -> Result<(), LoggingError>
         LogFormat::Json => true,
     };
     let builder = SubscriberBuilder::default().with_env_filter(parsed).with_writer(std::io::stderr);
-    let started = if json {
-        builder.json().flatten_event(true).try_init()
-    } else {
-        builder.with_ansi(is_terminal).try_init()
-    };
+    let started =
+        if json { builder.json().flatten_event(true).try_init() } else { builder.with_ansi(is_terminal).try_init() };
     started.map_err(|_| LoggingError::Started)
 }

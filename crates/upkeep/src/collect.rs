@@ -70,7 +70,11 @@ impl Collect {
         let confirmed = |row: &GarbageRow| {
             disks_of(&layout, row).iter().all(|disk| outcomes.get(&(*disk, row.run.group)).is_none_or(|ok| *ok))
         };
-        rows.iter().zip(waiting).filter(|(row, waits)| !waits && confirmed(row)).map(|(row, _)| row.row.clone()).collect()
+        rows.iter()
+            .zip(waiting)
+            .filter(|(row, waits)| !waits && confirmed(row))
+            .map(|(row, _)| row.row.clone())
+            .collect()
     }
 }
 

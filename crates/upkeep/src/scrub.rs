@@ -67,7 +67,8 @@ impl Scrub {
     }
 
     async fn begin(&self, pass: &mut Pass) {
-        pass.disks = self.shards.disk_states().iter().filter(|(_, health)| !health.is_down()).map(|(id, _)| *id).collect();
+        pass.disks =
+            self.shards.disk_states().iter().filter(|(_, health)| !health.is_down()).map(|(id, _)| *id).collect();
         pass.after = None;
         let mut shards = 0;
         for disk in &pass.disks {
