@@ -1,6 +1,7 @@
 //! The real binary, as its users have it: S3 through the AWS SDK for Rust, loss of disks, crashes, and the rules that
 //! hold over the whole tree. One binary, so that the SDK is linked once. `tests/clients` holds what other clients do.
 
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests stand outside the store")]
 
 mod body;

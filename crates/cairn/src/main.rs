@@ -1,6 +1,8 @@
 //! `cairn`: an S3-compatible object store over commodity disks. This binary parses the command line and settings and
 //! leaves the rest to `node` (the server) and `admin` (the verbs).
 
+#![allow(unreachable_pub, reason = "a binary exports nothing; pub tells the items that other modules use")]
+
 mod admin_command;
 mod quantity;
 mod server;

@@ -246,6 +246,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test plays somebody else")]
     fn other_clusters_foreign_folders_and_copies_are_refused() {
         let root = tempfile::tempdir().unwrap();
         let paths = paths(root.path(), 4);
