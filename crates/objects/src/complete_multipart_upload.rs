@@ -191,8 +191,9 @@ impl Objects {
         let Completion { request, rows, whole, manifest } = completion;
         let FoundUpload { resolved, home, view } = found;
         let runs = manifest.part.extents.iter().filter_map(|extent| extent.run().cloned()).collect();
+        let random = self.entropy().number();
         let version = NewVersion {
-            random: self.entropy().number(),
+            random,
             plain_bytes: whole.plain_bytes,
             etag: whole.etag,
             checksum: Some(whole.checksum.clone()),
@@ -211,6 +212,10 @@ impl Objects {
         let body = CommandBody::CompleteUpload(Box::new(complete));
         let outcome = match self.change(&mut transfer, &request.bucket, resolved, body).await {
             Ok(Committed { answer: Answer::Put { id, null }, row }) => {
+                // Another Complete of the same parts was faster, and its manifest is the one that is kept.
+                if id.random != random {
+                    self.discard(runs, &home);
+                }
                 let version = ShownVersion::new(id, null, row.config.versioning);
                 let checksum = Some(whole.checksum);
                 let written = WrittenVersion { version, etag: whole.etag, checksum, modified: id.stamp.time() };

@@ -39,7 +39,7 @@ impl Objects {
     ///
     /// # Errors
     /// [`ObjectsError::NoSuchBucket`], [`ObjectsError::PreconditionFailed`], [`ObjectsError::NoSuchKey`] (If-Match
-    /// without an object), [`ObjectsError::Locked`], [`ObjectsError::Unavailable`].
+    /// without an object), [`ObjectsError::NoSuchVersion`] (a condition on a version that isn't there), [`ObjectsError::Locked`], [`ObjectsError::Unavailable`].
     pub async fn delete_object(&self, request: DeleteObjectRequest) -> Result<DeletedObject, ObjectsError> {
         let mut transfer = self.begin();
         let resolved = self.resolve(&request.bucket).await?;
@@ -65,10 +65,10 @@ impl Objects {
                 };
                 Ok(DeletedObject { marker, version: version.unwrap_or(ShownVersion::Unversioned) })
             }
-            // A version that isn't there is as good as deleted.
+            // Without a condition, a version that isn't there is deleted already.
             Answer::Refused(Refusal::NoSuchVersion) => {
-                let version = version.and_then(|named| shown_as_named(named, None));
-                Ok(DeletedObject { marker: false, version: version.unwrap_or(ShownVersion::Unversioned) })
+                let version = version.and_then(|named| shown_as_named(named, None)).unwrap_or(ShownVersion::Null);
+                Err(ObjectsError::NoSuchVersion { key, version })
             }
             Answer::Refused(refusal) => Err(error_of_refusal(refusal, &key, &conditions)),
             other => Err(unexpected("a delete", &other)),

@@ -153,3 +153,96 @@ fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, RecordError> 
         Ok(_) | Err(_) => Err(RecordError::Malformed),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use types::{AccountId, CanonicalId, ChecksumAlgorithm, ChecksumType};
+
+    use super::*;
+
+    const UPLOAD: UploadId = UploadId::from_bytes([7; 16]);
+
+    fn owner() -> Owner {
+        let canonical_id = CanonicalId("c".repeat(4).into());
+        Owner { account: AccountId::ROOT, canonical_id, display_name: "root".into() }
+    }
+
+    fn attributes() -> ObjectAttributes {
+        ObjectAttributes {
+            headers: vec![("content-type".into(), Bytes::from_static(b"a/b"))],
+            metadata: vec![("m".into(), Bytes::from_static(b"\xff"))],
+            tags: vec![("t".into(), "v".into())],
+            ..ObjectAttributes::default()
+        }
+    }
+
+    /// Bytes on disks outlive the release that wrote them: these never change. A new form gets a new version byte.
+    #[test]
+    fn records_of_version_1_stay_readable() {
+        let object = PartRecord::Object(ObjectRecord {
+            began: Timestamp(5),
+            versioning: Versioning::Enabled,
+            attributes: attributes(),
+            owner: owner(),
+            declared_bytes: Some(300),
+            checksum: Some(ChecksumAlgorithm::Sha1),
+        });
+        let part = PartRecord::UploadPart { upload: UPLOAD, began: Timestamp(300), declared_bytes: None };
+        let manifest = PartRecord::Manifest { upload: UPLOAD, began: Timestamp(300), declared_bytes: 9 };
+        for (record, golden) in [
+            (
+                object,
+                "01 00 05 01 01 0c636f6e74656e742d74797065 03612f62 01 016d 01ff 01 0174 0176 085354414e44415244 00 00 \
+                 80d0dbc3f402 0463636363 04726f6f74 01ac02 0103",
+            ),
+            (part, "0101 07070707070707070707070707070707 ac0200"),
+            (manifest, "0102 07070707070707070707070707070707 ac0209"),
+        ] {
+            let golden = hex::decode(golden.replace(' ', "")).unwrap();
+            assert_eq!(hex::encode(record.encode()), hex::encode(&golden));
+            assert_eq!(PartRecord::decode(&golden), Ok(record));
+        }
+    }
+
+    #[test]
+    fn manifests_of_version_1_stay_readable() {
+        let checksum = Checksum::new(ChecksumAlgorithm::Crc32, ChecksumType::Composite, vec![1, 2, 3, 4]).unwrap();
+        let part = ManifestPart {
+            number: PartNumber::ONE,
+            etag: ETag::of_body([9; 16]),
+            checksums: vec![checksum.clone()],
+            crc64_nvme: 77,
+            plain_bytes: 3,
+            inline: Some(Bytes::from_static(b"abc")),
+        };
+        let manifest = Manifest {
+            upload: UPLOAD,
+            began: Timestamp(5),
+            versioning: Versioning::Off,
+            attributes: attributes(),
+            owner: owner(),
+            plain_bytes: 3,
+            etag: ETag { md5: [8; 16], parts: Some(1) },
+            checksum: Some(checksum),
+            parts: vec![part],
+        };
+        let golden = "01 07070707070707070707070707070707 05 00 \
+                      01 0c636f6e74656e742d74797065 03612f62 01 016d 01ff 01 0174 0176 085354414e44415244 00 00 \
+                      80d0dbc3f402 0463636363 04726f6f74 03 08080808080808080808080808080808 0101 \
+                      01 00 01 0401020304 01 01 09090909090909090909090909090909 00 01 00 01 0401020304 4d 03 01 03616263";
+        let golden = hex::decode(golden.replace(' ', "")).unwrap();
+        assert_eq!(hex::encode(manifest.encode()), hex::encode(&golden));
+        assert_eq!(Manifest::decode(&golden), Ok(manifest));
+    }
+
+    #[test]
+    fn foreign_bytes_are_refused() {
+        assert_eq!(PartRecord::decode(&[]), Err(RecordError::UnknownVersion { found: 0 }));
+        assert_eq!(PartRecord::decode(&[9, 0]), Err(RecordError::UnknownVersion { found: 9 }));
+        assert_eq!(PartRecord::decode(&[1, 77]), Err(RecordError::Malformed));
+        let mut long =
+            PartRecord::UploadPart { upload: UPLOAD, began: Timestamp(1), declared_bytes: None }.encode().to_vec();
+        long.push(0);
+        assert_eq!(PartRecord::decode(&long), Err(RecordError::Malformed));
+    }
+}

@@ -69,14 +69,13 @@ impl Objects {
         Ok(new_part(number, checksum, stored))
     }
 
-    /// Hands a part's runs to the collector when `error` says that the command certainly did not name them.
+    /// Hands a part's runs to the collector after its command failed. Where the command's outcome is unknown, the
+    /// collector decides: it leaves runs that a row names alone, and a late copy of the command is refused once they
+    /// have been given up.
     pub(crate) fn discard_after(&self, error: &ObjectsError, runs: Vec<Run>, home: &HomeKey) {
-        match error {
-            // The runs may be named; if not, they are collected with their ticket.
-            ObjectsError::Unavailable { outcome_unknown: true, .. } => {}
-            // Their ticket is over: they are being collected already.
-            ObjectsError::TicketOver => {}
-            _ => self.discard(runs, home),
+        // Runs of a ticket that is over are being collected already.
+        if !matches!(error, ObjectsError::TicketOver) {
+            self.discard(runs, home);
         }
     }
 }
