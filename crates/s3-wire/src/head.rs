@@ -1,6 +1,6 @@
 //! The head of a request: what the parsers of all operations are given.
 
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use types::{AccountId, BucketName, ObjectKey, PartNumber, UploadId, VersionId};
 
 use crate::error::{ErrorCode, S3Error};
@@ -166,5 +166,129 @@ impl RequestHead<'_> {
     pub(crate) fn flag(&self, name: &'static str) -> bool {
         let name = HeaderName::from_static(name);
         self.headers.get(name).is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true"))
+    }
+}
+
+/// The headers of a presigned request with those that its URL carries: SDKs put `x-amz-*` headers into the query before
+/// they presign, and S3 takes them there as if they had been sent. `None` when there are none.
+///
+/// What was sent as a header goes first. What describes the transfer and not the object is not taken: signers put
+/// digests of an empty body there.
+pub fn hoisted_headers(headers: &HeaderMap, query: &Query) -> Option<HeaderMap> {
+    if !query.has("X-Amz-Signature") {
+        return None;
+    }
+    let mut all = None;
+    for (name, value) in query.pairs() {
+        let name = name.to_ascii_lowercase();
+        if !name.starts_with(b"x-amz-") || is_of_signature_or_transfer(&name) {
+            continue;
+        }
+        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&name), HeaderValue::from_bytes(value.unwrap_or_default()))
+        else {
+            continue;
+        };
+        if !headers.contains_key(&name) {
+            all.get_or_insert_with(|| headers.clone()).append(name, value);
+        }
+    }
+    all
+}
+
+fn is_of_signature_or_transfer(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 11] = [
+        b"x-amz-algorithm",
+        b"x-amz-credential",
+        b"x-amz-date",
+        b"x-amz-expires",
+        b"x-amz-signature",
+        b"x-amz-signedheaders",
+        b"x-amz-security-token",
+        b"x-amz-content-sha256",
+        b"x-amz-decoded-content-length",
+        b"x-amz-sdk-checksum-algorithm",
+        b"x-amz-trailer",
+    ];
+    let digest = name.strip_prefix(b"x-amz-checksum-");
+    NAMES.contains(&name) || digest.is_some_and(|rest| !matches!(rest, b"algorithm" | b"mode" | b"type"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BaseDomains;
+
+    const VERSION: &str = "00000000000000010000000000000002";
+
+    fn with<T>(uri: &str, pairs: &[(&'static str, &'static str)], read: impl FnOnce(RequestHead<'_>) -> T) -> T {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let target = Target::parse(None, path, &BaseDomains::new([])).unwrap();
+        let query = Query::parse(Some(query)).unwrap();
+        read(RequestHead { method: &Method::GET, target: &target, query: &query, headers: &headers })
+    }
+
+    #[test]
+    fn versions_uploads_and_parts_are_read_or_refused() {
+        let version = |uri: &str| with(uri, &[], |head| head.version().map_err(|error| error.message().to_owned()));
+        assert_eq!(version("/b/k"), Ok(None));
+        assert_eq!(version("/b/k?versionId=null"), Ok(Some(VersionRef::Null)));
+        assert_eq!(version(&format!("/b/k?versionId={VERSION}")).unwrap().unwrap().to_string(), VERSION);
+        assert_eq!(version("/b/k?versionId=x"), Err("Invalid version id specified".to_owned()));
+        assert_eq!(version("/b/k?versionId="), Err("Version id cannot be the empty string".to_owned()));
+        let upload = |uri: &str| with(uri, &[], |head| head.upload().map_err(|error| error.code()));
+        assert_eq!(upload(&format!("/b/k?uploadId={VERSION}")).unwrap().to_string(), VERSION);
+        assert_eq!(upload("/b/k?uploadId=x"), Err(ErrorCode::NoSuchUpload));
+        let part = |uri: &str| with(uri, &[], |head| head.part_number().map_err(|error| error.code()));
+        assert_eq!(part("/b/k?partNumber=10000").unwrap().map(PartNumber::get), Some(10_000));
+        for number in ["0", "10001", "-1", "x", ""] {
+            assert_eq!(part(&format!("/b/k?partNumber={number}")), Err(ErrorCode::InvalidArgument), "{number}");
+        }
+    }
+
+    #[test]
+    fn owners_are_twelve_digits_and_lengths_are_numbers_that_agree() {
+        let owner = |value| with("/b", &[("x-amz-expected-bucket-owner", value)], |head| head.expected_bucket_owner());
+        assert_eq!(owner("000000000042"), Ok(Some(AccountId(42))));
+        for value in ["42", "+00000000042", "root", ""] {
+            assert_eq!(owner(value).unwrap_err().code(), ErrorCode::InvalidBucketOwnerAWSAccountID, "{value}");
+        }
+        let length = |pairs: &[(&'static str, &'static str)]| with("/b", pairs, |head| head.content_length());
+        assert_eq!((length(&[]), length(&[("content-length", "7")])), (Ok(None), Ok(Some(7))));
+        assert_eq!(length(&[("content-length", "7"), ("content-length", "7")]), Ok(Some(7)));
+        for pairs in [
+            &[("content-length", "7"), ("content-length", "8")][..],
+            &[("content-length", "-7")],
+            &[("content-length", "+7")],
+            &[("content-length", "7, 7")],
+            &[("content-length", "99999999999999999999")],
+        ] {
+            assert_eq!(length(pairs).unwrap_err().code(), ErrorCode::BadRequest, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_presigned_url_carries_headers_but_no_digests() {
+        let hoisted = |uri: &str, pairs: &[(&'static str, &'static str)]| {
+            with(uri, pairs, |head| hoisted_headers(head.headers, head.query))
+        };
+        let uri = "/b/k?X-Amz-Signature=s&X-Amz-Date=d&x-amz-meta-a=%20b&X-Amz-Acl=private&x-amz-checksum-crc32=AAAAAA==\
+                   &x-amz-checksum-mode=ENABLED&x-amz-storage-class=FAST&other=1";
+        let all = hoisted(uri, &[("x-amz-storage-class", "SLOW"), ("range", "bytes=0-1")]).unwrap();
+        let mut names: Vec<_> = all.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        names.sort_unstable();
+        let expected = [
+            ("range", "bytes=0-1"),
+            ("x-amz-acl", "private"),
+            ("x-amz-checksum-mode", "ENABLED"),
+            ("x-amz-meta-a", " b"),
+            ("x-amz-storage-class", "SLOW"),
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(hoisted("/b/k?x-amz-meta-a=b", &[]), None);
+        assert_eq!(hoisted("/b/k?X-Amz-Signature=s&X-Amz-Expires=1", &[]), None);
     }
 }

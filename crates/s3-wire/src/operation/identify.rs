@@ -290,3 +290,127 @@ fn not_allowed(method: &Method, resource: &str) -> S3Error {
         .with("Method", method.as_str())
         .with("ResourceType", resource.to_ascii_uppercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use http::HeaderValue;
+    use proptest::prelude::{prop, proptest};
+
+    use super::*;
+    use crate::BaseDomains;
+
+    fn identified(method: &str, uri: &str, copies: bool) -> Result<Operation, S3Error> {
+        let mut headers = HeaderMap::new();
+        if copies {
+            headers.insert("x-amz-copy-source", HeaderValue::from_static("source/key"));
+        }
+        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let target = Target::parse(None, path, &BaseDomains::new([])).unwrap();
+        let query = Query::parse(Some(query)).unwrap();
+        identify(&method.parse().unwrap(), &target, &query, &headers)
+    }
+
+    fn named(method: &str, uri: &str) -> Result<&'static str, (ErrorCode, String)> {
+        let operation = identified(method, uri, false).map_err(|error| (error.code(), error.message().to_owned()));
+        operation.map(Operation::name)
+    }
+
+    #[test]
+    fn every_operation_has_a_request_that_is_it() {
+        let mut seen: HashSet<Operation> = HashSet::new();
+        let bucket = BUCKET_SUBRESOURCES.iter().flat_map(|name| [format!("/b?{name}"), format!("/b?{name}&id=1")]);
+        let object = OBJECT_SUBRESOURCES.iter().map(|name| format!("/b/k?{name}=1"));
+        let more =
+            ["/", "/b", "/b/k", "/b?list-type=2", "/b/k?uploadId=1&partNumber=1", "/b/k?annotation&annotationName=a"];
+        for uri in bucket.chain(object).chain(more.map(str::to_owned)) {
+            for method in ["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"] {
+                for copies in [false, true] {
+                    seen.extend(identified(method, &uri, copies).ok());
+                }
+            }
+        }
+        let missing: Vec<_> = Operation::ALL.iter().filter(|operation| !seen.contains(operation)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn requests_of_clients_are_named_as_aws_names_them() {
+        for (method, uri, name) in [
+            ("GET", "/", "ListBuckets"),
+            ("GET", "/?x-id=ListBuckets", "ListBuckets"),
+            ("PUT", "/b", "CreateBucket"),
+            ("HEAD", "/b", "HeadBucket"),
+            ("GET", "/b?location", "GetBucketLocation"),
+            ("GET", "/b?list-type=2&prefix=acl", "ListObjectsV2"),
+            ("GET", "/b?prefix=a&unknown", "ListObjects"),
+            ("GET", "/b?versions", "ListObjectVersions"),
+            ("GET", "/b/?uploads", "ListMultipartUploads"),
+            ("POST", "/b?delete=", "DeleteObjects"),
+            ("GET", "/b/k?partNumber=1&versionId=1", "GetObject"),
+            ("HEAD", "/b/k?partNumber=1", "HeadObject"),
+            ("PUT", "/b/k?x-id=PutObject", "PutObject"),
+            ("DELETE", "/b/k?versionId=1", "DeleteObject"),
+            ("POST", "/b/k?uploads=", "CreateMultipartUpload"),
+            ("PUT", "/b/k?partNumber=1&uploadId=1", "UploadPart"),
+            ("POST", "/b/k?uploadId=1", "CompleteMultipartUpload"),
+            ("DELETE", "/b/k?uploadId=1", "AbortMultipartUpload"),
+            ("GET", "/b/k?uploadId=1&max-parts=2", "ListParts"),
+            ("GET", "/b/k?attributes", "GetObjectAttributes"),
+            ("GET", "/b/k?tagging&versionId=1", "GetObjectTagging"),
+            ("GET", "/b?object-lock", "GetObjectLockConfiguration"),
+            ("PUT", "/b?policy", "PutBucketPolicy"),
+            ("POST", "/b", "PostObject"),
+        ] {
+            assert_eq!(named(method, uri), Ok(name), "{method} {uri}");
+        }
+        assert_eq!(identified("PUT", "/b/k", true).map(Operation::name), Ok("CopyObject"));
+        assert_eq!(identified("PUT", "/b/k?partNumber=1&uploadId=1", true).map(Operation::name), Ok("UploadPartCopy"));
+    }
+
+    #[test]
+    fn what_is_no_operation_is_refused_in_aws_words() {
+        let code = |method: &str, uri: &str| named(method, uri).unwrap_err().0;
+        for (method, uri) in [
+            ("POST", "/"),
+            ("PUT", "/"),
+            ("PATCH", "/b"),
+            ("BREW", "/b/k"),
+            ("POST", "/b/k"),
+            ("POST", "/b?acl"),
+            ("PUT", "/b?delete"),
+            ("DELETE", "/b?versions"),
+            ("DELETE", "/b/k?acl"),
+        ] {
+            assert_eq!(code(method, uri), ErrorCode::MethodNotAllowed, "{method} {uri}");
+        }
+        let conflict = "Conflicting query string parameters: acl, policy".to_owned();
+        assert_eq!(named("GET", "/b?acl&policy"), Err((ErrorCode::InvalidArgument, conflict)));
+        assert_eq!(named("GET", "/b?acl&acl"), Ok("GetBucketAcl"));
+        assert_eq!(code("PUT", "/b/k?partNumber=1"), ErrorCode::InvalidArgument);
+        assert_eq!(code("PUT", "/b/k?uploadId=1"), ErrorCode::InvalidArgument);
+        assert_eq!(code("GET", "/b/k?versions"), ErrorCode::InvalidRequest);
+        assert_eq!(code("GET", "/b/k?uploads"), ErrorCode::InvalidRequest);
+        assert_eq!(identified("PUT", "/b/k?acl", true).unwrap_err().code(), ErrorCode::InvalidArgument);
+    }
+
+    #[test]
+    fn reads_are_told_from_writes() {
+        assert!(Operation::GetObject.is_read() && Operation::ListParts.is_read());
+        assert!(!Operation::PutObject.is_read() && !Operation::RestoreObject.is_read());
+    }
+
+    proptest! {
+        #[test]
+        fn any_request_is_an_operation_or_refused(
+            method in "[A-Z]{1,8}",
+            path in "/[a-z/]{0,6}",
+            names in prop::collection::vec("[a-zA-Z-]{0,12}", 0..4),
+        ) {
+            if !path.starts_with("//") {
+                let _ = identified(&method, &format!("{path}?{}", names.join("&")), false);
+            }
+        }
+    }
+}
