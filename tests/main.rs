@@ -5,9 +5,6 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests stand outside the store")]
 
 mod body;
-mod crash;
 mod layering;
-mod loss;
-mod model;
 mod s3;
 mod server;
