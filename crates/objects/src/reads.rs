@@ -69,7 +69,8 @@ impl Objects {
         }
     }
 
-    async fn version(
+    /// One version of a key, whatever it is, and the row of the bucket.
+    pub(crate) async fn version(
         &self,
         home: &HomeKey,
         which: WhichVersion,
@@ -359,16 +360,17 @@ impl PartsPage {
     }
 }
 
-fn to_read(home: &HomeKey, part: Part) -> PartToRead {
+pub(crate) fn to_read(home: &HomeKey, part: Part) -> PartToRead {
     PartToRead { home: home.clone(), extents: part.extents, crc64_nvme: Some(part.crc64_nvme) }
 }
 
-fn error_of_read(error: ReadError) -> ObjectsError {
+pub(crate) fn error_of_read(error: ReadError) -> ObjectsError {
     match error {
         ReadError::SlowDown => ObjectsError::SlowDown,
         ReadError::Unreadable { reason } => ObjectsError::Unavailable { reason, outcome_unknown: false },
         ReadError::Corrupt => ObjectsError::Damaged { reason: error.to_string() },
-        ReadError::Gone => unreachable!("the index is asked again"),
+        // A reader of an object asks the index again before it comes to this.
+        ReadError::Gone => ObjectsError::Unavailable { reason: error.to_string(), outcome_unknown: false },
     }
 }
 

@@ -3,6 +3,8 @@
 //! The index is `index::local::LocalIndex`, so what is decided is what `apply` decides; [`world::LossyIndex`] around it
 //! loses commands and answers on demand. No test sleeps; where the code under test pauses, it pauses for real.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are test code, too")]
+
 mod buckets;
 mod copy_object;
 mod delete_object;
@@ -12,5 +14,6 @@ mod list_objects;
 mod lost_answers;
 mod multipart;
 mod put_object;
+mod restripe_part;
 mod versioning;
 mod world;

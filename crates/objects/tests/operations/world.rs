@@ -35,6 +35,7 @@ pub(crate) struct World {
     pub(crate) disks: Arc<MemoryDisks>,
     pub(crate) clock: ManualClock,
     data: DataPath,
+    layout: watch::Sender<Arc<Layout>>,
 }
 
 impl World {
@@ -44,21 +45,30 @@ impl World {
         let disks = Arc::new(MemoryDisks::default());
         let (queue, given_up) = DiscardQueue::new(100);
         let (repairs, _) = RepairQueue::new(100);
-        let (_, layout) = watch::channel(Arc::new(layout()));
+        let (layout, layout_receiver) = watch::channel(Arc::new(layout()));
         let seams = DataPathSeams {
             shards: disks.clone(),
             buffers: BufferPool::new(16 << 20),
             budget: MemoryBudget::new(128 << 20),
             workers: Workers::new("hash", 2),
             entropy: Arc::new(SeededEntropy::new(1)),
-            layout,
+            layout: layout_receiver,
             planner: Arc::new(NoPlanner),
             repairs: Arc::new(repairs),
             discards: Arc::new(queue),
         };
         let data = DataPath::new(DataPathSettings::default(), seams);
         let objects = start(&index, &data, &clock, 2, given_up).await;
-        Self { objects, index, disks, clock, data }
+        Self { objects, index, disks, clock, data, layout }
+    }
+
+    /// The layout calls the last `down` disks down, and the others up.
+    pub(crate) fn take_down(&self, down: usize) {
+        let mut next = layout();
+        for disk in next.disks.iter_mut().rev().take(down) {
+            disk.state = DiskState::Down;
+        }
+        self.layout.send_replace(Arc::new(next));
     }
 
     /// A second gateway over the same index and disks.
@@ -211,6 +221,16 @@ pub(crate) fn profile() -> Profile {
     Profile::new(4, 2, 64 << 10, Integrity::Xxh3).unwrap()
 }
 
+/// What three disks hold.
+fn narrow_profile() -> Profile {
+    profile().narrowed_to(3).unwrap()
+}
+
+fn group(id: u64, profile: Profile, disks: &[DiskId]) -> PlacementGroup {
+    let slots = disks.iter().map(|disk| Slot { disk: *disk, epoch: SlotEpoch(1) }).collect();
+    PlacementGroup { id: PlacementGroupId(id), profile, slots }
+}
+
 fn layout() -> Layout {
     let node = NodeId::from_bytes([1; 16]);
     let ids: Vec<_> = (1..=6).map(|number| DiskId::from_bytes([number; 16])).collect();
@@ -226,11 +246,7 @@ fn layout() -> Layout {
         epoch: LayoutEpoch(1),
         nodes: vec![Node { id: node, address: String::new(), rack: None, zone: None }],
         disks: ids.iter().map(disk).collect(),
-        groups: vec![PlacementGroup {
-            id: PlacementGroupId(1),
-            profile: profile(),
-            slots: ids.iter().map(|disk| Slot { disk: *disk, epoch: SlotEpoch(1) }).collect(),
-        }],
+        groups: vec![group(1, profile(), &ids), group(2, narrow_profile(), &ids[..3])],
     }
 }
 

@@ -1,0 +1,185 @@
+//! Re-striping: a part that was written into narrower runs than wanted is written again, and its row names the new runs.
+//!
+//! No S3 operation: upkeep calls it for the parts that the index has queued. Content, tag, checksums and time of the part
+//! stay; readers under way follow it to its new place.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use index::command::ReplacePart;
+use index::query::DegradedRow;
+use index::{Answer, CommandBody, Query, QueryAnswer, Refusal};
+use types::{Checksum, HomeKey, Part, PartNumber, Profile, Run, RunForm, StorageClass, VersionKind};
+
+use crate::changes::Finished;
+use crate::commit::unexpected;
+use crate::data::{BodyError, BodyReader, BodySource};
+use crate::reads::{error_of_read, to_read};
+use crate::records::{ObjectRecord, PartRecord};
+use crate::writes::{NewPart, PartToWrite};
+use crate::{BodyFacts, Objects, ObjectsError, WhichVersion};
+
+/// What re-striping a part came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restriped {
+    /// The part lies in runs of the wanted profile.
+    Whole,
+    /// It lies in wider runs than before, but not yet in the wanted ones.
+    Wider,
+    /// The live disks still hold nothing wider: nothing was changed.
+    NotYet,
+    /// The part is gone, or lies elsewhere by now: nothing is left to do.
+    Changed,
+}
+
+/// A degraded part as its row says it.
+struct Degraded {
+    home: HomeKey,
+    part: Part,
+    record: PartRecord,
+    class: StorageClass,
+}
+
+impl Objects {
+    /// Writes a degraded part anew under its class's profile.
+    ///
+    /// # Errors
+    /// [`ObjectsError::Damaged`] when the part's bytes are not what its row says; [`ObjectsError::SlowDown`],
+    /// [`ObjectsError::NoRoom`], [`ObjectsError::Unavailable`], [`ObjectsError::TicketOver`]: later again.
+    pub async fn restripe_part(&self, row: &DegradedRow) -> Result<Restriped, ObjectsError> {
+        let Some(Degraded { home, part, record, class }) = self.degraded_part(row).await? else {
+            return Ok(Restriped::Changed);
+        };
+        let profile = self.profile_of(&class)?;
+        let old_runs = runs_of(&part);
+        if old_runs.iter().all(|run| is_as_wanted(run, profile)) {
+            return Ok(Restriped::Changed);
+        }
+        let transfer = self.begin();
+        let to_write =
+            PartToWrite { home: home.clone(), number: part.number, profile, record, checksum: None, may_inline: false };
+        let said = BodyFacts { declared_bytes: Some(part.plain_bytes), ..BodyFacts::default() };
+        let mut body = PartBody(self.data().read(vec![to_read(&home, part.clone())], 0..part.plain_bytes));
+        let NewPart { part: written, degraded } = self.write_part(&transfer, to_write, said, &mut body).await?;
+        let new_runs = runs_of(&written);
+        if (written.etag.md5, written.crc64_nvme) != (part.etag.md5, part.crc64_nvme) {
+            self.discard(new_runs, &home);
+            let reason = format!("part {} of key {} is not what it was stored as", part.number.get(), home.key);
+            return Err(ObjectsError::Damaged { reason });
+        }
+        if degraded && narrowest(&new_runs) <= narrowest(&old_runs) {
+            self.discard(new_runs, &home);
+            return Ok(Restriped::NotYet);
+        }
+        let replace = ReplacePart {
+            bucket: home.bucket,
+            key: home.key.clone(),
+            version: row.version,
+            upload: row.upload,
+            number: part.number,
+            expected: old_runs,
+            part: Part { extents: written.extents, stored_bytes: written.stored_bytes, ..part },
+            degraded,
+        };
+
+        let objects = self.clone();
+        Finished::new(async move {
+            let body = CommandBody::ReplacePart(Box::new(replace));
+            let error = match objects.index().commit(&transfer, body).await {
+                Ok(Answer::Done) => return Ok(if degraded { Restriped::Wider } else { Restriped::Whole }),
+                Ok(Answer::Refused(Refusal::PartChanged)) => {
+                    objects.discard(new_runs, &home);
+                    return Ok(Restriped::Changed);
+                }
+                Ok(other) => unexpected("the replacement of a part", &other),
+                Err(error) => error,
+            };
+            objects.discard_after(&error, new_runs, &home);
+            Err(error)
+        })
+        .await
+    }
+
+    async fn degraded_part(&self, row: &DegradedRow) -> Result<Option<Degraded>, ObjectsError> {
+        let home = HomeKey { bucket: row.bucket, key: row.key.clone() };
+        match (row.upload, row.version) {
+            (Some(_), _) => self.degraded_part_of_upload(row, home).await,
+            (None, Some(id)) => {
+                let (version, bucket) = self.version(&home, WhichVersion::Id(id)).await?;
+                let (Some(version), Some(bucket)) = (version, bucket) else { return Ok(None) };
+                let VersionKind::Single(part) = version.kind else { return Ok(None) };
+                let class = version.attributes.storage_class.clone();
+                let record = PartRecord::Object(ObjectRecord {
+                    began: version.id.stamp.time(),
+                    versioning: bucket.config.versioning,
+                    attributes: version.attributes,
+                    owner: version.owner,
+                    declared_bytes: Some(part.plain_bytes),
+                    checksum: version.checksum.map(|checksum| checksum.algorithm),
+                });
+                Ok(Some(Degraded { home, part, record, class }))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    async fn degraded_part_of_upload(
+        &self,
+        row: &DegradedRow,
+        home: HomeKey,
+    ) -> Result<Option<Degraded>, ObjectsError> {
+        let Some(upload) = row.upload else { return Ok(None) };
+        let view = match self.index().ask(Query::Upload { bucket: home.bucket, key: home.key.clone(), upload }).await? {
+            QueryAnswer::Upload(Some(view)) => view,
+            QueryAnswer::Upload(None) => return Ok(None),
+            other => return Err(unexpected("an upload", &other)),
+        };
+        let parts = if row.number == PartNumber::MANIFEST {
+            let query = Query::Manifest { bucket: home.bucket, key: home.key.clone(), upload };
+            match self.index().ask(query).await? {
+                QueryAnswer::Parts(parts) => parts,
+                other => return Err(unexpected("an upload's manifest", &other)),
+            }
+        } else {
+            self.part_rows(&home, upload, row.number.get() - 1, 1).await?
+        };
+        let Some(part) = parts.into_iter().next().filter(|part| part.number == row.number) else { return Ok(None) };
+        let began = part.modified.time();
+        let record = if row.number == PartNumber::MANIFEST {
+            PartRecord::Manifest { upload, began, declared_bytes: part.plain_bytes }
+        } else {
+            PartRecord::UploadPart { upload, began, declared_bytes: Some(part.plain_bytes) }
+        };
+        Ok(Some(Degraded { home, part, record, class: view.attributes.storage_class }))
+    }
+}
+
+fn runs_of(part: &Part) -> Vec<Run> {
+    part.extents.iter().filter_map(|extent| extent.run().cloned()).collect()
+}
+
+/// Whole copies are 1+m, whatever the wanted k.
+fn is_as_wanted(run: &Run, wanted: Profile) -> bool {
+    let wide_enough = matches!(run.form, RunForm::Copies { .. }) || run.profile.k() >= wanted.k();
+    wide_enough && run.profile.m() >= wanted.m()
+}
+
+/// The worst of the runs' profiles: parity counts before width.
+fn narrowest(runs: &[Run]) -> Option<(usize, usize)> {
+    runs.iter().map(|run| (run.profile.m(), run.profile.k())).min()
+}
+
+/// A part's bytes as a body to write.
+struct PartBody(BodyReader);
+
+#[async_trait]
+impl BodySource for PartBody {
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let next = self.0.next().await.transpose();
+        next.map_err(|error| BodyError(Box::new(error_of_read(error))))
+    }
+
+    async fn finish(&mut self) -> Result<Vec<Checksum>, BodyError> {
+        Ok(Vec::new())
+    }
+}
