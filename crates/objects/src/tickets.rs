@@ -266,3 +266,122 @@ impl Drop for Numbered {
         self.ticket.uses.lock().open.remove(&self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use index::local::LocalIndex;
+    use index::{Query, QueryAnswer};
+    use platform::{ManualClock, SeededEntropy};
+    use types::Timestamp;
+
+    use super::*;
+
+    struct Fixture {
+        index: Arc<LocalIndex>,
+        clock: ManualClock,
+        tickets: Tickets,
+    }
+
+    impl Fixture {
+        async fn new() -> Self {
+            let clock = ManualClock::new(Timestamp::from_seconds(1_000_000));
+            let index = Arc::new(LocalIndex::in_memory(Arc::new(clock.clone())).unwrap());
+            let entropy = Arc::new(SeededEntropy::new(1));
+            let holder = NodeId::from_bytes([1; 16]);
+            let tickets = Tickets::start(index.clone(), Arc::new(clock.clone()), entropy, holder).await.unwrap();
+            Self { index, clock, tickets }
+        }
+
+        /// Lets time pass as upkeep and the background task see it, in steps of a minute.
+        async fn pass(&self, minutes: u64) {
+            for _ in 0..minutes {
+                self.clock.advance(Duration::from_secs(60));
+                self.tickets.tend().await;
+                let expire = CommandBody::ExpireTickets { idle_us_max: 30 * 60 * 1_000_000 };
+                propose_unnamed(&*self.index, expire).await.unwrap();
+            }
+        }
+
+        async fn live(&self) -> Vec<TicketId> {
+            match self.index.query(Query::Tickets).await.unwrap() {
+                QueryAnswer::Tickets { tickets, .. } => tickets.iter().map(|ticket| ticket.id).collect(),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_ticket_is_taken_every_ten_minutes_and_an_unused_one_ends() {
+        let fixture = Fixture::new().await;
+        let first = fixture.tickets.begin().ticket();
+        fixture.pass(9).await;
+        assert_eq!(fixture.tickets.begin().ticket(), first);
+        fixture.pass(1).await;
+        let second = fixture.tickets.begin().ticket();
+        assert!(second > first);
+        assert_eq!(fixture.live().await, [second]);
+    }
+
+    #[tokio::test]
+    async fn a_ticket_lives_as_long_as_its_transfers_but_no_longer_than_a_day() {
+        let fixture = Fixture::new().await;
+        let transfer = fixture.tickets.begin();
+        let long_transfer = fixture.tickets.begin();
+        fixture.pass(10 * 60).await;
+        assert!(!transfer.is_over());
+        assert_eq!(fixture.live().await.len(), 2, "the transfers' and the current one");
+        drop(transfer);
+        fixture.pass(10).await;
+        assert!(fixture.live().await.contains(&long_transfer.ticket()));
+        fixture.pass(24 * 60).await;
+        assert!(long_transfer.is_over());
+        assert!(*long_transfer.over_signal().borrow());
+        assert_eq!(fixture.live().await.len(), 1);
+
+        let short_transfer = fixture.tickets.begin();
+        let ticket = short_transfer.ticket();
+        fixture.pass(20).await;
+        assert!(fixture.live().await.contains(&ticket));
+        drop(short_transfer);
+        fixture.pass(1).await;
+        assert!(!fixture.live().await.contains(&ticket));
+    }
+
+    #[tokio::test]
+    async fn many_that_find_a_ticket_over_take_one_together() {
+        let fixture = Fixture::new().await;
+        let transfer = fixture.tickets.begin();
+        let over = transfer.ticket();
+        let replacements = (0..10).map(|_| fixture.tickets.replace(over));
+        futures::future::try_join_all(replacements).await.unwrap();
+        assert!(transfer.is_over());
+        assert_eq!(fixture.tickets.begin().ticket(), over.next());
+    }
+
+    #[tokio::test]
+    async fn the_answered_mark_stops_below_the_lowest_open_number() {
+        let fixture = Fixture::new().await;
+        let transfer = fixture.tickets.begin();
+        let numbers: Vec<_> = (0..3).map(|_| transfer.number()).collect();
+        let asked = |number: &Numbered| (number.request().number.0, number.answered().0);
+        assert_eq!(numbers.iter().map(asked).collect::<Vec<_>>(), [(1, 0), (2, 0), (3, 0)]);
+        let mut numbers = numbers.into_iter();
+        let (first, second) = (numbers.next().unwrap(), numbers.next().unwrap());
+        drop(second);
+        assert_eq!(asked(&transfer.number()), (4, 0), "number 1 may still be repeated");
+        drop(first);
+        assert_eq!(asked(&transfer.number()), (5, 2));
+        drop(numbers);
+        assert_eq!(asked(&transfer.number()), (6, 5));
+    }
+
+    #[tokio::test]
+    async fn tickets_end_with_their_writer() {
+        let fixture = Fixture::new().await;
+        let transfer = fixture.tickets.begin();
+        fixture.pass(10).await;
+        fixture.tickets.end().await;
+        assert!(transfer.is_over());
+        assert_eq!(fixture.live().await, []);
+    }
+}
