@@ -6,6 +6,7 @@
 //! more memory than they reserved. This module doesn't know what an object is, which version stands, or who may read:
 //! it turns bytes into extents and extents into bytes.
 
+mod appends;
 mod body;
 mod coding;
 mod combine;

@@ -199,7 +199,8 @@ impl StripeReader {
         match error {
             ShardError::Gone { .. } => return Some(ReadError::Gone),
             ShardError::Missing { address } | ShardError::Corrupt { address, .. } => {
-                tracing::warn!(%disk, ?address, "a shard is bad; its bytes are rebuilt");
+                // Told once by those who repair; a replaced disk answers so for each read until it is rebuilt.
+                tracing::debug!(%disk, ?address, "a shard is bad; its bytes are rebuilt");
                 let run = (*self.run).clone();
                 self.core.seams.repairs.report(BadShard { run, home: (*self.home).clone(), address, disk });
             }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use erasure::{CODE, Coder};
-use futures::future::join_all;
-use shards::{ShardAddress, ShardBody, ShardError, ShardHeader};
+use shards::{ShardAddress, ShardBody, ShardHeader};
 use tokio::time::timeout;
-use types::{DiskId, Extent, HomeKey, PartNumber, PlacementGroup, Profile, Run, RunForm, RunId, SlotIndex, TicketId};
+use types::{Extent, HomeKey, PartNumber, PlacementGroup, Profile, Run, RunForm, RunId, TicketId};
 
 use super::Core;
+use super::appends::{AppendError, append_all};
 use super::body::{WriteError, WriteRequest};
 use super::coding::encode;
 use super::groups::{choose_copies, choose_stripes};
@@ -81,7 +81,7 @@ impl RunWriter {
             let shards = self.shards_of(&plain, run.profile).await;
             let stripe = if self.open.is_some() { run.stripes } else { 0 };
             let headers = self.headers(&run, &group, stripe, plain.bytes());
-            match self.append_shards(&group, headers, shards).await {
+            match append_all(&self.core, &group, run.profile.m(), headers, shards).await {
                 Ok(()) => self.count_stripe(run, group, plain.bytes()),
                 Err(error) => {
                     attempts += 1;
@@ -104,7 +104,7 @@ impl RunWriter {
             let run = self.new_run(&chosen.group, chosen.profile, form, bytes.len());
             let headers = self.headers(&run, &chosen.group, 0, bytes.len());
             let copies = vec![vec![bytes.clone()]; run.profile.width()];
-            match self.append_shards(&chosen.group, headers, copies).await {
+            match append_all(&self.core, &chosen.group, run.profile.m(), headers, copies).await {
                 Ok(()) => {
                     self.degraded |= chosen.degraded;
                     self.stored_bytes += bytes.len() as u64;
@@ -241,51 +241,6 @@ impl RunWriter {
         };
         shards.map(header).collect()
     }
-
-    /// Appends all shards in parallel, and notes what went wrong with which disk.
-    async fn append_shards(
-        &self,
-        group: &PlacementGroup,
-        headers: Vec<ShardHeader>,
-        bodies: Vec<ShardBody>,
-    ) -> Result<(), AppendError> {
-        let appends = headers.into_iter().zip(bodies).map(|(header, body)| {
-            let SlotIndex(slot) = header.slot;
-            let disk = group.slots[usize::from(slot)].disk;
-            let append = self.core.seams.shards.append(disk, header, body);
-            async move { (disk, timeout(self.core.settings.append_patience, append).await) }
-        });
-        let mut worst = None;
-        for (disk, outcome) in join_all(appends).await {
-            let error = match outcome {
-                Ok(Ok(())) => continue,
-                Ok(Err(error)) => self.note(disk, error),
-                Err(_) => {
-                    self.core.disks.note_failed(disk, self.core.settings.avoid_failed);
-                    AppendError::Failed(format!("disk {disk} did not acknowledge in time"))
-                }
-            };
-            tracing::warn!(%disk, %error, "a shard was not appended; its stripe goes to another group");
-            worst = worst.max(Some(error));
-        }
-        worst.map_or(Ok(()), Err)
-    }
-
-    fn note(&self, disk: DiskId, error: ShardError) -> AppendError {
-        let settings = &self.core.settings;
-        match error {
-            ShardError::DiskFull { .. } => {
-                self.core.disks.note_full(disk, settings.avoid_full);
-                AppendError::Full
-            }
-            ShardError::Stale { .. } => AppendError::Stale,
-            ShardError::Invalid { .. } => AppendError::Refused(error.to_string()),
-            error => {
-                self.core.disks.note_failed(disk, settings.avoid_failed);
-                AppendError::Failed(error.to_string())
-            }
-        }
-    }
 }
 
 impl Drop for RunWriter {
@@ -294,28 +249,6 @@ impl Drop for RunWriter {
         left.append(&mut self.runs);
         if !left.is_empty() {
             self.core.seams.discards.discard(left, &self.home);
-        }
-    }
-}
-
-/// Why a stripe is not whole; of several reasons the last in this order is told.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-enum AppendError {
-    #[error("the disk is full")]
-    Full,
-    #[error("the layout is old")]
-    Stale,
-    #[error("{0}")]
-    Failed(String),
-    #[error("{0}")]
-    Refused(String),
-}
-
-impl AppendError {
-    fn into_write_error(self, profile: Profile) -> WriteError {
-        match self {
-            Self::Full => WriteError::Full,
-            error => WriteError::InsufficientDisks { profile, reason: error.to_string() },
         }
     }
 }

@@ -272,6 +272,19 @@ async fn a_slot_that_does_not_acknowledge_in_time_sends_the_stripe_elsewhere() {
     }
 }
 
+/// With more slots late than parity makes up for, no other group would be faster: the stripe waits for them.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_has_much_to_do_is_waited_for() {
+    let settings = DataPathSettings::default();
+    let fixture = Fixture::new(6, small_profile(), settings.clone());
+    for disk in 0..6 {
+        fixture.shards.set(fixture.disk(disk), Behaviour::Slow(settings.append_patience * 2));
+    }
+    let stored = written(&fixture, &body_bytes(300_000), 50_000).await;
+    assert_eq!((runs(&stored).len(), stored.degraded), (1, false));
+    assert!(fixture.notices.discarded.lock().is_empty());
+}
+
 #[tokio::test]
 async fn a_full_disk_is_gone_around_and_full_disks_are_said_to_be_full() {
     let fixture =
