@@ -25,6 +25,8 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use types::RangeId;
 
+#[cfg(test)]
+pub(crate) use applier::range_entry;
 pub(crate) use applier::{Applier, ApplierParts, DatabaseDesk};
 pub use databases::DatabasesError;
 pub(crate) use databases::{DatabasePlaces, OpenedDatabase, full};

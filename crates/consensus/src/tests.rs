@@ -1,6 +1,10 @@
 //! The replicated index as its users have it.
 
+mod failures;
+mod power_loss;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use index::command::{BucketAt, BucketConfig};
 use index::contract::{index_contract, samples};
@@ -24,6 +28,24 @@ fn settings(disks: Disks, mirrors: usize) -> ConsensusSettings {
     }
 }
 
+/// Small segments, and checkpoints and purges all the time.
+fn busy_settings(disks: Disks, mirrors: usize) -> ConsensusSettings {
+    let log = LogSettings {
+        mirrors,
+        first_segment_bytes: 64 << 10,
+        segment_bytes: 128 << 10,
+        cache_bytes: 16 << 10,
+        free_bytes_min: 4 << 20,
+    };
+    let upkeep = DatabaseUpkeep {
+        checkpoint_bytes: 128 << 10,
+        idle: Duration::from_millis(2),
+        copy_log_bytes_min: 256 << 10,
+        shutdown_copy_bytes_max: 0,
+    };
+    ConsensusSettings { log, upkeep, ..settings(disks, mirrors) }
+}
+
 /// Directories of this machine as disks.
 struct RealDisks {
     directories: Vec<tempfile::TempDir>,
@@ -43,20 +65,66 @@ impl RealDisks {
     }
 }
 
-fn plain(body: CommandBody) -> Command {
-    samples::plain(body)
+/// Makes the bucket that keys are put into.
+fn bucket_row() -> Command {
+    samples::plain(CommandBody::CreateBucketRow { id: BucketId(7), config: BucketConfig::default() })
 }
 
-/// A bucket, and commands that put into it.
 async fn make_bucket(index: &ReplicatedIndex) -> BucketAt {
-    let body = CommandBody::CreateBucketRow { id: BucketId(7), config: BucketConfig::default() };
-    index.propose(plain(body)).await.expect("made");
+    index.propose(bucket_row()).await.expect("made");
     samples::at(7, 1)
 }
 
 fn put(bucket: BucketAt, key: &str, bytes: &[u8]) -> Command {
-    let put = samples::put_object(bucket, samples::key(key), 1, samples::inline_part(1, bytes));
-    plain(CommandBody::PutObject(Box::new(put)))
+    samples::put(bucket, key, 1, bytes)
+}
+
+/// Puts keys named `prefix` and a number from `callers` tasks at once, each until one is refused or it has put `each`;
+/// returns those that were acknowledged.
+async fn put_from_many(
+    index: &Arc<ReplicatedIndex>,
+    bucket: BucketAt,
+    prefix: &str,
+    callers: usize,
+    each: usize,
+) -> Vec<String> {
+    let call = |caller: usize| {
+        let (index, prefix) = (index.clone(), prefix.to_owned());
+        tokio::spawn(async move {
+            let mut acknowledged = Vec::new();
+            for number in 0..each {
+                let key = format!("{prefix} {caller} {number}");
+                match index.propose(put(bucket, &key, &[7; 500])).await {
+                    Ok(answer) => assert!(matches!(answer, index::Answer::Put { .. }), "{answer:?}"),
+                    Err(_) => break,
+                }
+                acknowledged.push(key);
+            }
+            acknowledged
+        })
+    };
+    let calls: Vec<_> = (0..callers).map(call).collect();
+    let mut all = Vec::new();
+    for call in calls {
+        all.extend(call.await.expect("a caller"));
+    }
+    all
+}
+
+async fn assert_all_there(index: &ReplicatedIndex, bucket: BucketAt, keys: &[String], case: &str) {
+    for key in keys {
+        assert!(is_there(index, bucket, key).await, "{case}: {key} was acknowledged and is gone");
+    }
+}
+
+/// Lets time pass until `condition` holds.
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{what}: not within a minute");
 }
 
 async fn is_there(index: &ReplicatedIndex, bucket: BucketAt, key: &str) -> bool {

@@ -44,11 +44,27 @@ pub(crate) struct DatabaseDesk {
     /// The epoch and the disk of the database in use.
     pub(crate) in_use: Mutex<Option<(u64, DiskId)>>,
     /// Bytes of its WAL after the last transaction.
-    pub(crate) wal_bytes: AtomicU64,
+    wal_bytes: AtomicU64,
+    /// Bytes of its WAL when the last checkpoint began. SQLite may go on behind them, or begin the WAL anew.
+    checkpointed_wal_bytes: AtomicU64,
     /// Whether its disk is full.
     pub(crate) is_full: AtomicBool,
     /// Wakes the keeper.
     pub(crate) wake: Notify,
+}
+
+impl DatabaseDesk {
+    /// Whether the WAL has grown by so many bytes since the last checkpoint.
+    pub(crate) fn is_checkpoint_due(&self, checkpoint_bytes: u64) -> bool {
+        let (now, then) = (self.wal_bytes.load(Ordering::Relaxed), self.checkpointed_wal_bytes.load(Ordering::Relaxed));
+        let grown = if now >= then { now - then } else { now };
+        grown >= checkpoint_bytes
+    }
+
+    /// A checkpoint begins: what the WAL holds now is taken care of.
+    pub(crate) fn note_checkpoint(&self) {
+        self.checkpointed_wal_bytes.store(self.wal_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
 }
 
 /// The parts that the applier works with.
@@ -154,9 +170,9 @@ impl Applier {
             }
         }
         self.parts.readers.unpark();
-        let wal_bytes = self.opened.database.wal_bytes();
-        let before = self.parts.desk.wal_bytes.swap(wal_bytes, Ordering::Relaxed);
-        if wal_bytes >= self.parts.checkpoint_bytes && before < self.parts.checkpoint_bytes {
+        let due = self.parts.desk.is_checkpoint_due(self.parts.checkpoint_bytes);
+        self.parts.desk.wal_bytes.store(self.opened.database.wal_bytes(), Ordering::Relaxed);
+        if !due && self.parts.desk.is_checkpoint_due(self.parts.checkpoint_bytes) {
             self.parts.desk.wake.notify_one();
         }
         Ok(())
@@ -284,7 +300,7 @@ impl Batch {
 }
 
 /// What the database makes of an entry.
-fn range_entry(range: RangeId, entry: Entry) -> Result<RangeEntry, String> {
+pub(crate) fn range_entry(range: RangeId, entry: Entry) -> Result<RangeEntry, String> {
     let applied = encode_applied(&entry.log_id);
     let bare = RangeEntry { range, applied, membership: None, time: Timestamp(0), commands: Vec::new() };
     Ok(match entry.payload {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use index::AppliedState;
@@ -20,7 +19,7 @@ use crate::group::RaftGroup;
 use crate::log::SharedLog;
 use crate::settings::DatabaseUpkeep;
 
-/// How often it looks without being woken.
+/// How often it looks without being woken, at least.
 const ROUND: Duration = Duration::from_millis(500);
 /// After so many rounds a copy that failed is tried again.
 const ROUNDS_UNTIL_RETRY: u32 = 120;
@@ -77,10 +76,11 @@ impl DatabaseKeeper {
 
     /// Keeps the database until `stop` changes; then makes one last checkpoint, and copies what is small.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let round = ROUND.min(self.parts.upkeep.idle);
         loop {
             tokio::select! {
                 () = self.parts.desk.wake.notified() => {}
-                () = tokio::time::sleep(ROUND) => {}
+                () = tokio::time::sleep(round) => {}
                 _ = stop.changed() => break,
             }
             self.round().await;
@@ -147,13 +147,14 @@ impl DatabaseKeeper {
             self.seen = (applied.clone(), now);
         }
         let is_idle = now.saturating_sub(self.seen.1) >= self.parts.upkeep.idle;
-        let is_long = self.parts.desk.wal_bytes.load(Ordering::Relaxed) >= self.parts.upkeep.checkpoint_bytes;
+        let is_long = self.parts.desk.is_checkpoint_due(self.parts.upkeep.checkpoint_bytes);
         applied != self.checkpointed && (is_idle || is_long)
     }
 
     /// Makes durable what has been applied.
     async fn checkpoint(&mut self) {
         let Some(mut kept) = self.database.take() else { return };
+        self.parts.desk.note_checkpoint();
         let (kept, outcome) = blocking(move || {
             let outcome = if cfg!(feature = "omit-checkpoint-before-purge") {
                 kept.reader.applied().map(|applied| index::Checkpoint { applied, complete: true, wal_pages: 0 })
@@ -180,7 +181,6 @@ impl DatabaseKeeper {
 
     fn note_checkpoint(&mut self, marks: BTreeMap<RangeId, Mark>) {
         self.checkpointed = next_of(&marks);
-        self.parts.desk.wal_bytes.store(0, Ordering::Relaxed);
         let mut status = self.parts.status.lock();
         status.checkpoints += 1;
         status.durable = self.checkpointed.clone();

@@ -1,0 +1,191 @@
+//! Disks fail, vanish and fill up while the index serves.
+
+use super::*;
+use crate::failure::Failure;
+use crate::log::SharedLog;
+use crate::machine::range_entry;
+use crate::testing::numbered;
+use platform::FaultyDisk;
+use types::DiskId;
+
+fn faulty(count: usize) -> Vec<FaultyDisk> {
+    (0..count as u64).map(FaultyDisk::new).collect()
+}
+
+async fn open(disks: &[FaultyDisk], mirrors: usize) -> Arc<ReplicatedIndex> {
+    let settings = busy_settings(numbered(disks), mirrors);
+    Arc::new(ReplicatedIndex::open(settings).await.expect("opened"))
+}
+
+fn number_of(disk: DiskId) -> usize {
+    usize::from(disk.to_bytes()[0]) - 1
+}
+
+/// Loses the disk that the database lies on while commands come, by `lose`; everything must go on without a restart,
+/// and be there after one.
+async fn lose_the_database(lose: impl Fn(&FaultyDisk), with_purged_log: bool) {
+    let disks = faulty(3);
+    let index = open(&disks, 2).await;
+    let bucket = make_bucket(&index).await;
+    let mut acknowledged = put_from_many(&index, bucket, "before", 4, 100).await;
+    if with_purged_log {
+        let mut round = 0;
+        while index.status().upkeep.copies.is_empty() || index.status().log.bytes > 400_000 {
+            acknowledged.extend(put_from_many(&index, bucket, &format!("grow {round}"), 4, 20).await);
+            round += 1;
+        }
+    }
+    let lost = index.status().database_disk.expect("a database");
+    lose(&disks[number_of(lost)]);
+    let during = put_from_many(&index, bucket, "during", 4, 50).await;
+    assert_eq!(during.len(), 200, "nothing was refused");
+    acknowledged.extend(during);
+    until("the database lies elsewhere", || index.status().database_disk != Some(lost)).await;
+    assert_all_there(&index, bucket, &acknowledged, "after the loss").await;
+    until("two mirrors stand again", || index.status().log.mirrors.len() == 2).await;
+    assert_eq!(index.status().failed, None);
+    index.shutdown().await;
+
+    // The lost disk comes back as it was, and is not believed.
+    let found: Vec<FaultyDisk> = disks
+        .iter()
+        .map(|disk| {
+            disk.heal();
+            disk.crash()
+        })
+        .collect();
+    let index = open(&found, 2).await;
+    assert_all_there(&index, bucket, &acknowledged, "after a restart").await;
+    index.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn losing_the_databases_disk_goes_on_from_the_log() {
+    lose_the_database(|disk| disk.fail_after(0), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn losing_the_databases_disk_goes_on_from_a_copy() {
+    lose_the_database(|disk| disk.fail_after(0), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_database_is_noticed_and_replaced() {
+    lose_the_database(FaultyDisk::delete_directory, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_disk_is_replaced() {
+    lose_the_database(|disk| disk.set_read_only(true), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_said_to_have_failed_is_left_at_once() {
+    let disks = faulty(3);
+    let index = open(&disks, 2).await;
+    let bucket = make_bucket(&index).await;
+    let acknowledged = put_from_many(&index, bucket, "before", 4, 50).await;
+    let lost = index.status().database_disk.expect("a database");
+    index.disk_failed(lost).await;
+    until("the database lies elsewhere", || index.status().database_disk != Some(lost)).await;
+    until("two mirrors stand, without it", || {
+        let mirrors = index.status().log.mirrors;
+        mirrors.len() == 2 && !mirrors.contains(&lost)
+    })
+    .await;
+    assert_all_there(&index, bucket, &acknowledged, "after the failure").await;
+    index.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_disk_takes_the_place_of_a_lost_mirror() {
+    let disks = faulty(2);
+    let index = open(&disks[..1], 2).await;
+    let bucket = make_bucket(&index).await;
+    assert_eq!(index.status().log.mirrors.len(), 1);
+    let mut acknowledged = put_from_many(&index, bucket, "before", 4, 50).await;
+    // The registry of this test knows the disks that it was made with; a new index is opened over both.
+    index.shutdown().await;
+    let index = open(&disks, 2).await;
+    until("two mirrors stand", || index.status().log.mirrors.len() == 2).await;
+    acknowledged.extend(put_from_many(&index, bucket, "after", 4, 50).await);
+    disks[0].fail_after(0);
+    acknowledged.extend(put_from_many(&index, bucket, "alone", 4, 50).await);
+    assert_eq!(acknowledged.len(), 600);
+    assert_all_there(&index, bucket, &acknowledged, "on the new disk alone").await;
+    index.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_disk_everything_is_unavailable() {
+    let disks = faulty(2);
+    let index = open(&disks, 2).await;
+    let bucket = make_bucket(&index).await;
+    put_from_many(&index, bucket, "before", 4, 20).await;
+    disks.iter().for_each(|disk| disk.fail_after(0));
+    let refused = index.propose(put(bucket, "lost", b"")).await.expect_err("no disk is left");
+    assert!(!matches!(refused, index::IndexError::Damaged { .. }), "{refused}");
+    assert!(!index.failed().await.is_empty());
+    let refused = index.propose(put(bucket, "lost", b"")).await.expect_err("no disk is left");
+    assert!(matches!(refused, index::IndexError::Unavailable { .. }), "{refused}");
+    assert!(index.query(Query::Cluster).await.is_err());
+    index.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_all_disks_full_deletes_still_work_and_space_lets_it_go_on() {
+    let disks = faulty(2);
+    let index = open(&disks, 1).await;
+    let bucket = make_bucket(&index).await;
+    let mut acknowledged = put_from_many(&index, bucket, "before", 4, 50).await;
+    // Less than the floor is left, so that it is noticed before nothing is left at all.
+    for disk in &disks {
+        let used = (1 << 40) - disk.space().expect("space").free_bytes;
+        disk.set_capacity(used + (3 << 20));
+    }
+    until("space is short", || index.status().low_space).await;
+    let refused = index.propose(put(bucket, "more", b"")).await.expect_err("the disks are full");
+    assert!(matches!(refused, index::IndexError::Unavailable { .. }), "{refused}");
+    let gone = acknowledged.remove(0);
+    let deleted = index.propose(samples::delete(bucket, &gone, 1, None)).await.expect("deletes are taken");
+    assert!(matches!(deleted, index::Answer::Deleted { .. }), "{deleted:?}");
+    assert!(!is_there(&index, bucket, &gone).await);
+    disks.iter().for_each(|disk| disk.set_capacity(1 << 40));
+    until("space is back", || !index.status().low_space).await;
+    acknowledged.extend(put_from_many(&index, bucket, "after", 4, 50).await);
+    assert_all_there(&index, bucket, &acknowledged, "after space came back").await;
+    index.shutdown().await;
+}
+
+/// The log says all: a database that is made from it anew is the same, row by row, however entries are grouped.
+#[tokio::test(flavor = "multi_thread")]
+async fn applying_the_log_again_makes_the_same_database() {
+    let disks = faulty(2);
+    // Never copied, so never purged.
+    let upkeep = DatabaseUpkeep { shutdown_copy_bytes_max: 0, ..DatabaseUpkeep::default() };
+    let settings = ConsensusSettings { upkeep, ..busy_settings(numbered(&disks), 2) };
+    let index = ReplicatedIndex::open(settings.clone()).await.expect("opened");
+    index_contract(&index).await;
+    index.shutdown().await;
+    let path = crate::log::voter_directory(index.voter()).join("index.db");
+    let disk = disks[number_of(index.status().database_disk.expect("a database"))].clone();
+    drop(index);
+    let location = sqlite_vfs::DatabaseLocation { disk: Arc::new(disk), path };
+    let database = index::IndexDatabase::open(location, IndexSettings::default()).expect("opened");
+    assert_eq!(database.verify().expect("read"), Vec::<String>::new());
+
+    let ConsensusSettings { disks, registry, log, entropy, .. } = settings;
+    let log = SharedLog::open(disks, registry, log, entropy, Failure::new()).expect("opened");
+    for at_once in [1, 7, 5000] {
+        let mut again = index::IndexDatabase::in_memory().expect("made");
+        for range in [index::SYSTEM_RANGE, index::FIRST_DATA_RANGE] {
+            let entries = log.read(range, 0..u64::MAX, u64::MAX).expect("readable");
+            let entries: Vec<_> =
+                entries.into_iter().map(|entry| range_entry(range, entry).expect("well-formed")).collect();
+            for batch in entries.chunks(at_once) {
+                again.apply(batch).expect("applied");
+            }
+        }
+        assert_eq!(again.digest().expect("read"), database.digest().expect("read"), "{at_once} at once");
+    }
+}
