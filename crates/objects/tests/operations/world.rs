@@ -118,17 +118,22 @@ impl World {
         self.objects.delete_object(delete(bucket, name)).await.unwrap()
     }
 
-    /// Waits until the runs that writes gave up have been handed to the collector.
+    /// Waits until so many runs wait for being freed, what writes gave up among them.
     pub(crate) async fn garbage_rows(&self, rows: usize) {
         let query = Query::Garbage { freed_before: types::CommitStamp(u64::MAX), after: None, limit: 1000 };
-        loop {
-            let QueryAnswer::Garbage(garbage) = self.index.query(query.clone()).await.unwrap() else { unreachable!() };
-            if garbage.len() == rows {
-                return;
+        let reached = async {
+            loop {
+                let QueryAnswer::Garbage(garbage) = self.index.query(query.clone()).await.unwrap() else {
+                    unreachable!()
+                };
+                assert!(garbage.len() <= rows, "more garbage than expected: {garbage:?}");
+                if garbage.len() == rows {
+                    return;
+                }
+                tokio::task::yield_now().await;
             }
-            assert!(garbage.len() < rows, "more garbage than expected: {garbage:?}");
-            tokio::task::yield_now().await;
-        }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("the runs are given up");
     }
 }
 
@@ -444,6 +449,9 @@ impl ShardService for MemoryDisks {
         Ok(Vec::new())
     }
 }
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Lets a name kept from an earlier answer go out of date.
 pub(crate) const A_SECOND: Duration = Duration::from_secs(1);
