@@ -30,8 +30,12 @@ impl Objects {
     ///
     /// # Errors
     /// Those of [`crate::commit::Committer::commit`].
-    pub(crate) async fn commit_bare(&self, transfer: &mut Transfer, body: CommandBody) -> Result<Answer, ObjectsError> {
-        match self.index().commit(transfer, body.clone()).await {
+    pub(crate) async fn commit_bare(
+        &self,
+        transfer: &mut Transfer,
+        body: &CommandBody,
+    ) -> Result<Answer, ObjectsError> {
+        match self.index().commit(transfer, body).await {
             Err(ObjectsError::TicketOver) => {
                 *transfer = self.begin();
                 self.index().commit(transfer, body).await
@@ -60,9 +64,9 @@ impl Objects {
             let at = resolved.at();
             *bucket_of(&mut body) = at;
             let answer = if names_runs {
-                self.index().commit(transfer, body.clone()).await?
+                self.index().commit(transfer, &body).await?
             } else {
-                self.commit_bare(transfer, body.clone()).await?
+                self.commit_bare(transfer, &body).await?
             };
             match answer {
                 Answer::Refused(Refusal::StaleBucket { row: Some(row) }) => {
@@ -111,7 +115,7 @@ impl Objects {
     async fn lift_forgotten_fence(&self, name: &BucketName, row: &BucketRow) -> Result<(), ObjectsError> {
         match record_of(self.index(), name).await? {
             Some(record) if record.id == row.id && record.state == BucketRecordState::Live => {
-                self.commit_bare(&mut self.begin(), CommandBody::UnfenceBucket { id: row.id }).await?;
+                self.commit_bare(&mut self.begin(), &CommandBody::UnfenceBucket { id: row.id }).await?;
                 Ok(())
             }
             _ => Err(ObjectsError::BucketBusy { bucket: name.clone() }),

@@ -43,16 +43,16 @@ impl Committer {
     /// # Errors
     /// [`ObjectsError::TicketOver`]: certainly without effect, and the next transfer gets a new ticket.
     /// [`ObjectsError::Unavailable`], which says whether the outcome is unknown. [`ObjectsError::Damaged`].
-    pub(crate) async fn commit(&self, transfer: &Transfer, body: CommandBody) -> Result<Answer, ObjectsError> {
+    pub(crate) async fn commit(&self, transfer: &Transfer, body: &CommandBody) -> Result<Answer, ObjectsError> {
         if transfer.is_over() {
             return Err(ObjectsError::TicketOver);
         }
         let number = transfer.number();
         let mut outcome_unknown = false;
-        let mut command = Command { request: Some(number.request()), answered: number.answered(), body };
         let mut attempt = 1;
         loop {
-            let error = match self.index.propose(command.clone()).await {
+            let (request, answered) = (Some(number.request()), number.answered());
+            let error = match self.index.propose(Command { request, answered, body: body.clone() }).await {
                 Ok(Answer::Refused(Refusal::BelowFloor)) => {
                     return Err(self.below_floor(transfer, outcome_unknown).await);
                 }
@@ -66,7 +66,6 @@ impl Committer {
             }
             tracing::debug!(error = %error, attempt, "a command is sent again");
             tokio::time::sleep(pause_after(attempt)).await;
-            command.answered = number.answered();
             attempt += 1;
         }
     }

@@ -172,7 +172,7 @@ impl Objects {
         let to_write = PartToWrite {
             home: found.home.clone(),
             number: PartNumber::MANIFEST,
-            profile: self.profile_of(&found.view.attributes.storage_class)?,
+            profile: self.profile_of_standing(&found.view.attributes.storage_class),
             record: PartRecord::Manifest { upload, began, declared_bytes },
             checksum: None,
             may_inline: false,

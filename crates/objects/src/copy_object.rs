@@ -86,11 +86,11 @@ impl Objects {
     /// [`ObjectsError::CopySourceTooLarge`]; [`ObjectsError::CopyChangesNothing`]; of the target as
     /// [`Objects::put_object`].
     pub async fn copy_object(&self, request: CopyObjectRequest) -> Result<CopiedObject, ObjectsError> {
-        let found = self.find_source(&request.source).await?;
+        let mut found = self.find_source(&request.source).await?;
         if changes_nothing(&request) {
             return Err(ObjectsError::CopyChangesNothing);
         }
-        let head = found.head();
+        let head = found.take_head();
         let mut body = self.open_source(found, 0..head.plain_bytes).await?;
         let attributes = attributes_of_copy(&request, head.attributes);
         let checksum = request.checksum.or_else(|| head.checksum.map(|checksum| checksum.algorithm));

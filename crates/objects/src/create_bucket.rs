@@ -50,7 +50,7 @@ impl Objects {
         let busy = || ObjectsError::BucketBusy { bucket: name.clone() };
 
         let reserve = CommandBody::ReserveBucket { record: Box::new(record.clone()), token };
-        let id = match self.commit_bare(&mut transfer, reserve).await? {
+        let id = match self.commit_bare(&mut transfer, &reserve).await? {
             Answer::BucketReserved(id) => id,
             Answer::Refused(Refusal::BucketExists(standing)) => return Err(error_of_standing(*standing, &owner)),
             Answer::Refused(Refusal::BucketBusy) => return Err(busy()),
@@ -58,11 +58,11 @@ impl Objects {
         };
         let versioning = if object_lock { Versioning::Enabled } else { Versioning::Off };
         let make_row = CommandBody::CreateBucketRow { id, config: BucketConfig { versioning, object_lock } };
-        match self.commit_bare(&mut transfer, make_row).await? {
+        match self.commit_bare(&mut transfer, &make_row).await? {
             Answer::BucketRow(_) => {}
             other => return Err(unexpected("making a bucket's row", &other)),
         }
-        match self.commit_bare(&mut transfer, CommandBody::PublishBucket { id, token }).await? {
+        match self.commit_bare(&mut transfer, &CommandBody::PublishBucket { id, token }).await? {
             Answer::Done => {}
             // Somebody took the creation for forgotten and undid it; the row may have been made after that.
             Answer::Refused(Refusal::NoSuchBucket | Refusal::BucketBusy) => {

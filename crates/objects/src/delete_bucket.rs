@@ -29,7 +29,7 @@ impl Objects {
     async fn remove_bucket(&self, bucket: &BucketName, id: BucketId) -> Result<(), ObjectsError> {
         let mut transfer = self.begin();
         let token = self.entropy().id();
-        match self.commit_bare(&mut transfer, CommandBody::BeginBucketDeletion { id, token }).await? {
+        match self.commit_bare(&mut transfer, &CommandBody::BeginBucketDeletion { id, token }).await? {
             Answer::Done => {}
             Answer::Refused(Refusal::NoSuchBucket) => {
                 return Err(ObjectsError::NoSuchBucket { bucket: bucket.clone() });

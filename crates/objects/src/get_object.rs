@@ -72,10 +72,10 @@ impl Objects {
     /// [`ObjectsError::SlowDown`], [`ObjectsError::Unavailable`], [`ObjectsError::Damaged`].
     pub async fn get_object(&self, request: GetObjectRequest) -> Result<ReadObject, ObjectsError> {
         for _ in 0..BEGUN_ANEW_MAX {
-            let found = self.find(&request.bucket, &request.key, request.which).await?;
-            let head = found.head();
+            let mut found = self.find(&request.bucket, &request.key, request.which).await?;
+            let head = found.take_head();
             check_read(&request.conditions, &head)?;
-            let (range, part) = self.select(&found, request.selection).await?;
+            let (range, part) = self.select(&found, &head, request.selection).await?;
             if let Some(body) = self.open(found, range.clone()).await? {
                 return Ok(ReadObject { selected: SelectedObject { head, range, part }, body });
             }

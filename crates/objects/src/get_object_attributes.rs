@@ -2,7 +2,7 @@
 
 use types::{BucketName, ObjectKey, UploadId, VersionKind};
 
-use crate::head::{ObjectHead, count_of};
+use crate::head::ObjectHead;
 use crate::list_parts::ListedPart;
 use crate::reads::Found;
 use crate::{Objects, ObjectsError, WhichVersion};
@@ -60,11 +60,11 @@ impl Objects {
         &self,
         request: GetObjectAttributesRequest,
     ) -> Result<ObjectAttributesAnswer, ObjectsError> {
-        let found = self.find(&request.bucket, &request.key, request.which).await?;
-        let head = found.head();
+        let mut found = self.find(&request.bucket, &request.key, request.which).await?;
+        let head = found.take_head();
         let parts = match (&found.version.kind, request.parts) {
-            (VersionKind::Multipart { upload, parts }, Some(wanted)) => {
-                Some(self.parts_page(&found, *upload, count_of(parts.len()), wanted).await?)
+            (VersionKind::Multipart { upload, .. }, Some(wanted)) => {
+                Some(self.parts_page(&found, &head, *upload, wanted).await?)
             }
             _ => None,
         };
@@ -74,12 +74,13 @@ impl Objects {
     async fn parts_page(
         &self,
         found: &Found,
+        head: &ObjectHead,
         upload: UploadId,
-        total: u16,
         wanted: PartsWanted,
     ) -> Result<ObjectPartsPage, ObjectsError> {
         let PartsWanted { after, max_parts } = wanted;
-        let algorithm = found.version.checksum.as_ref().map(|checksum| checksum.algorithm);
+        let total = head.parts.unwrap_or_default();
+        let algorithm = head.checksum.as_ref().map(|checksum| checksum.algorithm);
         if max_parts == 0 {
             return Ok(ObjectPartsPage { parts: Vec::new(), total, truncated: false, next_after: after });
         }

@@ -60,7 +60,8 @@ pub struct ObjectHead {
 }
 
 impl ObjectHead {
-    pub(crate) fn new(version: &Version, versioning: Versioning) -> Self {
+    /// Moves what it can out of `version`, whose attributes and checksum are empty afterwards.
+    pub(crate) fn taken_from(version: &mut Version, versioning: Versioning) -> Self {
         let parts = match &version.kind {
             VersionKind::Multipart { parts, .. } => Some(count_of(parts.len())),
             VersionKind::Single(_) | VersionKind::DeleteMarker => None,
@@ -70,9 +71,9 @@ impl ObjectHead {
             plain_bytes: version.plain_bytes,
             etag: version.etag,
             modified: version.modified(),
-            checksum: version.checksum.clone(),
+            checksum: version.checksum.take(),
             parts,
-            attributes: version.attributes.clone(),
+            attributes: std::mem::take(&mut version.attributes),
             owner: version.owner.clone(),
         }
     }

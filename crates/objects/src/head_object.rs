@@ -9,10 +9,10 @@ impl Objects {
     /// # Errors
     /// As [`Objects::get_object`], without those of stored bytes.
     pub async fn head_object(&self, request: GetObjectRequest) -> Result<SelectedObject, ObjectsError> {
-        let found = self.find(&request.bucket, &request.key, request.which).await?;
-        let head = found.head();
+        let mut found = self.find(&request.bucket, &request.key, request.which).await?;
+        let head = found.take_head();
         check_read(&request.conditions, &head)?;
-        let (range, part) = self.select(&found, request.selection).await?;
+        let (range, part) = self.select(&found, &head, request.selection).await?;
         Ok(SelectedObject { head, range, part })
     }
 }

@@ -40,7 +40,7 @@ pub struct ObjectsServices {
 pub struct ObjectsSettings {
     /// Who asks for tickets: a label.
     pub node: NodeId,
-    /// The wanted profile of each storage class. STANDARD is among them.
+    /// The wanted profile of each storage class. STANDARD must be among them.
     pub classes: BTreeMap<StorageClass, Profile>,
 }
 
@@ -82,11 +82,15 @@ impl Objects {
     ///
     /// # Errors
     /// [`ObjectsError::Unavailable`] when the index grants no ticket.
+    ///
+    /// # Panics
+    /// When STANDARD is not among the classes.
     pub async fn start(
         services: ObjectsServices,
         settings: ObjectsSettings,
         given_up: GivenUpRuns,
     ) -> Result<Self, ObjectsError> {
+        assert!(settings.classes.contains_key(&StorageClass::default()), "STANDARD is a configured class");
         let ObjectsServices { index, data, clock, entropy } = services;
         let tickets = Tickets::start(index.clone(), clock.clone(), entropy.clone(), settings.node)
             .await
@@ -153,6 +157,12 @@ impl Objects {
         profile.ok_or_else(|| ObjectsError::InvalidStorageClass { class: class.clone() })
     }
 
+    /// The wanted profile of what was begun under a class: STANDARD's, if the class is no longer configured.
+    pub(crate) fn profile_of_standing(&self, class: &StorageClass) -> Profile {
+        let standard = || self.shared.settings.classes[&StorageClass::default()];
+        self.profile_of(class).unwrap_or_else(|_| standard())
+    }
+
     /// Hands runs that no command will name to the collector.
     pub(crate) fn discard(&self, runs: Vec<Run>, home: &HomeKey) {
         self.shared.discards.discard(runs, home);
@@ -172,7 +182,7 @@ async fn tend(shared: Weak<Shared>, mut given_up: GivenUpRuns) {
             shared.index.tickets().tend().await;
         } else {
             let transfer = shared.index.tickets().begin();
-            if let Err(error) = shared.index.commit(&transfer, CommandBody::DiscardRuns { runs }).await {
+            if let Err(error) = shared.index.commit(&transfer, &CommandBody::DiscardRuns { runs }).await {
                 tracing::warn!(error = %error, "runs that were given up wait for their ticket's end");
             }
         }

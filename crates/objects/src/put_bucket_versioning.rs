@@ -49,7 +49,7 @@ impl Objects {
             let decided_at = resolved.at();
             let config = BucketConfig { versioning, ..config.clone() };
             let change = CommandBody::ChangeBucketRow { bucket: decided_at, config };
-            match self.commit_bare(&mut transfer, change).await {
+            match self.commit_bare(&mut transfer, &change).await {
                 Ok(Answer::BucketRow(row)) => {
                     self.buckets().learn(bucket, &row);
                     return Ok(());

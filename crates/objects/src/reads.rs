@@ -34,8 +34,9 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    pub(crate) fn head(&self) -> ObjectHead {
-        ObjectHead::new(&self.version, self.row.config.versioning)
+    /// What the version says beside its bytes. To be taken once: the version does without it from then on.
+    pub(crate) fn take_head(&mut self) -> ObjectHead {
+        ObjectHead::taken_from(&mut self.version, self.row.config.versioning)
     }
 }
 
@@ -96,10 +97,11 @@ impl Objects {
         }
     }
 
-    /// Which bytes of a version `selection` names, and the part, if it names one.
+    /// Which bytes of a version `selection` names, and the part, if it names one. `head` has been taken from `found`.
     pub(crate) async fn select(
         &self,
         found: &Found,
+        head: &ObjectHead,
         selection: Selection,
     ) -> Result<(Range<u64>, Option<ChosenPart>), ObjectsError> {
         let object_bytes = found.version.plain_bytes;
@@ -119,13 +121,13 @@ impl Objects {
                 };
                 let start: u64 = parts[..index].iter().map(|part| part.plain_bytes).sum();
                 let rows = self.part_rows(&found.home, *upload, summary.number.get() - 1, 1).await?;
-                let algorithm = found.version.checksum.as_ref().map(|checksum| checksum.algorithm);
+                let algorithm = head.checksum.as_ref().map(|checksum| checksum.algorithm);
                 let row = rows.first().filter(|row| row.number == summary.number);
                 let checksum = row.and_then(|row| checksum_of(row, algorithm));
                 Ok((start..start + summary.plain_bytes, Some(ChosenPart { number, checksum })))
             }
             VersionKind::Single(_) if number == PartNumber::ONE => {
-                Ok((0..object_bytes, Some(ChosenPart { number, checksum: found.version.checksum.clone() })))
+                Ok((0..object_bytes, Some(ChosenPart { number, checksum: head.checksum.clone() })))
             }
             VersionKind::Single(_) => Err(ObjectsError::InvalidPartNumber { number, parts: 1 }),
             VersionKind::DeleteMarker => unreachable!("a version that was found has bytes"),
@@ -138,9 +140,9 @@ impl Objects {
         let mut reading = Reading {
             objects: self.clone(),
             home: found.home,
-            source: Source::of(&found.version),
             id: found.version.id,
             null: found.version.null,
+            source: Source::of(*found.version),
             range,
             reader: None,
             asked_again: 0,
@@ -207,12 +209,10 @@ enum Source {
 }
 
 impl Source {
-    fn of(version: &Version) -> Self {
-        match &version.kind {
-            VersionKind::Single(part) => Self::Single(Box::new(part.clone())),
-            VersionKind::Multipart { upload, parts } => {
-                Self::Multipart { upload: *upload, parts: parts.as_slice().into() }
-            }
+    fn of(version: Version) -> Self {
+        match version.kind {
+            VersionKind::Single(part) => Self::Single(Box::new(part)),
+            VersionKind::Multipart { upload, parts } => Self::Multipart { upload, parts: parts.into() },
             VersionKind::DeleteMarker => unreachable!("a version that was found has bytes"),
         }
     }
@@ -325,7 +325,7 @@ impl Reading {
         let which = if self.null { WhichVersion::Null } else { WhichVersion::Id(self.id) };
         match self.objects.version(&self.home, which).await? {
             (Some(version), Some(_)) if version.id == self.id => {
-                self.source = Source::of(&version);
+                self.source = Source::of(*version);
                 Ok(())
             }
             _ => Err(ReadingError::VersionGone),

@@ -50,7 +50,7 @@ impl Objects {
         let Some(Degraded { home, part, record, class }) = self.degraded_part(row).await? else {
             return Ok(Restriped::Changed);
         };
-        let profile = self.profile_of(&class)?;
+        let profile = self.profile_of_standing(&class);
         let old_runs = runs_of(&part);
         if old_runs.iter().all(|run| is_as_wanted(run, profile)) {
             return Ok(Restriped::Changed);
@@ -85,7 +85,7 @@ impl Objects {
         let objects = self.clone();
         Finished::new(async move {
             let body = CommandBody::ReplacePart(Box::new(replace));
-            let error = match objects.index().commit(&transfer, body).await {
+            let error = match objects.index().commit(&transfer, &body).await {
                 Ok(Answer::Done) => return Ok(if degraded { Restriped::Wider } else { Restriped::Whole }),
                 Ok(Answer::Refused(Refusal::PartChanged)) => {
                     objects.discard(new_runs, &home);

@@ -74,7 +74,7 @@ impl Objects {
         deletion: &Deletion,
     ) -> Result<Settled, ObjectsError> {
         let Deletion { id, name, token } = deletion;
-        let empty = match self.commit_bare(transfer, CommandBody::FenceBucket { id: *id }).await? {
+        let empty = match self.commit_bare(transfer, &CommandBody::FenceBucket { id: *id }).await? {
             Answer::Fenced { empty, .. } => empty,
             // No row: it was dropped before.
             Answer::Refused(Refusal::NoSuchBucket | Refusal::StaleBucket { .. }) => true,
@@ -96,7 +96,7 @@ impl Objects {
             // Finished by somebody else.
             _ => return Ok(Settled::Deleted),
         }
-        match self.commit_bare(transfer, CommandBody::DropBucketRow { id: *id }).await? {
+        match self.commit_bare(transfer, &CommandBody::DropBucketRow { id: *id }).await? {
             Answer::Done | Answer::Refused(Refusal::NoSuchBucket) => {}
             Answer::Refused(Refusal::BucketNotEmpty | Refusal::StaleBucket { .. } | Refusal::BucketBusy) => {
                 self.undo_deletion(transfer, deletion).await?;
@@ -110,12 +110,12 @@ impl Objects {
 
     /// Removes the row of a bucket that was never published: it is empty.
     pub(crate) async fn drop_bucket_row(&self, transfer: &mut Transfer, id: BucketId) -> Result<(), ObjectsError> {
-        match self.commit_bare(transfer, CommandBody::FenceBucket { id }).await? {
+        match self.commit_bare(transfer, &CommandBody::FenceBucket { id }).await? {
             Answer::Fenced { .. } => {}
             Answer::Refused(Refusal::NoSuchBucket | Refusal::StaleBucket { .. }) => return Ok(()),
             other => return Err(unexpected("fencing a bucket", &other)),
         }
-        match self.commit_bare(transfer, CommandBody::DropBucketRow { id }).await? {
+        match self.commit_bare(transfer, &CommandBody::DropBucketRow { id }).await? {
             Answer::Done | Answer::Refused(Refusal::NoSuchBucket) => Ok(()),
             other => Err(unexpected("dropping a bucket's row", &other)),
         }
@@ -124,7 +124,7 @@ impl Objects {
     async fn finish_deletion(&self, transfer: &mut Transfer, deletion: &Deletion) -> Result<(), ObjectsError> {
         self.buckets().forget(&deletion.name);
         let finish = CommandBody::FinishBucketDeletion { id: deletion.id, token: deletion.token };
-        match self.commit_bare(transfer, finish).await? {
+        match self.commit_bare(transfer, &finish).await? {
             // Refused: somebody else has finished it.
             Answer::Done | Answer::Refused(Refusal::NoSuchBucket | Refusal::BucketBusy) => Ok(()),
             other => Err(unexpected("the end of a bucket's deletion", &other)),
@@ -133,7 +133,7 @@ impl Objects {
 
     async fn undo_deletion(&self, transfer: &mut Transfer, deletion: &Deletion) -> Result<(), ObjectsError> {
         let undo = CommandBody::UndoBucketDeletion { id: deletion.id, token: deletion.token };
-        match self.commit_bare(transfer, undo).await? {
+        match self.commit_bare(transfer, &undo).await? {
             // Refused: somebody else has undone it.
             Answer::Done | Answer::Refused(Refusal::NoSuchBucket | Refusal::BucketBusy) => {}
             other => return Err(unexpected("undoing a bucket's deletion", &other)),
@@ -142,7 +142,7 @@ impl Objects {
     }
 
     async fn lift_fence(&self, transfer: &mut Transfer, id: BucketId) -> Result<(), ObjectsError> {
-        match self.commit_bare(transfer, CommandBody::UnfenceBucket { id }).await? {
+        match self.commit_bare(transfer, &CommandBody::UnfenceBucket { id }).await? {
             Answer::Done | Answer::BucketRow(_) | Answer::Refused(_) => Ok(()),
             other => Err(unexpected("lifting a bucket's fence", &other)),
         }

@@ -72,7 +72,7 @@ impl Objects {
         let to_write = PartToWrite {
             home: home.clone(),
             number,
-            profile: self.profile_of(&view.attributes.storage_class)?,
+            profile: self.profile_of_standing(&view.attributes.storage_class),
             record,
             checksum,
             may_inline: true,

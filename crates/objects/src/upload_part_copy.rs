@@ -45,8 +45,8 @@ impl Objects {
         let UploadPartCopyRequest { source, range, bucket, key, upload, number } = request;
         let target = self.find_open_upload(&bucket, &key, upload).await?;
         let home = target.home.clone();
-        let found = self.find_source(&source).await?;
-        let head = found.head();
+        let mut found = self.find_source(&source).await?;
+        let head = found.take_head();
         let object_bytes = head.plain_bytes;
         let range = range.unwrap_or(0..object_bytes);
         if range.end > object_bytes || range.start > range.end {
