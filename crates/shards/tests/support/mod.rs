@@ -48,7 +48,10 @@ pub(crate) async fn open(disk: &FaultyDisk, settings: ShardSettings) -> Result<(
     open_any(Arc::new(disk.clone()), settings).await
 }
 
-pub(crate) async fn open_any(disk: Arc<dyn Disk>, settings: ShardSettings) -> Result<(LocalShards, DiskId), StoreError> {
+pub(crate) async fn open_any(
+    disk: Arc<dyn Disk>,
+    settings: ShardSettings,
+) -> Result<(LocalShards, DiskId), StoreError> {
     let shards = LocalShards::new(environment(settings));
     let id = shards.add_disk(disk).await?;
     if shards.superblock(id).expect("known").slots.is_empty() {
@@ -105,8 +108,12 @@ impl Model {
         let mut actions = Vec::new();
         let mut touched = BTreeSet::new();
         for _ in 0..=random.below(6) {
-            let there: Vec<_> =
-                self.shards.iter().filter(|(_, (_, known))| *known == Known::There).map(|(address, _)| *address).collect();
+            let there: Vec<_> = self
+                .shards
+                .iter()
+                .filter(|(_, (_, known))| *known == Known::There)
+                .map(|(address, _)| *address)
+                .collect();
             let action = match random.below(10) {
                 0..=2 if !there.is_empty() => {
                     let address = there[random.below(there.len() as u64) as usize];
@@ -140,7 +147,12 @@ impl Model {
     }
 
     /// Does actions at once, and notes what was acknowledged.
-    pub(crate) async fn act(&mut self, shards: &LocalShards, disk: DiskId, actions: Vec<Action>) -> Vec<Result<(), ShardError>> {
+    pub(crate) async fn act(
+        &mut self,
+        shards: &LocalShards,
+        disk: DiskId,
+        actions: Vec<Action>,
+    ) -> Vec<Result<(), ShardError>> {
         for action in &actions {
             self.note(action, Known::Unclear);
         }
@@ -188,7 +200,11 @@ impl Model {
                 Err(ShardError::Gone { .. } | ShardError::Missing { .. }) => false,
                 Err(error) => panic!("{context}: {address:?} ({known:?}): {error}"),
             };
-            assert_eq!(listed.get(address).copied(), is_whole.then_some(*bytes as u64), "{context}: {address:?} in the list");
+            assert_eq!(
+                listed.get(address).copied(),
+                is_whole.then_some(*bytes as u64),
+                "{context}: {address:?} in the list"
+            );
             match known {
                 Known::There => assert!(is_whole, "{context}: {address:?} was acknowledged and is not there: {read:?}"),
                 Known::Freed => assert!(!is_whole, "{context}: {address:?} was freed and is back"),
