@@ -8,6 +8,7 @@ use crate::answer;
 use crate::error::S3Error;
 use crate::head::RequestHead;
 use crate::listing::{self, KeyEncoding, ListScope};
+use crate::time::push_iso8601;
 use crate::xml::XmlWriter;
 
 /// A page of a bucket's objects is asked for.
@@ -111,10 +112,13 @@ pub(crate) fn write_lines(xml: &mut XmlWriter, encoding: KeyEncoding, lines: &[L
     }
 }
 
+/// The inner loop of a listing: markup that stands together is written together.
 fn write_object(xml: &mut XmlWriter, encoding: KeyEncoding, object: &ListedObject<'_>) {
-    xml.open("Contents");
+    xml.raw("<Contents>");
     encoding.write(xml, "Key", object.key);
-    xml.time("LastModified", object.modified);
+    xml.raw("<LastModified>");
+    push_iso8601(xml.buffer(), object.modified);
+    xml.raw("</LastModified>");
     xml.etag("ETag", &object.etag);
     if let Some((algorithm, checksum_type)) = object.checksum {
         xml.text("ChecksumAlgorithm", algorithm.name());
@@ -124,6 +128,8 @@ fn write_object(xml: &mut XmlWriter, encoding: KeyEncoding, object: &ListedObjec
     if let Some(owner) = object.owner {
         xml.owner("Owner", owner);
     }
-    xml.text("StorageClass", object.storage_class.as_str());
-    xml.close("Contents");
+    // The characters that a class may have need no escaping.
+    xml.raw("<StorageClass>");
+    xml.raw(object.storage_class.as_str());
+    xml.raw("</StorageClass></Contents>");
 }

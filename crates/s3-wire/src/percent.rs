@@ -24,34 +24,47 @@ pub(crate) fn decode_into(out: &mut Vec<u8>, text: &[u8], plus_is_space: bool) -
 
 /// Encodes a key for a listing with `encoding-type=url`: as forms are encoded, but `/` stays.
 pub fn encode_listing(out: &mut Vec<u8>, text: &[u8]) {
-    for &byte in text {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let plain = rest.iter().position(|&byte| !KEPT_IN_LISTINGS[usize::from(byte)]).unwrap_or(rest.len());
+        out.extend_from_slice(&rest[..plain]);
+        let Some((&byte, after)) = rest[plain..].split_first() else { return };
         match byte {
             b' ' => out.push(b'+'),
-            b'/' | b'*' => out.push(byte),
-            _ => push_encoded(out, byte, false),
+            _ => push_escape(out, byte),
         }
+        rest = after;
     }
 }
+
+/// What listings keep: most bytes of most keys, so they are copied by the run.
+const KEPT_IN_LISTINGS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let character = byte as u8;
+        table[byte] = character.is_ascii_alphanumeric() || matches!(character, b'-' | b'.' | b'_' | b'/' | b'*');
+        byte += 1;
+    }
+    table
+};
 
 /// Encodes what stands in a path or a query: all but `A-Z a-z 0-9 - . _ ~`, and `/` where `keep_slash`.
 pub fn encode(text: &[u8], keep_slash: bool) -> String {
     let mut out = Vec::with_capacity(text.len());
     for &byte in text {
         match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte),
             b'/' if keep_slash => out.push(byte),
-            _ => push_encoded(&mut out, byte, true),
+            _ => push_escape(&mut out, byte),
         }
     }
     String::from_utf8(out).expect("encoded text is ASCII")
 }
 
-fn push_encoded(out: &mut Vec<u8>, byte: u8, keep_tilde: bool) {
+fn push_escape(out: &mut Vec<u8>, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => out.push(byte),
-        b'~' if keep_tilde => out.push(byte),
-        _ => out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
-    }
+    out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
 }
 
 const fn hex_digit(byte: u8) -> Option<u8> {

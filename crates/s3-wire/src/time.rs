@@ -1,6 +1,5 @@
 //! Times as S3 writes and reads them. Clients see whole seconds only.
 
-use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderValue;
@@ -28,12 +27,14 @@ pub(crate) fn push_iso8601(out: &mut Vec<u8>, at: Timestamp) {
     let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let (year, month, day) = time.to_calendar_date();
     let (hour, minute, second) = time.to_hms();
+    let year = u16::try_from(year).unwrap_or_default();
     let two = |number: u8| [b'0' + number / 10, b'0' + number % 10];
-    write!(out, "{year:04}").expect("a Vec takes all bytes");
-    for (separator, number) in [(b'-', u8::from(month)), (b'-', day), (b'T', hour), (b':', minute), (b':', second)] {
-        out.push(separator);
-        out.extend(two(number));
-    }
+    let [century, of_century] = [(year / 100) as u8, (year % 100) as u8].map(two);
+    let ([m, mo], [d, da], [h, ho], [i, mi], [s, se]) =
+        (two(month.into()), two(day), two(hour), two(minute), two(second));
+    out.extend_from_slice(&century);
+    out.extend_from_slice(&of_century);
+    out.extend_from_slice(&[b'-', m, mo, b'-', d, da, b'T', h, ho, b':', i, mi, b':', s, se]);
     out.extend_from_slice(b".000Z");
 }
 
