@@ -21,7 +21,8 @@ pub struct GetObjectRequest {
     pub key: ObjectKey,
     /// The version; `None` is the newest.
     pub version: Option<VersionRef>,
-    /// Which bytes.
+    /// Which bytes. None with If-Range: whether the object is still the one that the client has a part of is not
+    /// known here, and the whole of it is right in either case (RFC 9110, section 14.2).
     pub range: Option<RangeSpec>,
     /// Which part; never with a range.
     pub part_number: Option<PartNumber>,
@@ -53,7 +54,7 @@ impl GetObjectRequest {
             bucket: head.bucket()?,
             key: head.key()?,
             version: head.version()?,
-            range: range.and_then(RangeSpec::parse),
+            range: range.filter(|_| !head.headers.contains_key(header::IF_RANGE)).and_then(RangeSpec::parse),
             part_number,
             conditions: ReadConditions::of_read(head.headers),
             overrides: ResponseOverrides::parse(head)?,

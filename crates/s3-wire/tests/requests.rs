@@ -126,6 +126,8 @@ fn a_get_has_a_range_or_a_part_and_its_overrides() {
         with(&uri, &[("range", "bytes=-5"), ("x-amz-checksum-mode", "enabled")], GetObjectRequest::parse).unwrap();
     assert_eq!(get.range, Some(RangeSpec::Suffix(5)));
     assert!(get.checksum_mode && !get.overrides.is_empty() && matches!(get.version, Some(VersionRef::Id(_))));
+    let resumed = with("/bucket/k", &[("range", "bytes=5-"), ("if-range", TAG)], GetObjectRequest::parse).unwrap();
+    assert_eq!(resumed.range, None);
     let refused =
         |uri: &str, headers: Headers<'_>| with(uri, headers, GetObjectRequest::parse).map_err(told).unwrap_err();
     let both = "Cannot specify both Range header and partNumber query parameter".to_owned();
