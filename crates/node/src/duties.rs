@@ -13,6 +13,7 @@ use upkeep::buckets::UnfinishedBuckets;
 use upkeep::collect::Collect;
 use upkeep::progress::Progress;
 use upkeep::repair::{RebuildDisks, Repair, RepairServices};
+use upkeep::restripe::Restripe;
 use upkeep::scrub::{Scrub, ScrubServices};
 use upkeep::tickets::Tickets;
 
@@ -56,6 +57,7 @@ pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Ve
         Arc::new(Repair::new(repair.clone(), bad_shards)),
         Arc::new(RebuildDisks::new(repair, shards.clone(), care.replaced.subscribe())),
         Arc::new(Scrub::new(scrub, settings.scrub_period)),
+        Arc::new(Restripe::new(index.clone(), objects.clone(), layout.clone(), progress.clone())),
         Arc::new(Tickets::new(index, shards, layout)),
         Arc::new(UnfinishedBuckets::new(objects)),
     ];

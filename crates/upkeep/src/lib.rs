@@ -9,6 +9,7 @@ pub mod collect;
 pub mod duty;
 pub mod progress;
 pub mod repair;
+pub mod restripe;
 pub mod scrub;
 pub mod tickets;
 
