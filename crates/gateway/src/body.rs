@@ -35,13 +35,24 @@ pub(crate) struct Frames {
     was_polled: bool,
     is_waiting: bool,
     is_over: bool,
+    /// Whether it ended before its end.
+    is_broken: bool,
     received_bytes: u64,
 }
 
 impl Frames {
     pub(crate) fn new(incoming: Incoming, activity: Arc<Activity>, expects_continue: bool) -> Self {
         let is_over = incoming.is_end_stream();
-        Self { incoming, activity, expects_continue, was_polled: false, is_waiting: false, is_over, received_bytes: 0 }
+        Self {
+            incoming,
+            activity,
+            expects_continue,
+            was_polled: false,
+            is_waiting: false,
+            is_over,
+            is_broken: false,
+            received_bytes: 0,
+        }
     }
 
     /// Bytes that arrived so far.
@@ -60,6 +71,7 @@ impl Frames {
         }
         let next = poll_fn(|cx| self.poll_next(cx)).await;
         self.is_over = !matches!(next, Ok(Some(_)));
+        self.is_broken = next.is_err();
         next
     }
 
@@ -94,14 +106,14 @@ impl Frames {
     /// Reads what is left if that is little, so that the connection can go on. Returns whether it can.
     pub(crate) async fn settle(&mut self, bytes_max: u64) -> bool {
         if self.is_over {
-            return true;
+            return !self.is_broken;
         }
         let announced = self.incoming.size_hint().upper();
         if (self.expects_continue && !self.was_polled) || announced.is_none_or(|bytes| bytes > bytes_max) {
             return false;
         }
         while let Ok(Some(_)) = self.next().await {}
-        self.incoming.is_end_stream()
+        !self.is_broken
     }
 }
 

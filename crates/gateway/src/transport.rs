@@ -95,6 +95,9 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.refusal.is_some() {
+            return Poll::Ready(Ok(())); // The refusal is still to be answered.
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
