@@ -12,6 +12,8 @@
 mod groups;
 mod keeper;
 mod mirror;
+#[cfg(test)]
+mod openraft_suite;
 mod record;
 mod recovery;
 mod registry;

@@ -125,19 +125,12 @@ impl GroupLog {
         (start..end).map(|index| self.found(index)).collect()
     }
 
-    /// The ids of `range` at which a term begins, and the last one of the range.
-    pub(super) fn term_starts(&self, range: Range<u64>) -> Vec<LogId> {
+    /// The last id of each term in `range`.
+    pub(super) fn term_ends(&self, range: Range<u64>) -> Vec<LogId> {
         let start = range.start.max(self.first);
         let end = range.end.min(self.next());
-        let mut ids: Vec<LogId> = Vec::new();
-        for index in start..end {
-            let term = self.slot(index).term;
-            let begins = ids.last().is_none_or(|last| term_of(last) != term);
-            if begins || index + 1 == end {
-                ids.push(log_id(term, index));
-            }
-        }
-        ids
+        let is_end = |index: &u64| index + 1 == end || self.slot(*index).term != self.slot(index + 1).term;
+        (start..end).filter(is_end).map(|index| log_id(self.slot(index).term, index)).collect()
     }
 
     /// The oldest segment that has an entry of the group; `None` when no entry is on disk.
@@ -288,11 +281,12 @@ mod tests {
     }
 
     #[test]
-    fn term_starts_are_the_first_of_each_term_and_the_last() {
-        let log = filled(&[2, 2, 5, 5, 5]);
-        assert_eq!(log.term_starts(0..5), vec![log_id(2, 0), log_id(5, 2), log_id(5, 4)]);
-        assert_eq!(log.term_starts(1..3), vec![log_id(2, 1), log_id(5, 2)]);
-        assert_eq!(log.term_starts(2..3), vec![log_id(5, 2)]);
+    fn term_ends_are_the_last_of_each_term() {
+        let log = filled(&[2, 2, 5, 5, 5, 6]);
+        assert_eq!(log.term_ends(0..6), vec![log_id(2, 1), log_id(5, 4), log_id(6, 5)]);
+        assert_eq!(log.term_ends(1..4), vec![log_id(2, 1), log_id(5, 3)]);
+        assert_eq!(log.term_ends(2..3), vec![log_id(5, 2)]);
+        assert_eq!(log.term_ends(3..3), Vec::new());
     }
 
     #[test]

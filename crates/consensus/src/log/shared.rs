@@ -303,9 +303,9 @@ impl SharedLog {
         self.shared.groups.lock().get(&group).and_then(GroupLog::last_log_id)
     }
 
-    /// The ids at which a term begins, and the last of the range.
-    pub(crate) fn term_starts(&self, group: RangeId, range: Range<u64>) -> Vec<LogId> {
-        self.shared.groups.lock().get(&group).map(|log| log.term_starts(range)).unwrap_or_default()
+    /// The last id of each term in the range.
+    pub(crate) fn term_ends(&self, group: RangeId, range: Range<u64>) -> Vec<LogId> {
+        self.shared.groups.lock().get(&group).map(|log| log.term_ends(range)).unwrap_or_default()
     }
 
     /// A group's entries of `range`, as far as they are there; at least one, then no more than `bytes_max` of what has

@@ -62,8 +62,9 @@ impl RaftLogReader<TypeConfig> for GroupLogStore {
         Ok(self.log.read(self.group, start..end, READ_BYTES_MAX)?)
     }
 
+    // The last id of each leader: openraft's engine and its own implementation say so, the trait's text says the first.
     async fn get_key_log_ids(&mut self, range: RangeInclusive<LogId>) -> Result<Vec<LogId>, io::Error> {
-        Ok(self.log.term_starts(self.group, range.start().index..range.end().index.saturating_add(1)))
+        Ok(self.log.term_ends(self.group, range.start().index..range.end().index.saturating_add(1)))
     }
 }
 
