@@ -73,7 +73,7 @@ async fn main() {
     let put = move |index: Arc<ReplicatedIndex>, n: u64| {
         let inline = inline.clone();
         async move {
-            let key = samples::key(&format!("{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+            let key = samples::key(format!("{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
             let put = samples::put_object(samples::at(7, 1), key, n, samples::inline_part(1, &inline));
             index.propose(samples::plain(CommandBody::PutObject(Box::new(put)))).await.expect("put");
         }
@@ -83,7 +83,7 @@ async fn main() {
     let all = written.load(Ordering::Relaxed);
     let get = move |index: Arc<ReplicatedIndex>, n: u64| async move {
         let n = n.wrapping_mul(0xD134_2543_DE82_EF95) % all;
-        let key = samples::key(&format!("{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        let key = samples::key(format!("{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
         index.query(Query::Version { bucket: BucketId(7), key, which: WhichVersion::Newest }).await.expect("answered");
     };
     measure("query", callers, seconds, &index, &Arc::default(), get).await;
