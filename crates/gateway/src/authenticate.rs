@@ -8,7 +8,7 @@ use s3_wire::{ErrorCode, S3Error};
 use sigv4::{AuthCode, AuthError, ChunkSigner, Claim, PayloadHash, RequestParts, Rules};
 use types::{Credential, Owner};
 
-use crate::gateway::{Compat, GatewayCore};
+use crate::gateway::GatewayCore;
 
 /// Who sent a request, and how its body is covered.
 #[derive(Debug, Clone)]
@@ -48,11 +48,9 @@ impl Caller {
 /// # Errors
 /// In AWS's words: `SignatureDoesNotMatch`, `InvalidAccessKeyId`, `RequestTimeTooSkewed` and the like.
 pub(crate) fn authenticate(core: &GatewayCore, head: &Parts) -> Result<Authenticated, S3Error> {
-    let compat = core.settings.compat;
     let request = RequestParts { method: &head.method, uri: &head.uri, headers: &head.headers };
     let rules = Rules { service: "s3", region: core.settings.region.as_deref() };
-    let refused = |error| refusal(error, compat);
-    let claim = match Claim::read(request, &rules, core.services.clock.now()).map_err(refused)? {
+    let claim = match Claim::read(request, &rules, core.services.clock.now()).map_err(refusal)? {
         Claim::Anonymous { payload } => {
             return Ok(Authenticated { caller: Caller::Anonymous, payload, chunks: None });
         }
@@ -63,20 +61,14 @@ pub(crate) fn authenticate(core: &GatewayCore, head: &Parts) -> Result<Authentic
     let Some(index) = credentials.iter().position(|credential| *credential.access_key_id.0 == *key) else {
         return Err(S3Error::new(ErrorCode::InvalidAccessKeyId).with("AWSAccessKeyId", key));
     };
-    let verified = claim.verify(&credentials[index].secret_key, &core.signing_keys).map_err(refused)?;
+    let verified = claim.verify(&credentials[index].secret_key, &core.signing_keys).map_err(refusal)?;
     Ok(Authenticated { caller: Caller::Known(credentials, index), payload: verified.payload, chunks: verified.chunks })
 }
 
-fn refusal(error: AuthError, compat: Compat) -> S3Error {
+fn refusal(error: AuthError) -> S3Error {
     let code = match error.code {
         AuthCode::AccessDenied => ErrorCode::AccessDenied,
         AuthCode::AuthorizationHeaderMalformed => ErrorCode::AuthorizationHeaderMalformed,
-        // RGW answers an expiry that cannot be as one that is over.
-        AuthCode::AuthorizationQueryParametersError
-            if compat == Compat::Rgw && error.message.starts_with("X-Amz-Expires") =>
-        {
-            ErrorCode::AccessDenied
-        }
         AuthCode::AuthorizationQueryParametersError => ErrorCode::AuthorizationQueryParametersError,
         AuthCode::InvalidArgument => ErrorCode::InvalidArgument,
         AuthCode::InvalidRequest => ErrorCode::InvalidRequest,

@@ -24,6 +24,7 @@ use types::{Checksum, ChecksumAlgorithm};
 
 use crate::activity::Activity;
 use crate::chunk_check::ChunkCheck;
+use crate::read_share::{ReadShare, UploadUnderWay};
 
 /// The frames of one request's body, as hyper gives them.
 #[derive(Debug)]
@@ -32,6 +33,9 @@ pub(crate) struct Frames {
     activity: Arc<Activity>,
     /// Whether the client waits for `100 Continue`, which the first poll sends.
     expects_continue: bool,
+    share: Arc<ReadShare>,
+    /// From the first poll to the end.
+    under_way: Option<UploadUnderWay>,
     was_polled: bool,
     is_waiting: bool,
     is_over: bool,
@@ -41,12 +45,19 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    pub(crate) fn new(incoming: Incoming, activity: Arc<Activity>, expects_continue: bool) -> Self {
+    pub(crate) fn new(
+        incoming: Incoming,
+        activity: Arc<Activity>,
+        share: Arc<ReadShare>,
+        expects_continue: bool,
+    ) -> Self {
         let is_over = incoming.is_end_stream();
         Self {
             incoming,
             activity,
             expects_continue,
+            share,
+            under_way: None,
             was_polled: false,
             is_waiting: false,
             is_over,
@@ -69,14 +80,19 @@ impl Frames {
         if self.is_over {
             return Ok(None);
         }
+        if !std::mem::replace(&mut self.was_polled, true) {
+            self.under_way = Some(self.share.begin());
+        }
         let next = poll_fn(|cx| self.poll_next(cx)).await;
         self.is_over = !matches!(next, Ok(Some(_)));
         self.is_broken = next.is_err();
+        if self.is_over {
+            self.under_way = None;
+        }
         next
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, S3Error>> {
-        self.was_polled = true;
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
                 self.is_waiting = true;

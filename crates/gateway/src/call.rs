@@ -17,6 +17,7 @@ use crate::body::{Frames, RequestBody};
 use crate::connection::Connection;
 use crate::gateway::GatewayCore;
 use crate::request_id::RequestId;
+use crate::store_error::to_s3;
 
 /// One request on its way through its operation.
 pub(crate) struct Call<'a> {
@@ -68,7 +69,7 @@ impl<'a> Call<'a> {
 
     /// S3's words for what befell the operation.
     pub(crate) fn refusal(&self, error: ObjectsError) -> S3Error {
-        self.core.refusal(error)
+        to_s3(error)
     }
 
     /// S3's words for a read that found nothing: whoever may not list learns no more than that it is not for them.
@@ -77,7 +78,7 @@ impl<'a> Call<'a> {
         if tells_absence && !self.may(Action::ListBucket, bucket, None) {
             return ErrorCode::AccessDenied.into();
         }
-        self.core.refusal(error)
+        to_s3(error)
     }
 
     /// What the head says of the body, as `objects` takes it.
@@ -116,13 +117,6 @@ impl<'a> Call<'a> {
     /// Those of [`crate::document::gather`].
     pub(crate) async fn document(&mut self, bytes_max: usize) -> Result<Bytes, S3Error> {
         crate::document::gather(self, bytes_max).await
-    }
-}
-
-impl GatewayCore {
-    /// S3's words for what befell an operation.
-    pub(crate) fn refusal(&self, error: ObjectsError) -> S3Error {
-        crate::store_error::to_s3(error, self.settings.compat)
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) async fn serve_connection(
         },
     };
     let connection = Arc::new(Connection { peer, is_tls, activity });
-    let transport = Transport::new(stream, core.settings.head_limits, Arc::clone(&connection.activity));
+    let (activity, share) = (Arc::clone(&connection.activity), Arc::clone(&core.read_share));
+    let transport = Transport::new(stream, core.settings.head_limits, activity, share);
     let end = speak_http(&core, &connection, transport).await;
     end.close(&core, &connection).await;
 }

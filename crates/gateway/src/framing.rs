@@ -3,10 +3,11 @@
 //! hyper forgives what a proxy in front may read differently: it drops a repeated Content-Length, and a Content-Length
 //! beside Transfer-Encoding. Whoever forgives can be made to disagree (RFC 9112 section 11.2, "Request Smuggling"), so
 //! [`Scanner`] follows heads, lengths and chunks in the raw bytes and refuses a request before hyper sees the end of
-//! its head. It also bounds heads, and tells the connection's watchdog what the client is in the middle of.
+//! its head. It also bounds heads, refuses those that hyper would refuse without a word of S3's, and tells the
+//! connection's watchdog what the client is in the middle of.
 //!
-//! It parses no more of HTTP than that: what it passes may still be refused by hyper. Bytes of bodies are counted, not
-//! looked at.
+//! It keeps nothing of what it reads, and bytes of bodies are counted, not looked at. Should hyper refuse what is passed
+//! here, its own bare 400 is the answer.
 
 use memchr::memchr;
 
@@ -28,6 +29,12 @@ pub(crate) enum Refusal {
     /// A length that is no number.
     #[error("the Content-Length is not a number")]
     BadLength,
+    /// The request line is none.
+    #[error("the request line is not valid")]
+    BadRequestLine,
+    /// A header line is none.
+    #[error("a header of the request is not valid")]
+    BadHeader,
     /// Any encoding but `chunked` alone.
     #[error("the Transfer-Encoding is not chunked")]
     UnknownEncoding,
@@ -177,10 +184,10 @@ impl Scanner {
             // Empty lines before a request are passed over (RFC 9112 section 2.2).
             if line.is_empty() {
                 self.head.bytes = 0;
-            } else {
-                self.head.has_request_line = true;
-                self.head.is_http_11 = line.ends_with(b" HTTP/1.1");
+                return Ok(());
             }
+            self.head.has_request_line = true;
+            self.head.is_http_11 = read_request_line(line).ok_or(Refusal::BadRequestLine)?;
             return Ok(());
         }
         if line.is_empty() {
@@ -230,9 +237,16 @@ impl State {
 
 impl Head {
     fn note_header(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        let colon = memchr(b':', line).ok_or(Refusal::BadHeader)?;
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        if !is_token(name) || !is_field_value(value) {
+            return Err(Refusal::BadHeader);
+        }
         // Most names are told apart by their length.
-        let Some(colon @ (4 | 14 | 17)) = memchr(b':', line) else { return Ok(()) };
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if !matches!(name.len(), 4 | 14 | 17) {
+            return Ok(());
+        }
+        let value = value.trim_ascii();
         if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
         } else if name.eq_ignore_ascii_case(b"content-length") {
@@ -270,6 +284,46 @@ impl Head {
             (_, length) => State::Sized(length),
         })
     }
+}
+
+/// Whether a request line is of HTTP/1.1, else of 1.0; `None` where it is no request line of either.
+fn read_request_line(line: &[u8]) -> Option<bool> {
+    let mut parts = line.split(|byte| *byte == b' ');
+    let (method, target, version) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || !is_token(method) || http::Uri::try_from(target).is_err() {
+        return None;
+    }
+    match version {
+        b"HTTP/1.1" => Some(true),
+        b"HTTP/1.0" => Some(false),
+        _ => None,
+    }
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(text: &[u8]) -> bool {
+    const SYMBOLS: &[u8] = b"!#$%&'*+-.^_`|~";
+    const TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            table[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut at = 0;
+        while at < SYMBOLS.len() {
+            table[SYMBOLS[at] as usize] = true;
+            at += 1;
+        }
+        table
+    };
+    !text.is_empty() && text.iter().all(|byte| TOKEN[usize::from(*byte)])
+}
+
+/// Visible characters, spaces, tabs and any byte above ASCII. Written without an early end, so that it is vectorised.
+fn is_field_value(text: &[u8]) -> bool {
+    let is_control = |byte: u8| byte < b' ' && byte != b'\t' || byte == 0x7f;
+    !text.iter().fold(false, |found, byte| found | is_control(*byte))
 }
 
 /// How many of `bytes` belong to the next `left`, and how many of those are still to come.
@@ -341,6 +395,31 @@ mod tests {
         }
         assert_eq!(refused("HOST: y"), Err(Refusal::Repeated("Host")));
         assert_eq!(scan(b"GET / HTTP/1.1\r\n\r\n"), Err(Refusal::MissingHost));
+    }
+
+    #[test]
+    fn heads_that_are_no_http_are_refused() {
+        for line in [
+            "GET /",
+            "GET  / HTTP/1.1",
+            "GET / HTTP/1.1 ",
+            "G(T / HTTP/1.1",
+            "GET / HTTP/2.0",
+            "GET /\u{7f} HTTP/1.1",
+            " ",
+        ] {
+            assert_eq!(scan(format!("{line}\r\nHost: x\r\n\r\n").as_bytes()), Err(Refusal::BadRequestLine), "{line}");
+        }
+        for header in ["nothing", "a b: c", ": c", "a : c", " folded", "a: b\0", "a: b\rc", "a: \u{7f}"] {
+            let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n");
+            assert_eq!(scan(head.as_bytes()), Err(Refusal::BadHeader), "{header}");
+        }
+        for fine in [
+            "GET /ä%20+\"[]{}?a=&b HTTP/1.1\r\nHost: x\r\na:\r\nb: ä\t{}\r\n\r\n",
+            "GET http://x/y HTTP/1.1\r\nHost: x\r\n\r\n",
+        ] {
+            assert_eq!(scan(fine.as_bytes()), Ok(Phase::Idle), "{fine}");
+        }
     }
 
     #[test]

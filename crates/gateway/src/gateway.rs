@@ -15,22 +15,14 @@ use tokio::task::JoinHandle;
 use types::Credential;
 
 use crate::activity::Timeouts;
+use crate::compat::Compat;
 use crate::framing::HeadLimits;
 use crate::health::Readiness;
 use crate::listener::{self, Serving};
+use crate::read_share::ReadShare;
 use crate::record::RequestMetrics;
 use crate::request_id::RequestIds;
 use crate::tls::Tls;
-
-/// Whose answers are given where AWS and public test suites differ.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Compat {
-    /// AWS's.
-    #[default]
-    Aws,
-    /// Ceph RGW's.
-    Rgw,
-}
 
 /// How a gateway serves. `config/cairn.toml` lists those that an operator may set.
 #[derive(Debug, Clone)]
@@ -51,9 +43,10 @@ pub struct GatewaySettings {
     pub head_limits: HeadLimits,
     /// The most connections at once; more wait in the kernel.
     pub connections_max: usize,
-    /// The longest piece of a body that is read at once, in bytes, at least 8 KiB: what a fast upload holds outside of
-    /// the memory budget.
+    /// The longest piece of a body that is read at once, in bytes, at least 8 KiB.
     pub read_buffer_bytes: usize,
+    /// What all uploads together hold of their bodies outside of the memory budget, in bytes.
+    pub read_buffers_bytes: usize,
     /// After how long a CompleteMultipartUpload begins to answer white space.
     pub complete_patience: Duration,
 }
@@ -71,6 +64,7 @@ impl GatewaySettings {
             head_limits: HeadLimits { bytes_max: 64 << 10, headers_max: 100 },
             connections_max: 10_000,
             read_buffer_bytes: 256 << 10,
+            read_buffers_bytes: 24 << 20,
             complete_patience: Duration::from_secs(10),
         }
     }
@@ -116,6 +110,7 @@ pub(crate) struct GatewayCore {
     pub(crate) signing_keys: SigningKeys,
     pub(crate) request_ids: RequestIds,
     pub(crate) metrics: Arc<RequestMetrics>,
+    pub(crate) read_share: Arc<ReadShare>,
 }
 
 /// The S3 front.
@@ -138,6 +133,7 @@ impl Gateway {
             signing_keys: SigningKeys::new(),
             request_ids,
             metrics: Arc::new(RequestMetrics::new()),
+            read_share: Arc::new(ReadShare::new(settings.read_buffers_bytes, settings.read_buffer_bytes)),
             settings,
             services,
         });

@@ -44,6 +44,7 @@ fn in_words(refusal: Refusal) -> S3Error {
             words[..1].make_ascii_uppercase();
             S3Error::new(ErrorCode::BadRequest).with_message(format!("{words}."))
         }
+        Refusal::BadRequestLine | Refusal::BadHeader => ErrorCode::BadRequest.into(),
         Refusal::UnknownEncoding => S3Error::header_not_implemented("Transfer-Encoding"),
         Refusal::HeadTimeout => ErrorCode::RequestTimeout.into(),
     }

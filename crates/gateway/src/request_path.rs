@@ -22,6 +22,7 @@ use crate::health;
 use crate::operations;
 use crate::record::RequestRecord;
 use crate::request_id::RequestId;
+use crate::store_error::to_s3;
 
 /// The value of the `Server` header.
 pub(crate) const SERVER_NAME: &str = "Cairn";
@@ -44,11 +45,12 @@ pub(crate) async fn respond(
     let id = core.request_ids.next();
     let under_way = connection.activity.begin_request();
     let mut record = RequestRecord::begin(Arc::clone(&core.metrics), Arc::clone(&core.services.clock), id);
-    let mut frames = Frames::new(incoming, Arc::clone(&connection.activity), expects_continue(&head));
+    let (activity, share) = (Arc::clone(&connection.activity), Arc::clone(&core.read_share));
+    let mut frames = Frames::new(incoming, activity, share, expects_continue(&head));
     // Everything that can be refused.
     let answer = match serve(&core, &connection, id, &head, &mut frames, &mut record).await {
         Ok(answer) => answer,
-        Err(error) => refuse(&core, id, &head, &error),
+        Err(error) => refuse(&core, id, &head, &core.settings.compat.words_of(error)),
     };
     // What is left of the body: without `Connection: close` the client would take a closed connection for a broken one.
     let goes_on = frames.settle(SETTLE_BYTES_MAX).await;
@@ -122,7 +124,7 @@ async fn check_rights(
         if operation == Operation::CreateBucket {
             return Ok(()); // There is no owner yet.
         }
-        let found = core.services.objects.bucket(bucket).await.map_err(|error| core.refusal(error))?;
+        let found = core.services.objects.bucket(bucket).await.map_err(to_s3)?;
         if found.owner.account != expected {
             return Err(ErrorCode::AccessDenied.into());
         }
@@ -152,7 +154,7 @@ async fn ask(
     if let (Some(bucket), true) = (bucket, operation != Operation::CreateBucket)
         && let Err(error @ ObjectsError::NoSuchBucket { .. }) = core.services.objects.bucket(bucket).await
     {
-        return Err(core.refusal(error));
+        return Err(to_s3(error));
     }
     Err(ErrorCode::AccessDenied.into())
 }

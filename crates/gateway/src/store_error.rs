@@ -13,14 +13,13 @@ use types::{BucketName, ChecksumAlgorithm, Timestamp};
 
 use crate::body;
 use crate::call::shown;
-use crate::gateway::Compat;
 
 const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
 
 /// S3's answer to `error`.
 ///
 /// What only an operator can mend is logged here, once; the client is told no more than AWS tells.
-pub(crate) fn to_s3(error: ObjectsError, compat: Compat) -> S3Error {
+pub(crate) fn to_s3(error: ObjectsError) -> S3Error {
     match error {
         ObjectsError::NoSuchBucket { bucket } => of_bucket(ErrorCode::NoSuchBucket, &bucket),
         ObjectsError::BucketAlreadyExists { bucket } => of_bucket(ErrorCode::BucketAlreadyExists, &bucket),
@@ -52,10 +51,7 @@ pub(crate) fn to_s3(error: ObjectsError, compat: Compat) -> S3Error {
         ObjectsError::InvalidRange { object_bytes } => S3Error::new(ErrorCode::InvalidRange)
             .with("ActualObjectSize", object_bytes.to_string())
             .with_header(http::header::CONTENT_RANGE, text_value(format!("bytes */{object_bytes}"))),
-        ObjectsError::InvalidPartNumber { number, parts } => match compat {
-            Compat::Aws => get_object::no_such_part(number, parts),
-            Compat::Rgw => S3Error::new(ErrorCode::InvalidPart),
-        },
+        ObjectsError::InvalidPartNumber { number, parts } => get_object::no_such_part(number, parts),
 
         ObjectsError::Body(error) => body::refusal(error),
         ObjectsError::BodyLength { declared, received } if received < declared => incomplete(declared, received),
@@ -160,7 +156,7 @@ mod tests {
     fn deleted_objects_say_so_in_headers() {
         let id = VersionId { stamp: types::CommitStamp(1), random: 2 };
         let newest = ObjectsError::NewestIsMarker { key: key(), marker: ShownVersion::Id(id) };
-        let response = to_s3(newest, Compat::Aws).response(&context());
+        let response = to_s3(newest).response(&context());
         assert_eq!(response.status(), 404);
         assert_eq!(response.headers()["x-amz-delete-marker"], "true");
         assert_eq!(response.headers()["x-amz-version-id"], id.to_string());
@@ -169,7 +165,7 @@ mod tests {
             marker: ShownVersion::Null,
             modified: Timestamp::from_seconds(1),
         };
-        let response = to_s3(named, Compat::Aws).response(&context());
+        let response = to_s3(named).response(&context());
         assert_eq!(response.status(), 405);
         assert_eq!(
             (&response.headers()["allow"], &response.headers()["x-amz-version-id"]),
@@ -196,7 +192,7 @@ mod tests {
             attributes,
             owner: Owner { account: AccountId::ROOT, canonical_id: CanonicalId("0".into()), display_name: "x".into() },
         };
-        let response = to_s3(ObjectsError::NotModified { head: Box::new(head) }, Compat::Aws).response(&context());
+        let response = to_s3(ObjectsError::NotModified { head: Box::new(head) }).response(&context());
         assert_eq!(response.status(), 304);
         assert_eq!(response.headers()["etag"], format!("\"{}\"", ETag::of_body([1; 16])));
         assert_eq!(response.headers()["last-modified"], "Sun, 06 Nov 1994 08:49:37 GMT");
@@ -206,20 +202,13 @@ mod tests {
 
     #[test]
     fn bodies_are_refused_in_the_words_of_whoever_refused_them() {
-        let code = |error| to_s3(error, Compat::Aws).code();
+        let code = |error| to_s3(error).code();
         let of_ours = BodyError(Box::new(S3Error::new(ErrorCode::SignatureDoesNotMatch)));
         assert_eq!(code(ObjectsError::Body(of_ours)), ErrorCode::SignatureDoesNotMatch);
         let of_others = BodyError("gone".into());
         assert_eq!(code(ObjectsError::Body(of_others)), ErrorCode::IncompleteBody);
         assert_eq!(code(ObjectsError::BodyLength { declared: 2, received: 1 }), ErrorCode::IncompleteBody);
         assert_eq!(code(ObjectsError::BodyLength { declared: 1, received: 2 }), ErrorCode::BadRequest);
-    }
-
-    #[test]
-    fn compat_changes_the_answer_to_a_part_that_is_not_there() {
-        let error = || ObjectsError::InvalidPartNumber { number: types::PartNumber::ONE, parts: 0 };
-        assert_eq!(to_s3(error(), Compat::Aws).code(), ErrorCode::InvalidPartNumber);
-        assert_eq!(to_s3(error(), Compat::Rgw).code(), ErrorCode::InvalidPart);
     }
 
     fn context() -> s3_wire::ErrorContext<'static> {

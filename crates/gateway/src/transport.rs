@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::activity::Activity;
 use crate::framing::{HeadLimits, Phase, Refusal, Scanner};
+use crate::read_share::ReadShare;
 
 /// The stream below HTTP.
 #[derive(Debug)]
@@ -26,11 +27,12 @@ pub(crate) struct Transport {
     scanner: Scanner,
     refusal: Option<Refusal>,
     activity: Arc<Activity>,
+    share: Arc<ReadShare>,
 }
 
 impl Transport {
-    pub(crate) fn new(stream: Stream, limits: HeadLimits, activity: Arc<Activity>) -> Self {
-        Self { stream, scanner: Scanner::new(limits), refusal: None, activity }
+    pub(crate) fn new(stream: Stream, limits: HeadLimits, activity: Arc<Activity>, share: Arc<ReadShare>) -> Self {
+        Self { stream, scanner: Scanner::new(limits), refusal: None, activity, share }
     }
 
     /// The refusal that ended reading, if one did.
@@ -56,7 +58,8 @@ impl AsyncRead for Transport {
             return Poll::Ready(Err(io::Error::other(refusal)));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        let piece_bytes = this.share.piece_bytes() as u64;
+        ready!(Pin::new(&mut (&mut this.stream).take(piece_bytes)).poll_read(cx, buffer))?;
         let arrived = &buffer.filled()[before..];
         let count = arrived.len();
         if let Err((passed, refusal)) = this.scanner.scan(arrived) {

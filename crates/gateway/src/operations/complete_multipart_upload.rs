@@ -25,6 +25,7 @@ use crate::call::{Call, shown};
 use crate::conditions;
 use crate::gateway::GatewayCore;
 use crate::request_id::RequestId;
+use crate::store_error::to_s3;
 
 /// How often white space is sent.
 const SPACE_PERIOD: Duration = Duration::from_secs(5);
@@ -83,7 +84,7 @@ impl About {
             Err(error) => {
                 let host_id = self.core.request_ids.host().as_str();
                 let context = ErrorContext { resource: &self.path, request_id: self.id.as_str(), host_id };
-                self.core.refusal(error).write_element(&mut xml, &context);
+                to_s3(error).write_element(&mut xml, &context);
             }
         }
         xml.finish()

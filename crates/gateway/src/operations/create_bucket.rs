@@ -6,7 +6,7 @@ use s3_wire::{ErrorCode, S3Error};
 
 use crate::answer::{Answer, whole};
 use crate::call::Call;
-use crate::gateway::Compat;
+use crate::compat::Compat;
 use crate::health;
 
 /// Makes a bucket of the caller.

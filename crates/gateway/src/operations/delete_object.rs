@@ -7,8 +7,8 @@ use s3_wire::delete_object::{DeleteObjectRequest, Deleted, answer};
 
 use crate::answer::{Answer, whole};
 use crate::call::{Call, named, shown};
+use crate::compat::Compat;
 use crate::conditions;
-use crate::gateway::Compat;
 
 /// Deletes an object, or one version for good.
 pub(crate) async fn delete_object(call: &Call<'_>) -> Result<Answer, S3Error> {

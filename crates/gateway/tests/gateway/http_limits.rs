@@ -21,6 +21,7 @@ async fn ambiguous_requests_are_refused_and_the_connection_closed() {
         ("Host: x\r\nContent-Length:\r\n", (400, "BadRequest")),
         ("Host: x\r\nHost: y\r\n", (400, "BadRequest")),
         ("", (400, "BadRequest")),
+        ("Host: x\r\nno header\r\n", (400, "BadRequest")),
         ("Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", (501, "NotImplemented")),
     ] {
         let mut stream = client.connect().await;
