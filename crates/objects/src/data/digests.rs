@@ -15,8 +15,12 @@ use super::body::{ExpectedDigests, WriteError, WriteRequest};
 use super::md5::{Md5Batcher, Md5Stream};
 use super::sha::{ShaState, ShaStream};
 
-/// Bodies up to this many bytes are hashed where they are: some 25 us of MD5.
-pub(super) const HASH_HERE_BYTES_MAX: u64 = 16 << 10;
+/// Bodies up to this many bytes are hashed where they are: some 12 us of MD5.
+const HASH_HERE_BYTES_MAX: u64 = 8 << 10;
+/// The same where few others are hashed, so that there is little to share: some 50 us.
+const HASH_HERE_ALONE_BYTES_MAX: u64 = 32 << 10;
+/// From so many bodies on, MD5s side by side are worth the way to a worker and back.
+const FEW_BODIES: usize = 4;
 
 /// Which digests of a body are wanted; CRC-64/NVME always is.
 #[derive(Debug, Clone)]
@@ -76,7 +80,8 @@ impl BodyDigests {
             crc32: wanted.has(ChecksumAlgorithm::Crc32).then(crc32fast::Hasher::new),
             crc32c: wanted.has(ChecksumAlgorithm::Crc32c).then_some(0),
         };
-        let slow = if bytes_max <= HASH_HERE_BYTES_MAX {
+        let alone = bytes_max <= HASH_HERE_ALONE_BYTES_MAX && batcher.bodies() < FEW_BODIES;
+        let slow = if bytes_max <= HASH_HERE_BYTES_MAX || alone {
             SlowDigests::Here { md5: wanted.md5.then(Box::default), sha: wanted.sha().map(Box::new) }
         } else {
             SlowDigests::OnWorkers {

@@ -1,9 +1,10 @@
 //! MD5 of many bodies at once.
 //!
 //! One MD5 is a chain: a core computes it at 0.7 GB/s whatever it does. Eight or sixteen side by side fill the lanes of
-//! its vector unit: 4 to 5 GB/s together. So pieces of all bodies under way meet here; a lone body is hashed at once,
-//! and where several send, a batch waits up to 2 ms (`LINGER`) for the others. A body's queue is bounded, so that a fast
-//! sender waits for its hash rather than filling memory.
+//! its vector unit: 4 to 5 GB/s together. So pieces of all bodies under way meet here. A lone body is hashed at once;
+//! where several send, a batch waits for the others: 2 ms if somebody waits for a hash, longer if nobody does, since a
+//! stripe's bytes stay in memory until they are on the disks anyway. A body's queue is bounded, so that a fast sender
+//! waits for its hash rather than filling memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,14 +17,18 @@ use platform::Workers;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How long a batch waits for more bodies.
+/// How long a batch waits for more bodies when some body is held up by it.
 const LINGER: Duration = Duration::from_millis(2);
+/// How often it waits so when nobody is held up: 50 ms.
+const LINGERS_MAX: u32 = 25;
+/// After waiting for nothing, so many batches are begun without waiting.
+const LINGERS_LEFT_OUT: u32 = 16;
 /// A body that sent nothing for so long is not waited for.
-const ACTIVE: Duration = Duration::from_millis(10);
-/// A body's queue: above it, the body's sender waits.
-const QUEUE_BYTES_MAX: usize = 1 << 20;
+const ACTIVE: Duration = Duration::from_secs(1);
+/// A body's queue: above it, the body's sender waits. Two stripes, which are what a body has in memory at most.
+const QUEUE_BYTES_MAX: usize = 8 << 20;
 /// What one batch takes of a body at most, about.
-const BATCH_BYTES_MAX: usize = 512 << 10;
+const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Two batches side by side in one core's lanes are faster than two batches one after the other.
 const LANES_MAX: usize = 16;
 /// From so many bodies on, a wide batch of which some lanes run idle is faster than a narrow one and a rest.
@@ -58,6 +63,8 @@ struct Bodies {
     ready: VecDeque<u64>,
     /// Tasks that run batches.
     drivers: usize,
+    /// How many batches are still to be begun without waiting for more bodies.
+    lingers_left_out: u32,
 }
 
 struct Body {
@@ -65,6 +72,8 @@ struct Body {
     pieces: VecDeque<Bytes>,
     queued_bytes: usize,
     in_batch: bool,
+    /// Whether its sender waits, for the digest or for room in the queue.
+    is_waited_for: bool,
     last_piece: Instant,
     progress: Arc<Notify>,
 }
@@ -72,6 +81,11 @@ struct Body {
 impl Md5Batcher {
     pub(super) fn new(workers: Workers) -> Self {
         Self { shared: Arc::new(Shared { engine: Md5Many::new(), workers, bodies: Mutex::default() }) }
+    }
+
+    /// How many bodies are under way here.
+    pub(super) fn bodies(&self) -> usize {
+        self.shared.bodies.lock().by_id.len()
     }
 
     pub(super) fn begin(&self) -> Md5Stream {
@@ -84,6 +98,7 @@ impl Md5Batcher {
             pieces: VecDeque::new(),
             queued_bytes: 0,
             in_batch: false,
+            is_waited_for: false,
             last_piece: Instant::now(),
             progress: Arc::clone(&progress),
         };
@@ -127,8 +142,13 @@ impl Md5Stream {
     async fn wait_until_at_most(&self, bytes: usize) {
         loop {
             let progress = self.progress.notified();
-            if self.shared.bodies.lock().by_id[&self.id].queued_bytes <= bytes {
-                return;
+            {
+                let mut bodies = self.shared.bodies.lock();
+                let body = bodies.by_id.get_mut(&self.id).expect("a body is known until its stream is dropped");
+                body.is_waited_for = body.queued_bytes > bytes;
+                if !body.is_waited_for {
+                    return;
+                }
             }
             progress.await;
         }
@@ -151,7 +171,8 @@ fn spawn_driver(shared: Arc<Shared>) {
 
 /// Runs batches until nothing is queued.
 async fn drive(shared: Arc<Shared>) {
-    let mut lingered = false;
+    // How many bodies there were before waiting for more, and how often that was done.
+    let mut lingers: Option<(usize, u32)> = None;
     loop {
         let batch = {
             let mut bodies = shared.bodies.lock();
@@ -159,22 +180,15 @@ async fn drive(shared: Arc<Shared>) {
                 bodies.drivers -= 1;
                 return;
             }
-            (lingered || bodies.worth_a_batch()).then(|| {
-                let batch = bodies.take_batch();
-                // What one core cannot keep up with goes to others; below a full batch that would only narrow both.
-                if bodies.ready.len() >= LANES_MAX {
-                    bodies.drivers += 1;
-                    spawn_driver(Arc::clone(&shared));
-                }
-                batch
-            })
+            bodies.is_worth_a_batch(lingers).then(|| bodies.take_batch(lingers.take(), &shared))
         };
         let Some(batch) = batch else {
+            let ready = shared.bodies.lock().ready.len();
+            let (before, times) = lingers.unwrap_or((ready, 0));
+            lingers = Some((before, times + 1));
             tokio::time::sleep(LINGER).await;
-            lingered = true;
             continue;
         };
-        lingered = false;
         let engine = shared.engine;
         let hashed = shared.workers.run(move || hash(engine, batch)).await;
         let progress = shared.bodies.lock().put_back(hashed);
@@ -185,21 +199,37 @@ async fn drive(shared: Arc<Shared>) {
 }
 
 impl Bodies {
-    /// Whether waiting would add nothing: all lanes are full, all active bodies are there, or one of them is held up.
-    fn worth_a_batch(&self) -> bool {
+    /// Whether not to wait (any longer) for more bodies.
+    fn is_worth_a_batch(&self, lingers: Option<(usize, u32)>) -> bool {
         if self.ready.len() >= LANES {
             return true;
         }
-        let now = Instant::now();
-        let active = self.by_id.values().filter(|body| !body.in_batch && now - body.last_piece <= ACTIVE).count();
-        let full = |id: &u64| self.by_id[id].queued_bytes >= QUEUE_BYTES_MAX;
-        self.ready.len() >= active || self.ready.iter().any(full)
+        match lingers {
+            Some((_, times)) if times >= LINGERS_MAX => true,
+            Some(_) => self.ready.iter().any(|id| self.by_id[id].is_waited_for),
+            None if self.lingers_left_out > 0 => true,
+            None => {
+                let now = Instant::now();
+                let active = self.by_id.values().filter(|body| now - body.last_piece <= ACTIVE && !body.in_batch);
+                self.ready.len() >= active.count()
+            }
+        }
     }
 
-    fn take_batch(&mut self) -> Vec<Lane> {
+    fn take_batch(&mut self, lingered: Option<(usize, u32)>, shared: &Arc<Shared>) -> Vec<Lane> {
+        self.lingers_left_out = match lingered {
+            Some((before, _)) if self.ready.len() <= before => LINGERS_LEFT_OUT,
+            Some(_) => 0,
+            None => self.lingers_left_out.saturating_sub(1),
+        };
         let count = if self.ready.len() >= LANES_WIDE_FROM { LANES_MAX } else { LANES };
         let count = count.min(self.ready.len());
         let ids: Vec<u64> = self.ready.drain(..count).collect();
+        // What one core cannot keep up with goes to others; below a full batch that would only narrow both.
+        if self.ready.len() >= LANES_MAX {
+            self.drivers += 1;
+            spawn_driver(Arc::clone(shared));
+        }
         ids.into_iter().map(|id| self.take_lane(id)).collect()
     }
 
