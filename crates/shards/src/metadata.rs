@@ -64,3 +64,29 @@ pub(crate) fn decode_metadata(address: ShardAddress, bytes: &[u8]) -> Option<Sha
         part_metadata: metadata.part_metadata,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use types::Integrity;
+
+    use super::*;
+    use crate::contract::{address, header};
+
+    const GOLDEN: &str = include_str!("../tests/golden/metadata_v1.hex");
+
+    #[test]
+    fn the_bytes_of_version_1_never_change() {
+        let header = header(address(1, 2, 0), Integrity::Blake3);
+        assert_eq!(hex::encode(encode_metadata(&header)), GOLDEN.trim());
+        assert_eq!(decode_metadata(header.address, &hex::decode(GOLDEN.trim()).unwrap()), Some(header));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            decode_metadata(address(1, 1, 1), &bytes);
+            decode_metadata(address(1, 1, 1), &[&[VERSION_1][..], &bytes].concat());
+        }
+    }
+}

@@ -244,3 +244,190 @@ pub(crate) fn decode_tombstones(metadata: &[u8]) -> Option<Vec<Tombstone>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use platform::{FaultyDisk, SeededEntropy};
+    use proptest::prelude::*;
+    use types::{ClusterId, DiskId, NodeId};
+
+    use super::*;
+    use crate::superblock::{DiskIdentity, DiskSecret, format};
+
+    const GOLDEN: &str = include_str!("../tests/golden/record_v1.hex");
+    const GOLDEN_TOMBSTONES: &str = include_str!("../tests/golden/tombstones_v1.hex");
+
+    /// A secret that the same seed always gives.
+    fn secret() -> DiskSecret {
+        let identity = DiskIdentity {
+            cluster: ClusterId::from_bytes([1; 16]),
+            node: NodeId::from_bytes([2; 16]),
+            disk: DiskId::from_bytes([3; 16]),
+        };
+        format(&FaultyDisk::new(1), identity, &FixedEntropy).unwrap().secret
+    }
+
+    #[derive(Debug)]
+    struct FixedEntropy;
+
+    impl platform::Entropy for FixedEntropy {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0x42);
+        }
+    }
+
+    fn key() -> SegmentKey {
+        SegmentKey::new(&secret(), SegmentId(6), 1000)
+    }
+
+    fn address() -> ShardAddress {
+        let run = RunId { ticket: TicketId(5), tail: 0x1122_3344_5566_7788 };
+        ShardAddress { group: PlacementGroupId(77), run, stripe: 9, shard: 3 }
+    }
+
+    fn sample() -> RecordHeader<'static> {
+        RecordHeader {
+            kind: RecordKind::Shard,
+            seq: 0x0a0b_0c0d,
+            synced_seq: 0x0a0b_0c00,
+            address: address(),
+            body_bytes: 100_000,
+            integrity: Some(Integrity::Xxh3),
+            metadata: b"metadata",
+            checksums: &[0xcc; 32],
+        }
+    }
+
+    fn encoded(header: &RecordHeader<'_>, offset: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        header.encode_into(&mut bytes, &key(), offset);
+        bytes
+    }
+
+    #[test]
+    fn the_bytes_of_version_1_never_change() {
+        assert_eq!(hex::encode(encoded(&sample(), 0x5000)), GOLDEN.trim());
+        let golden = hex::decode(GOLDEN.trim()).unwrap();
+        assert_eq!(RecordHeader::decode(&golden, &key(), 0x5000), Ok(sample()));
+        assert_eq!(golden.len(), sample().header_bytes());
+    }
+
+    #[test]
+    fn the_bytes_of_tombstones_never_change() {
+        let tombstones = vec![
+            Tombstone { group: PlacementGroupId(1), run: address().run, below: 900, segments: vec![(SegmentId(2), 3)] },
+            Tombstone { group: PlacementGroupId(300), run: address().run, below: 1, segments: Vec::new() },
+        ];
+        assert_eq!(hex::encode(encode_tombstones(&tombstones)), GOLDEN_TOMBSTONES.trim());
+        assert_eq!(decode_tombstones(&hex::decode(GOLDEN_TOMBSTONES.trim()).unwrap()), Some(tombstones));
+    }
+
+    #[test]
+    fn a_header_is_of_one_place_alone() {
+        let bytes = encoded(&sample(), 0x5000);
+        let refused = Err(RecordError::NotARecord);
+        assert_eq!(RecordHeader::decode(&bytes, &key(), 0x6000), refused);
+        for other in [
+            SegmentKey::new(&secret(), SegmentId(7), 1000),
+            SegmentKey::new(&secret(), SegmentId(6), 1001),
+            SegmentKey::new(&other_secret(), SegmentId(6), 1000),
+        ] {
+            assert_eq!(RecordHeader::decode(&bytes, &other, 0x5000), refused);
+        }
+    }
+
+    fn other_secret() -> DiskSecret {
+        let identity = DiskIdentity {
+            cluster: ClusterId::from_bytes([1; 16]),
+            node: NodeId::from_bytes([2; 16]),
+            disk: DiskId::from_bytes([3; 16]),
+        };
+        format(&FaultyDisk::new(1), identity, &SeededEntropy::new(9)).unwrap().secret
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_garbage() {
+        let mut bytes = encoded(&sample(), 0);
+        bytes[8] = 9;
+        let checked = bytes.len() - MAC_BYTES;
+        assert_eq!(RecordHeader::decode(&bytes, &key(), 0), Err(RecordError::NotARecord));
+        let mac = key().mac(&bytes[..checked]);
+        bytes[checked..].copy_from_slice(&mac);
+        assert_eq!(RecordHeader::decode(&bytes, &key(), 0), Err(RecordError::Unsupported { found: 9 }));
+    }
+
+    #[test]
+    fn a_header_cut_short_says_how_long_it_is() {
+        let bytes = encoded(&sample(), 0);
+        assert_eq!(
+            RecordHeader::decode(&bytes[..FIXED_BYTES - 1], &key(), 0),
+            Err(RecordError::Incomplete { header_bytes: FIXED_BYTES })
+        );
+        assert_eq!(
+            RecordHeader::decode(&bytes[..FIXED_BYTES], &key(), 0),
+            Err(RecordError::Incomplete { header_bytes: bytes.len() })
+        );
+    }
+
+    fn addresses() -> impl Strategy<Value = ShardAddress> {
+        let near = |bits: u32| prop_oneof![0..3u64, any::<u64>().prop_map(move |number| number >> (64 - bits))];
+        (near(64), near(64), near(64), near(32), any::<u8>()).prop_map(|(group, ticket, tail, stripe, shard)| {
+            ShardAddress {
+                group: PlacementGroupId(group),
+                run: RunId { ticket: TicketId(ticket), tail },
+                stripe: u32::try_from(stripe).expect("32 bits"),
+                shard,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn addresses_sort_as_their_bytes(a in addresses(), b in addresses()) {
+            prop_assert_eq!(a.cmp(&b), encode_address(&a).cmp(&encode_address(&b)));
+            prop_assert_eq!(decode_address(&encode_address(&a)), a);
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_pass_or_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            let bytes = [&MAGIC[..], &bytes].concat();
+            prop_assert!(RecordHeader::decode(&bytes, &key(), 0).is_err());
+            decode_tombstones(&bytes[MAGIC.len()..]);
+        }
+
+        #[test]
+        fn any_changed_bit_is_noticed(at in any::<prop::sample::Index>(), bit in 0..8u8) {
+            let mut bytes = encoded(&sample(), 0);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            prop_assert!(RecordHeader::decode(&bytes, &key(), 0).is_err());
+        }
+
+        #[test]
+        fn headers_read_back(
+            metadata in prop::collection::vec(any::<u8>(), 0..200),
+            body_bytes in 1..300_000u32,
+            blake3 in any::<bool>(),
+            seq in any::<u64>(),
+            offset in any::<u64>(),
+        ) {
+            let integrity = if blake3 { Integrity::Blake3 } else { Integrity::Xxh3 };
+            let checksums = vec![0x77; checksums_len(integrity, body_bytes as usize)];
+            let header = RecordHeader {
+                seq,
+                body_bytes,
+                integrity: Some(integrity),
+                metadata: &metadata,
+                checksums: &checksums,
+                ..sample()
+            };
+            let mut bytes = encoded(&header, offset);
+            prop_assert_eq!(
+                bytes.len(),
+                RecordHeader::encoded_len(metadata.len(), Some(integrity), body_bytes as usize)
+            );
+            bytes.extend_from_slice(b"the body");
+            prop_assert_eq!(RecordHeader::decode(&bytes, &key(), offset), Ok(header));
+        }
+    }
+}

@@ -267,3 +267,88 @@ pub(crate) fn write_zeros(file: &dyn DiskFile, offset: u64, bytes: u64) -> io::R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use platform::FaultyDisk;
+
+    use super::*;
+    use crate::superblock::{DiskIdentity, format};
+
+    fn home(disk: &FaultyDisk) -> SegmentHome {
+        let identity = DiskIdentity {
+            cluster: types::ClusterId::from_bytes([1; 16]),
+            node: types::NodeId::from_bytes([2; 16]),
+            disk: DiskId::from_bytes([3; 16]),
+        };
+        let secret = format(disk, identity, &platform::SeededEntropy::new(1)).unwrap().secret;
+        disk.create_directory(Path::new(DIRECTORY)).unwrap();
+        disk.sync_directory(Path::new("")).unwrap();
+        SegmentHome { disk: Arc::new(disk.clone()), disk_id: identity.disk, secret }
+    }
+
+    fn identity(id: u32, kind: SegmentKind) -> SegmentIdentity {
+        SegmentIdentity { id: SegmentId(id), kind, generation: 5, bytes: 64 * 1024 }
+    }
+
+    #[test]
+    fn names_read_back_and_others_are_none() {
+        for kind in [SegmentKind::Small, SegmentKind::Large] {
+            let path = identity(0x1a2b, kind).path();
+            assert_eq!(parse_name(path.file_name().unwrap().to_str().unwrap()), Some((SegmentId(0x1a2b), kind)));
+        }
+        for name in ["00001a2b", "1a2b.small", "00001A2B.small", "00001a2b.tmp", "+0001a2b.large", ""] {
+            assert_eq!(parse_name(name), None, "{name}");
+        }
+    }
+
+    /// A segment is made whole, or its file counts as unused; power is cut at every step.
+    #[test]
+    fn a_segment_is_there_whole_or_unused_after_a_crash() {
+        for kind in [SegmentKind::Small, SegmentKind::Large] {
+            for seed in 0..60 {
+                let disk = FaultyDisk::new(seed);
+                let home = home(&disk);
+                disk.power_off_at(disk.counts().steps + 1 + seed % 7);
+                let created = home.create(identity(1, kind), 16 * 1024);
+                let disk = disk.crash();
+                let home = SegmentHome { disk: Arc::new(disk.clone()), ..home };
+                let is_there = disk.status(&identity(1, kind).path()).unwrap().is_some();
+                assert!(is_there || created.is_err());
+                if is_there {
+                    match home.identify(SegmentId(1), kind).unwrap() {
+                        Some(found) => assert_eq!(found, identity(1, kind)),
+                        None => assert!(created.is_err() && home.is_unused(SegmentId(1), kind).unwrap()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// While a segment is recycled it is of the old or the new generation, never of none.
+    #[test]
+    fn a_recycled_segment_is_of_one_generation_or_the_next() {
+        for seed in 0..60 {
+            let disk = FaultyDisk::new(seed);
+            let home = home(&disk);
+            let segment = home.create(identity(1, SegmentKind::Small), 0).unwrap();
+            disk.power_off_at(disk.counts().steps + 1 + seed % 3);
+            let recycled = home.recycle(&segment, 9);
+            let home = SegmentHome { disk: Arc::new(disk.crash()), ..home };
+            let found = home.identify(SegmentId(1), SegmentKind::Small).unwrap().expect("one copy is whole");
+            assert!(found.generation == 9 || (recycled.is_err() && found.generation == 5));
+        }
+    }
+
+    #[test]
+    fn a_header_of_another_disk_or_name_is_refused() {
+        let disk = FaultyDisk::new(1);
+        let home = home(&disk);
+        home.create(identity(1, SegmentKind::Small), 0).unwrap();
+        disk.rename(&identity(1, SegmentKind::Small).path(), &identity(2, SegmentKind::Small).path()).unwrap();
+        assert_eq!(home.identify(SegmentId(2), SegmentKind::Small).unwrap(), None);
+        let stranger = SegmentHome { disk_id: DiskId::from_bytes([4; 16]), ..home };
+        disk.rename(&identity(2, SegmentKind::Small).path(), &identity(1, SegmentKind::Small).path()).unwrap();
+        assert_eq!(stranger.identify(SegmentId(1), SegmentKind::Small).unwrap(), None);
+    }
+}

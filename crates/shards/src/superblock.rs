@@ -361,3 +361,148 @@ impl Copies {
         Err(reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use platform::{FaultyDisk, SeededEntropy};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOLDEN: &str = include_str!("../tests/golden/superblock_v1.hex");
+
+    fn identity() -> DiskIdentity {
+        DiskIdentity {
+            cluster: ClusterId::from_bytes([1; 16]),
+            node: NodeId::from_bytes([2; 16]),
+            disk: DiskId::from_bytes([3; 16]),
+        }
+    }
+
+    fn sample() -> Superblock {
+        Superblock {
+            generation: 0x0102_0304,
+            cluster: identity().cluster,
+            node: identity().node,
+            disk: identity().disk,
+            mount_point: true,
+            secret: DiskSecret([4; 32]),
+            mirrors: MirrorSet { generation: 300, disks: vec![identity().disk, DiskId::from_bytes([9; 16])] },
+            slots: vec![SlotClaim {
+                group: PlacementGroupId(1000),
+                slot: SlotIndex(5),
+                epoch: SlotEpoch(7),
+                sealed: true,
+            }],
+            notes: BTreeMap::from([("archive".to_owned(), vec![1, 2, 3])]),
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_version_1_never_change() {
+        let golden = hex::decode(GOLDEN.trim()).unwrap();
+        assert_eq!(hex::encode(encode(&sample()).unwrap()), GOLDEN.trim());
+        assert_eq!(decode(&golden).unwrap(), sample());
+        // The rest of a copy's place doesn't matter.
+        assert_eq!(decode(&[golden, vec![0xff; 5000]].concat()).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_damage() {
+        let mut copy = encode(&sample()).unwrap();
+        copy[8] = 2;
+        let hashed = copy.len() - HASH_BYTES;
+        assert!(matches!(decode(&copy), Err(SuperblockError::Damaged)));
+        let hash = blake3::derive_key(HASH_CONTEXT, &copy[..hashed]);
+        copy[hashed..].copy_from_slice(&hash);
+        assert!(matches!(decode(&copy), Err(SuperblockError::Unsupported { found: 2 })));
+    }
+
+    #[test]
+    fn only_blank_directories_are_formatted() {
+        let disk = FaultyDisk::new(1);
+        disk.create_directory(Path::new(TOLERATED)).unwrap();
+        disk.open(Path::new(UNFINISHED), OpenOptions::CREATE).unwrap();
+        assert!(matches!(inspect(&disk), Ok(Found::Blank)));
+        disk.open(Path::new("thesis.tex"), OpenOptions::CREATE).unwrap();
+        let entropy = SeededEntropy::new(1);
+        for refused in [inspect(&disk).map(drop), format(&disk, identity(), &entropy).map(drop)] {
+            assert!(matches!(refused, Err(SuperblockError::Foreign { example }) if example == "thesis.tex"));
+        }
+        disk.remove(Path::new("thesis.tex")).unwrap();
+        let formatted = format(&disk, identity(), &entropy).unwrap();
+        assert_eq!(inspect(&disk).unwrap(), Found::Formatted(Box::new(formatted)));
+        assert!(matches!(format(&disk, identity(), &entropy), Err(SuperblockError::AlreadyFormatted)));
+    }
+
+    #[test]
+    fn formatting_that_a_crash_cuts_short_leaves_blank_or_whole() {
+        for seed in 0..40 {
+            for step in 1..8 {
+                let disk = FaultyDisk::new(seed);
+                disk.power_off_at(step);
+                let formatted = format(&disk, identity(), &SeededEntropy::new(seed));
+                match (inspect(&disk.crash()).unwrap(), formatted) {
+                    (Found::Formatted(found), Ok(formatted)) => assert_eq!(*found, formatted),
+                    (Found::Formatted(_) | Found::Blank, Err(_)) => {}
+                    (Found::Blank, Ok(_)) => panic!("seed {seed}: formatting was acknowledged and is undone"),
+                }
+            }
+        }
+    }
+
+    /// Each update is there once it was acknowledged; one that wasn't is there whole or not at all.
+    #[test]
+    fn updates_survive_a_crash_at_any_step() {
+        for seed in 0..200 {
+            let mut disk = FaultyDisk::new(seed);
+            format(&disk, identity(), &SeededEntropy::new(seed)).unwrap();
+            let (mut acknowledged, mut tried) = (0, 0);
+            for crash in 1..6 {
+                let file = SuperblockFile::open(&disk).unwrap();
+                let generation = file.get().mirrors.generation;
+                assert!((acknowledged..=tried).contains(&generation), "seed {seed}: {generation}");
+                (acknowledged, tried) = (generation, generation);
+                disk.power_off_at(disk.counts().steps + crash);
+                while disk.is_powered() {
+                    tried += 1;
+                    if file.update(|superblock| superblock.mirrors.generation = tried).is_ok() {
+                        acknowledged = tried;
+                    }
+                }
+                disk = disk.crash();
+            }
+        }
+    }
+
+    #[test]
+    fn an_update_that_would_not_fit_changes_nothing() {
+        let disk = FaultyDisk::new(1);
+        format(&disk, identity(), &SeededEntropy::new(1)).unwrap();
+        let file = SuperblockFile::open(&disk).unwrap();
+        let before = file.get();
+        let too_long = |superblock: &mut Superblock| {
+            superblock.notes.insert("long".to_owned(), vec![0; COPY_BYTES]);
+        };
+        assert!(matches!(file.update(too_long), Err(SuperblockError::TooLong { .. })));
+        assert_eq!(file.get(), before);
+        assert_eq!(inspect(&disk).unwrap(), Found::Formatted(Box::new(Superblock::clone(&before))));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert!(decode(&bytes).is_err());
+            let with_magic = [&MAGIC[..], &bytes].concat();
+            prop_assert!(decode(&with_magic).is_err());
+        }
+
+        #[test]
+        fn any_changed_bit_is_noticed(at in any::<prop::sample::Index>(), bit in 0..8u8) {
+            let mut copy = encode(&sample()).unwrap();
+            let at = at.index(copy.len());
+            copy[at] ^= 1 << bit;
+            prop_assert!(decode(&copy).is_err());
+        }
+    }
+}

@@ -400,7 +400,7 @@ async fn small_segments_are_compacted_and_large_ones_give_their_blocks_back() {
     }
     shards.settle(id).await.unwrap();
     let before = shards.usage(id).await.unwrap();
-    let lives = |run: u64| run % 7 == 0;
+    let lives = |run: u64| run.is_multiple_of(7);
     free(&shards, id, (0..400).filter(|run| !lives(*run))).await.unwrap();
     shards.settle(id).await.unwrap();
     let after = shards.usage(id).await.unwrap();
