@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use index::IndexError;
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
 use openraft::raft::ClientWriteResult;
 use openraft::{ChangeMembers, Config, Raft, ReadPolicy, SnapshotPolicy};
@@ -117,6 +118,19 @@ impl RaftGroup {
         }
         // An error here is the group's end, which shows elsewhere.
         let _ = self.raft.trigger().purge_log(upto.index).await;
+    }
+
+    /// Waits until the group has ended on this node, and says why.
+    pub(crate) async fn ended(&self) -> String {
+        let mut metrics = self.raft.metrics();
+        loop {
+            if let Err(fatal) = &metrics.borrow_watched().running_state {
+                return fatal.to_string();
+            }
+            if metrics.changed().await.is_err() {
+                return "it panicked".to_owned();
+            }
+        }
     }
 
     /// Ends the group on this node.

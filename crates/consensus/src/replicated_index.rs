@@ -173,13 +173,8 @@ impl ReplicatedIndex {
     pub async fn disk_failed(&self, id: DiskId) {
         self.places.remove_disk(id);
         self.log.remove_disk(id, "the disk is down");
-        let in_use = *self.desk.in_use.lock();
-        if let Some((epoch, disk)) = in_use
-            && disk == id
-        {
-            // Without room in the queue the applier is at work, and finds out by itself.
-            let _ = self.work.try_send(Work::DatabaseFailed(epoch, "its disk is down".to_owned()));
-        }
+        // It finds that the database's disk is gone.
+        self.desk.wake.notify_one();
     }
 
     /// Makes the voters of a range these, each on its node.
@@ -200,8 +195,7 @@ impl ReplicatedIndex {
 
     /// The index now.
     pub fn status(&self) -> ReplicatedIndexStatus {
-        let in_use = *self.desk.in_use.lock();
-        let database_disk = in_use.map(|(_, disk)| disk);
+        let database_disk = *self.desk.disk.lock();
         ReplicatedIndexStatus {
             leads: self.ranges.values().all(|range| range.group.leads()),
             applied: self.progress.all(),
@@ -273,6 +267,9 @@ impl ReplicatedIndex {
         let readers = self.readers.clone();
         let ends: Vec<(Proposer, ReadBarrier)> =
             self.ranges.values().map(|range| (range.proposer.clone(), range.barrier.clone())).collect();
+        for range in self.ranges.values() {
+            tokio::spawn(report_end(range.group.clone(), failure.clone(), stopped.clone()));
+        }
         tokio::spawn(async move {
             let reason = tokio::select! {
                 reason = failure.reported() => reason,
@@ -318,6 +315,14 @@ impl IndexService for ReplicatedIndex {
         self.range(range)?.barrier.push(job);
         let ended = |_| Err(IndexError::Unavailable { reason: "the index ended meanwhile".to_owned() });
         answered.await.unwrap_or_else(ended)
+    }
+}
+
+/// Reports a group that ends before it is stopped.
+async fn report_end(group: RaftGroup, failure: Failure, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        reason = group.ended() => failure.report(format!("the group of range {} has ended: {reason}", group.range())),
+        _ = stopped.changed() => {}
     }
 }
 

@@ -173,3 +173,27 @@ async fn a_restart_needs_no_command_and_finds_everything() -> Result<(), Consens
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_listings_hold_up_no_lookup() {
+    let disks = RealDisks::new(1);
+    let index = Arc::new(ReplicatedIndex::open(settings(disks.disks(), 1)).await.expect("opened"));
+    let bucket = make_bucket(&index).await;
+    let keys = put_from_many(&index, bucket, "key", 32, 32).await;
+    let list = || {
+        let index = index.clone();
+        tokio::spawn(async move { index.query(Query::Objects(samples::whole_bucket(7, 1000))).await })
+    };
+    let listings: Vec<_> = (0..300).map(|_| list()).collect();
+    until("the first listing is answered", || listings[0].is_finished()).await;
+    for key in keys.iter().take(10) {
+        assert!(is_there(&index, bucket, key).await);
+    }
+    let waiting = listings.iter().filter(|listing| !listing.is_finished()).count();
+    assert!(waiting > 0, "lookups were answered after all listings");
+    for listing in listings {
+        let QueryAnswer::Objects(page) = listing.await.expect("no panic").expect("answered") else { panic!("a page") };
+        assert_eq!(page.entries.len(), 1000);
+    }
+    index.shutdown().await;
+}

@@ -1,7 +1,7 @@
 //! The thread that looks after the mirrors: prepares segments, removes what is no longer needed, builds a mirror where
 //! one is missing, moves one away from a full disk, and tells the other disks which mirrors count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,6 +21,8 @@ use super::writer::{Control, SPARES_FROM_BYTES};
 const ROUND: Duration = Duration::from_secs(2);
 /// After so many rounds a disk on which no mirror could be built is tried again.
 const ROUNDS_UNTIL_RETRY: u32 = 15;
+/// After so many rounds, six hours, every segment is read through again.
+const ROUNDS_PER_VERIFICATION: u32 = 6 * 60 * 60 / ROUND.as_secs() as u32;
 /// How many segments of either size a mirror has prepared.
 const SPARES: usize = 1;
 
@@ -31,11 +33,21 @@ pub(super) struct Keeper {
     /// Disks on which no mirror could be built, and for how many rounds they are left alone.
     avoided: BTreeMap<DiskId, u32>,
     spare_names: u64,
+    /// Segments that were read through on a disk, and rounds until all are read again.
+    verified: BTreeSet<(DiskId, u64)>,
+    rounds_until_verified_again: u32,
 }
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, told: None, avoided: BTreeMap::new(), spare_names: 0 }
+        Self {
+            shared,
+            told: None,
+            avoided: BTreeMap::new(),
+            spare_names: 0,
+            verified: BTreeSet::new(),
+            rounds_until_verified_again: ROUNDS_PER_VERIFICATION,
+        }
     }
 
     /// Goes its rounds until the log is closed or fails.
@@ -46,6 +58,7 @@ impl Keeper {
             self.build_missing();
             let full = self.prepare_spares();
             self.move_from(full);
+            self.verify_one();
             self.avoided.retain(|_, rounds| {
                 *rounds -= 1;
                 *rounds > 0
@@ -217,6 +230,36 @@ impl Keeper {
         let (answer, admitted) = bounded(1);
         self.shared.control(Control::Admit(copied, answer));
         if admitted.recv().map_err(|_| over())? { Ok(()) } else { Err(io::Error::other("it failed meanwhile")) }
+    }
+
+    /// Reads one sealed segment through on one mirror, so that rot is found while another mirror has the bytes.
+    fn verify_one(&mut self) {
+        self.rounds_until_verified_again -= 1;
+        if self.rounds_until_verified_again == 0 {
+            self.verified.clear();
+            self.rounds_until_verified_again = ROUNDS_PER_VERIFICATION;
+        }
+        let next = {
+            let segments = self.shared.segments.lock();
+            segments.iter().find_map(|(number, segment)| {
+                let end_seq = segments.get(&(number + 1))?.header.first_seq;
+                let unread = segment.files.iter().find(|(disk, _)| !self.verified.contains(&(*disk, *number)));
+                unread.map(|(disk, file)| (*disk, file.clone(), segment.header, end_seq, segment.files.len()))
+            })
+        };
+        let Some((disk, file, header, end_seq, copies)) = next else { return };
+        self.verified.insert((disk, header.number));
+        let reason = match is_whole(&*file, &header, end_seq) {
+            Ok(true) => return,
+            Ok(false) => format!("segment {} has bad records", header.number),
+            Err(error) => format!("segment {} can't be read: {error}", header.number),
+        };
+        if copies > 1 {
+            self.shared.control(Control::Strike { disk, reason });
+        } else {
+            // Nothing else has it; what the database holds is not touched by it.
+            tracing::error!(%disk, reason, "the only log mirror is damaged");
+        }
     }
 
     /// Copies every segment that has a successor and is not copied yet.

@@ -41,8 +41,8 @@ pub(crate) struct KeptDatabase {
 pub(crate) struct DatabaseDesk {
     /// A database that was opened, until the keeper takes it.
     pub(crate) opened: Mutex<Option<KeptDatabase>>,
-    /// The epoch and the disk of the database in use.
-    pub(crate) in_use: Mutex<Option<(u64, DiskId)>>,
+    /// The disk of the database in use.
+    pub(crate) disk: Mutex<Option<DiskId>>,
     /// Bytes of its WAL after the last transaction.
     wal_bytes: AtomicU64,
     /// Bytes of its WAL when the last checkpoint began. SQLite may go on behind them, or begin the WAL anew.
@@ -279,7 +279,7 @@ impl Applier {
             self.parts.progress.set(*range, *next);
         }
         self.parts.readers.install(self.epoch, readers);
-        *self.parts.desk.in_use.lock() = Some((self.epoch, self.opened.disk));
+        *self.parts.desk.disk.lock() = Some(self.opened.disk);
         *self.parts.desk.opened.lock() = Some(kept);
         self.parts.desk.wake.notify_one();
         Ok(())

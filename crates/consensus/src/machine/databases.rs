@@ -97,6 +97,11 @@ impl DatabasePlaces {
         self.disks.lock().retain(|(known, _)| *known != id);
     }
 
+    /// Whether a disk can be used.
+    pub(crate) fn has_disk(&self, id: DiskId) -> bool {
+        self.disk(id).is_some()
+    }
+
     /// Where a disk has its copy; `None` for a disk that isn't here.
     pub(crate) fn copy_on(&self, id: DiskId) -> Option<DatabaseLocation> {
         Some(self.location(&self.disk(id)?, COPY))

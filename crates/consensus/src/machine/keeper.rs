@@ -62,6 +62,8 @@ pub(crate) struct DatabaseKeeper {
     database: Option<KeptDatabase>,
     copies: BTreeMap<DiskId, Copied>,
     avoided: BTreeMap<DiskId, u32>,
+    /// A database that the applier is yet to be told of.
+    lost: Option<(u64, String)>,
     /// What was applied at the last checkpoint, and when something was last seen to be applied.
     checkpointed: BTreeMap<RangeId, u64>,
     seen: (BTreeMap<RangeId, u64>, Duration),
@@ -71,7 +73,15 @@ impl DatabaseKeeper {
     pub(crate) fn new(parts: KeeperParts, copies: BTreeMap<DiskId, BTreeMap<RangeId, Mark>>) -> Self {
         let copies = copies.into_iter().map(|(disk, marks)| (disk, Copied { marks, log_bytes: 0 })).collect();
         let seen = (BTreeMap::new(), parts.clock.monotonic());
-        Self { parts, database: None, copies, avoided: BTreeMap::new(), checkpointed: BTreeMap::new(), seen }
+        Self {
+            parts,
+            database: None,
+            copies,
+            avoided: BTreeMap::new(),
+            lost: None,
+            checkpointed: BTreeMap::new(),
+            seen,
+        }
     }
 
     /// Keeps the database until `stop` changes; then makes one last checkpoint, and copies what is small.
@@ -90,14 +100,8 @@ impl DatabaseKeeper {
 
     async fn round(&mut self) {
         self.take_database();
-        // SQLite goes on in files that were deleted.
-        if let Some(kept) = &self.database
-            && let Err(error) = kept.place.check()
-        {
-            let epoch = kept.epoch;
-            self.database = None;
-            return self.database_failed(epoch, &error);
-        }
+        self.check_database();
+        self.tell_of_lost().await;
         if self.checkpoint_is_due() {
             self.checkpoint().await;
         }
@@ -188,10 +192,32 @@ impl DatabaseKeeper {
         self.parts.durable.set(marks);
     }
 
-    /// Has the applier replace the database. A queue without room is tried again in the next round.
+    /// Looks whether the database is where it should be: SQLite goes on in files that were deleted, and on a disk that
+    /// others have given up.
+    fn check_database(&mut self) {
+        let Some(kept) = &self.database else { return };
+        let checked = match self.parts.places.has_disk(kept.disk) {
+            true => kept.place.check().map_err(|error| error.to_string()),
+            false => Err("its disk is down".to_owned()),
+        };
+        if let Err(reason) = checked {
+            let epoch = kept.epoch;
+            self.database_failed(epoch, &reason);
+        }
+    }
+
+    /// The database can't be used any more: the applier is to replace it.
     fn database_failed(&mut self, epoch: u64, error: &dyn ToString) {
-        if let Some(work) = self.parts.work.upgrade() {
-            let _ = work.try_send(Work::DatabaseFailed(epoch, error.to_string()));
+        self.database = None;
+        self.lost = Some((epoch, error.to_string()));
+    }
+
+    async fn tell_of_lost(&mut self) {
+        let Some((epoch, reason)) = &self.lost else { return };
+        let Some(work) = self.parts.work.upgrade() else { return };
+        let told = work.send(Work::DatabaseFailed(*epoch, reason.clone()));
+        if tokio::time::timeout(ROUND, told).await.is_ok() {
+            self.lost = None;
         }
     }
 
