@@ -9,7 +9,7 @@ use std::time::Duration;
 use consensus::ReplicatedIndex;
 use objects::data::DataPath;
 use parking_lot::Mutex;
-use platform::{Disk, Entropy, RealDisk};
+use platform::{DirectoryLock, Disk, Entropy, RealDisk};
 use shards::superblock::Found;
 use shards::{DiskHealth, LocalShards};
 use tokio::sync::watch;
@@ -37,6 +37,8 @@ pub(crate) struct DiskCare {
     pub(crate) places: Mutex<BTreeMap<PathBuf, Option<DiskId>>>,
     /// Wakes the rebuilding of a disk that was replaced.
     pub(crate) replaced: watch::Sender<u64>,
+    /// Keep other servers off the directories.
+    pub(crate) locks: Mutex<Vec<Arc<DirectoryLock>>>,
     /// Counts the wishes for a scrub pass.
     pub(crate) scrub_wanted: watch::Sender<u64>,
 }
@@ -116,6 +118,7 @@ impl DiskCare {
         if let Some(old) = old {
             self.shards.remove_disk(old).await;
         }
+        self.locks.lock().push(known.lock.clone());
         self.shards.add_disk(known.disk.clone()).await.map_err(|error| error.to_string())?;
         self.places.lock().insert(path.to_owned(), Some(known.id));
         if old.is_some() {

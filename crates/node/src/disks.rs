@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use platform::{Disk, Entropy, RealDisk};
+use platform::{DirectoryLock, Disk, Entropy, RealDisk};
 use shards::superblock::{self, DiskIdentity, Found, SuperblockError};
 use types::{ClusterId, DiskId, DiskState, Layout, NodeId};
 
@@ -31,6 +31,12 @@ pub enum DisksError {
         path: PathBuf,
         /// Why.
         source: SuperblockError,
+    },
+    /// Another server has it.
+    #[error("the directory {path} is in use by another server")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
     },
     /// A directory belongs elsewhere.
     #[error("the directory {path} is a disk of cluster {found}, not of {expected}; take it out or start it by itself")]
@@ -71,6 +77,8 @@ pub(crate) struct KnownDisk {
     pub id: DiskId,
     /// The directory.
     pub path: PathBuf,
+    /// Keeps other servers off the directory.
+    pub(crate) lock: Arc<DirectoryLock>,
     /// The same, as the stores use it.
     pub disk: Arc<dyn Disk>,
 }
@@ -116,8 +124,8 @@ impl Directories {
         };
         let mut disks = Vec::new();
         for (path, superblock) in known {
-            let disk = open(&path)?;
-            disks.push(KnownDisk { id: superblock.disk, path, disk });
+            let (disk, lock) = open(&path)?;
+            disks.push(KnownDisk { id: superblock.disk, path, lock, disk });
         }
         if new {
             for path in std::mem::take(&mut blank) {
@@ -162,11 +170,11 @@ pub(crate) fn format(
     node: NodeId,
     entropy: &dyn Entropy,
 ) -> Result<KnownDisk, DisksError> {
-    let disk = open(path)?;
+    let (disk, lock) = open(path)?;
     let identity = DiskIdentity { cluster, node, disk: DiskId::from_bytes(entropy.id()) };
     superblock::format(&*disk, identity, entropy)
         .map_err(|source| DisksError::Superblock { path: path.to_owned(), source })?;
-    Ok(KnownDisk { id: identity.disk, path: path.to_owned(), disk })
+    Ok(KnownDisk { id: identity.disk, path: path.to_owned(), lock, disk })
 }
 
 /// Looks at a directory without changing it; a missing one is blank.
@@ -179,9 +187,14 @@ pub(crate) fn look(path: &Path) -> Result<Found, DisksError> {
     superblock::inspect(&disk).map_err(|source| DisksError::Superblock { path: path.to_owned(), source })
 }
 
-fn open(path: &Path) -> Result<Arc<dyn Disk>, DisksError> {
+fn open(path: &Path) -> Result<(Arc<dyn Disk>, Arc<DirectoryLock>), DisksError> {
     let failed = |source| DisksError::Directory { path: path.to_owned(), source };
-    Ok(Arc::new(RealDisk::open(path).map_err(failed)?))
+    let disk = RealDisk::open(path).map_err(failed)?;
+    let lock = disk.lock().map_err(|source| match source.kind() {
+        io::ErrorKind::ResourceBusy => DisksError::InUse { path: path.to_owned() },
+        _ => failed(source),
+    })?;
+    Ok((Arc::new(disk), Arc::new(lock)))
 }
 
 /// The row of a disk in the layout.
@@ -237,12 +250,24 @@ mod tests {
     fn blank_directories_become_one_cluster_and_are_known_again() {
         let root = tempfile::tempdir().unwrap();
         let paths = paths(root.path(), 3);
-        let first = Directories::open(&paths, &SystemEntropy).unwrap();
-        let again = Directories::open(&paths, &SystemEntropy).unwrap();
-        assert_eq!((first.cluster, first.node), (again.cluster, again.node));
-        let ids = |directories: &Directories| directories.known.iter().map(|disk| disk.id).collect::<Vec<_>>();
-        assert_eq!(ids(&first), ids(&again));
-        assert!(first.blank.is_empty() && again.blank.is_empty());
+        let open = || Directories::open(&paths, &SystemEntropy);
+        let told = |directories: Directories| {
+            assert!(directories.blank.is_empty());
+            let ids: Vec<DiskId> = directories.known.iter().map(|disk| disk.id).collect();
+            (directories.cluster, directories.node, ids)
+        };
+        let first = told(open().unwrap());
+        assert_eq!(told(open().unwrap()), first);
+    }
+
+    #[test]
+    fn a_directory_in_use_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = paths(root.path(), 2);
+        let serving = Directories::open(&paths, &SystemEntropy).unwrap();
+        assert!(matches!(Directories::open(&paths, &SystemEntropy), Err(DisksError::InUse { .. })));
+        drop(serving);
+        assert!(Directories::open(&paths, &SystemEntropy).is_ok());
     }
 
     #[test]

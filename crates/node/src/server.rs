@@ -202,6 +202,7 @@ impl Server {
             credential: credential.clone(),
             places: Mutex::new(places(&directories)),
             replaced: watch::Sender::new(0),
+            locks: Mutex::new(directories.known.iter().map(|known| known.lock.clone()).collect()),
             scrub_wanted: watch::Sender::new(0),
         });
         settle_disks(&care, &directories).await?;

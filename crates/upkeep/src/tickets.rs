@@ -1,7 +1,7 @@
 //! Tickets: ends those of writers that went away, raises the floor in the data ranges, and collects orphans: shards of
 //! dead tickets that no version refers to.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use index::{Answer, CommandBody, IndexService, Query, QueryAnswer};
 use parking_lot::Mutex;
 use shards::{ShardAddress, ShardError, ShardService};
 use tokio::sync::watch;
-use types::{DiskId, DiskState, Layout, TicketId};
+use types::{CommitStamp, DiskId, DiskState, Layout, RunId, TicketId};
 
 use crate::duty::{Duty, DutyError, Step, propose};
 
@@ -19,6 +19,8 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// A ticket that was not renewed for so long is over: its writer takes a new one every 10 minutes and renews an older
 /// one every few minutes while transfers run under it.
 const TICKET_IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+/// Garbage rows of one page.
+const ROWS_MAX: usize = 1000;
 /// Shards that a step looks at.
 const SHARDS_MAX: usize = 1000;
 
@@ -74,14 +76,40 @@ impl Tickets {
         };
         sweep.after = Some(last.address);
         let old = listed.iter().map(|shard| shard.address).filter(|address| address.run.ticket < sweep.floor);
-        let mut seen = BTreeSet::new();
+        let mut dead: BTreeMap<RunId, ShardAddress> = BTreeMap::new();
         for address in old {
-            if seen.insert((address.group, address.run)) && !self.lives(disk, address).await? {
-                self.shards.free(disk, address.group, vec![address.run]).await?;
-                tracing::info!(%disk, run = %address.run, "an orphan was freed");
+            if !dead.contains_key(&address.run) && !self.lives(disk, address).await? {
+                dead.insert(address.run, address);
             }
         }
+        // Asked after the index said that nothing names them: what was freed by then waits for readers under way, and
+        // is the collector's.
+        if !dead.is_empty() {
+            self.leave_garbage_out(&mut dead).await?;
+        }
+        for (run, address) in dead {
+            self.shards.free(disk, address.group, vec![run]).await?;
+            tracing::info!(%disk, %run, "an orphan was freed");
+        }
         Ok(Some(sweep))
+    }
+
+    /// Takes the runs out that have a garbage row.
+    async fn leave_garbage_out(&self, dead: &mut BTreeMap<RunId, ShardAddress>) -> Result<(), DutyError> {
+        let mut after = None;
+        loop {
+            let query = Query::Garbage { freed_before: CommitStamp(u64::MAX), after: after.take(), limit: ROWS_MAX };
+            let QueryAnswer::Garbage(rows) = self.index.query(query).await? else {
+                return Err(DutyError::Other("a query for garbage was answered with something else".to_owned()));
+            };
+            for row in &rows {
+                dead.remove(&row.run.id);
+            }
+            match rows.last() {
+                Some(last) if rows.len() == ROWS_MAX && !dead.is_empty() => after = Some(last.row.clone()),
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// Whether the index names the run of a shard. A shard whose header cannot be read is left to scrub.
