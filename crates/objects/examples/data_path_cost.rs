@@ -157,7 +157,7 @@ async fn disks(directory: &Path, layout: &Layout, pool: &BufferPool, workers: &W
         StoreEnvironment { workers: workers.clone(), pool: pool.clone(), settings: ShardSettings::default() };
     let shards = LocalShards::new(environment);
     for disk in &layout.disks {
-        let own = Arc::new(RealDisk::create(&directory.join(disk.id.to_string())).unwrap());
+        let own = Arc::new(RealDisk::create(directory.join(disk.id.to_string())).unwrap());
         let identity = DiskIdentity { cluster: ClusterId::from_bytes([1; 16]), node: disk.node, disk: disk.id };
         format(&*own, identity, &SystemEntropy).unwrap();
         shards.add_disk(own).await.unwrap();

@@ -31,6 +31,14 @@ pub(super) struct ShardUnit {
     pub(super) range: Range<u64>,
 }
 
+/// All plain bytes of one stripe.
+#[derive(Debug, Clone)]
+pub(super) struct StripeUnit {
+    pub(super) run: Arc<Run>,
+    pub(super) home: Arc<HomeKey>,
+    pub(super) stripe: u32,
+}
+
 impl Unit {
     pub(super) fn bytes(&self) -> usize {
         match self {
@@ -106,6 +114,26 @@ impl Cursor {
             return Ok(Some(unit));
         }
         Ok(None)
+    }
+
+    /// The stripe that begins here, if the rest of the range holds all of it and `is_wanted` says so of its run.
+    pub(super) fn next_stripe(&mut self, is_wanted: impl FnOnce(&Run) -> bool) -> Option<StripeUnit> {
+        while self.rest > 0 && self.current().is_some_and(|extent| extent.length() == self.at) {
+            self.step();
+        }
+        let Extent::Slice { offset, length, run } = self.current()? else { return None };
+        let position = offset + self.at;
+        let stripe_bytes = u64::from(run.stripe_bytes);
+        let stripe = u32::try_from(position.checked_div(stripe_bytes)?).ok().filter(|&stripe| stripe < run.stripes)?;
+        let bytes = run.plain_bytes_of(stripe) as u64;
+        let is_whole = position.is_multiple_of(stripe_bytes) && bytes > 0 && bytes <= self.rest.min(length - self.at);
+        if !is_whole || run.form != RunForm::Striped || !is_wanted(run) {
+            return None;
+        }
+        let (run, home) = self.shared_run();
+        self.at += bytes;
+        self.rest -= bytes;
+        Some(StripeUnit { run, home, stripe })
     }
 
     fn current(&self) -> Option<&Extent> {

@@ -20,7 +20,7 @@ use types::{DiskId, DiskState, HomeKey, Run, RunForm};
 
 use super::Core;
 use super::coding::rebuild;
-use super::cursor::ShardUnit;
+use super::cursor::{ShardUnit, StripeUnit};
 use super::read::ReadError;
 use super::seams::BadShard;
 
@@ -49,7 +49,65 @@ pub(super) async fn fetch(core: Arc<Core>, unit: ShardUnit) -> Result<ShardBody,
     }
 }
 
+/// All bytes of a stripe, out of any k shards.
+pub(super) async fn fetch_stripe(core: Arc<Core>, unit: StripeUnit) -> Result<ShardBody, ReadError> {
+    let StripeUnit { run, home, stripe } = unit;
+    let reader = StripeReader { core, run, home, stripe };
+    reader.read_whole().await
+}
+
+impl Core {
+    /// Whether some data shard of a run is better rebuilt than read.
+    pub(super) fn lacks_data(&self, run: &Run) -> bool {
+        let layout = self.layout();
+        let Some(group) = layout.group(run.group) else { return true };
+        (0..run.profile.k()).any(|slot| group.slots.get(slot).is_none_or(|slot| !self.is_worth_trying(slot.disk)))
+    }
+
+    /// Whether a read of a disk will likely be answered soon.
+    fn is_worth_trying(&self, disk: DiskId) -> bool {
+        let up = self.layout().disk(disk).is_some_and(|disk| disk.state == DiskState::Up);
+        up && !self.disks.is_failed_or_slow(disk)
+    }
+}
+
 impl StripeReader {
+    async fn read_whole(&self) -> Result<ShardBody, ReadError> {
+        let coder = self.coder()?;
+        let shard_len = self.run.shard_len_of(self.stripe) as u64;
+        let present = self.gather((0..self.width()).collect(), coder.k(), 0..shard_len).await?;
+        let mut present: Vec<(usize, ShardBody)> =
+            present.into_iter().map(|(shard, body)| (usize::from(shard), body)).collect();
+        let missing = |shard: &usize| present.iter().all(|(there, _)| there != shard);
+        let wanted: Vec<usize> = (0..coder.k()).filter(missing).collect();
+        if !wanted.is_empty() {
+            let pool = self.core.seams.buffers.clone();
+            let rebuilt = self.core.seams.workers.run(move || {
+                let rebuilt = rebuild(&coder, &present, &wanted, &pool, &Arc::new(())).expect("k shards were gathered");
+                present.extend(wanted.into_iter().zip(rebuilt));
+                present
+            });
+            present = rebuilt.await;
+        }
+        present.sort_unstable_by_key(|(shard, _)| *shard);
+        present.truncate(self.run.profile.k());
+        // Without the padding.
+        let mut left = self.run.plain_bytes_of(self.stripe);
+        let mut plain = ShardBody::new();
+        for piece in present.into_iter().flat_map(|(_, body)| body) {
+            let bytes = piece.len().min(left);
+            left -= bytes;
+            if bytes > 0 {
+                plain.push(piece.slice(..bytes));
+            }
+        }
+        Ok(plain)
+    }
+
+    fn coder(&self) -> Result<Arc<Coder>, ReadError> {
+        Coder::of_run(self.run.profile, self.run.code).map_err(|error| self.unreadable(&error.to_string()))
+    }
+
     /// Any copy; which one is tried first differs from run to run, and stays the same for one run.
     async fn read_copy(&self, range: Range<u64>) -> Result<ShardBody, ReadError> {
         let copies = self.width();
@@ -69,7 +127,7 @@ impl StripeReader {
     /// The shard from its disk, from the others if that fails, and from both at once if it takes long.
     async fn read_shard(&self, shard: u8, range: Range<u64>) -> Result<ShardBody, ReadError> {
         let Some(disk) = self.disk_of(shard) else { return Err(self.unreadable("its placement group is unknown")) };
-        if !self.is_worth_trying(disk) {
+        if !self.core.is_worth_trying(disk) {
             return match self.rebuild_range(shard, range.clone()).await {
                 Err(ReadError::Unreadable { reason }) => {
                     let last = self.read_one(shard, range).await.1;
@@ -101,8 +159,7 @@ impl StripeReader {
     /// The range of a shard out of k others. More memory is needed for it than the reader has: what is free, else for
     /// a narrow column at a time.
     pub(super) async fn rebuild_range(&self, shard: u8, range: Range<u64>) -> Result<ShardBody, ReadError> {
-        let coder =
-            Coder::of_run(self.run.profile, self.run.code).map_err(|error| self.unreadable(&error.to_string()))?;
+        let coder = self.coder()?;
         let columns = coder.k() as u64 + 1;
         let budget = &self.core.seams.budget;
         let mut memory = budget.try_reserve((range.end - range.start) * columns).map(Arc::new);
@@ -153,7 +210,7 @@ impl StripeReader {
         needed: usize,
         range: Range<u64>,
     ) -> Result<Vec<(u8, ShardBody)>, ReadError> {
-        candidates.sort_by_key(|&shard| !self.disk_of(shard).is_some_and(|disk| self.is_worth_trying(disk)));
+        candidates.sort_by_key(|&shard| !self.disk_of(shard).is_some_and(|disk| self.core.is_worth_trying(disk)));
         let mut waiting = candidates.into_iter();
         let mut reads = FuturesUnordered::new();
         for shard in waiting.by_ref().take(needed) {
@@ -223,11 +280,6 @@ impl StripeReader {
         let layout = self.core.layout();
         let slot = usize::from(self.run.slot_of(shard).0);
         layout.group(self.run.group).and_then(|group| group.slots.get(slot)).map(|slot| slot.disk)
-    }
-
-    fn is_worth_trying(&self, disk: DiskId) -> bool {
-        let up = self.core.layout().disk(disk).is_some_and(|disk| disk.state == DiskState::Up);
-        up && !self.core.disks.is_failed_or_slow(disk)
     }
 
     fn width(&self) -> u8 {

@@ -21,7 +21,7 @@ use types::{Extent, HomeKey};
 
 use super::Core;
 use super::cursor::{BadExtent, Cursor, ShardUnit, Unit};
-use super::fetch::fetch;
+use super::fetch::{fetch, fetch_stripe};
 use super::memory::tied_bytes;
 use super::pace::Pace;
 
@@ -207,6 +207,11 @@ impl ReadState {
             if self.cursor.is_at_end() || (!is_empty && self.held_bytes + STEP_BYTES_MIN > self.window_bytes()) {
                 return Ok(());
             }
+            if let Some((bytes, read)) = self.begin_stripe() {
+                self.held_bytes += bytes;
+                self.reads.push_back(read);
+                continue;
+            }
             let before = self.cursor.clone();
             let Some(unit) = self.cursor.next(self.step_bytes())? else { return Ok(()) };
             let bytes = unit.bytes();
@@ -223,6 +228,25 @@ impl ReadState {
             };
             self.held_bytes += bytes;
             self.reads.push_back(read);
+        }
+    }
+
+    /// A whole stripe at once, where a data shard of it is out of reach: rebuilt by itself, each step of that shard would
+    /// read all the others again. Only for readers that take much, and while memory is free.
+    fn begin_stripe(&mut self) -> Option<(usize, StepRead)> {
+        let window_bytes = self.window_bytes();
+        let core = Arc::clone(&self.core);
+        let before = self.cursor.clone();
+        let unit = self.cursor.next_stripe(|run| window_bytes >= run.profile.shard_bytes() && core.lacks_data(run))?;
+        let bytes = unit.run.plain_bytes_of(unit.stripe);
+        let memory =
+            core.seams.budget.try_reserve((unit.run.shard_len_of(unit.stripe) * unit.run.profile.width()) as u64);
+        match memory {
+            Some(memory) => Some((bytes, tied(fetch_stripe(core, unit), memory).boxed())),
+            None => {
+                self.cursor = before;
+                None
+            }
         }
     }
 
@@ -274,7 +298,15 @@ async fn step_in_line(core: Arc<Core>, unit: ShardUnit) -> Result<Vec<Bytes>, Re
 }
 
 async fn step(core: Arc<Core>, unit: ShardUnit, memory: Reservation) -> Result<Vec<Bytes>, ReadError> {
-    let pieces = fetch(core, unit).await?;
+    tied(fetch(core, unit), memory).await
+}
+
+/// What is read holds its memory.
+async fn tied(
+    read: impl Future<Output = Result<Vec<Bytes>, ReadError>>,
+    memory: Reservation,
+) -> Result<Vec<Bytes>, ReadError> {
+    let pieces = read.await?;
     let memory = Arc::new(memory);
     Ok(pieces.into_iter().map(|piece| tied_bytes(piece, Arc::clone(&memory))).collect())
 }

@@ -395,6 +395,26 @@ async fn a_range_reads_only_what_it_needs() {
 }
 
 #[tokio::test]
+async fn with_two_data_shards_out_of_reach_most_bytes_are_read_once() {
+    let fixture = Fixture::new(6, small_profile(), DataPathSettings::default());
+    let whole = body_bytes(10_000_000);
+    let stored = written(&fixture, &whole, 200_000).await;
+    let layout = fixture.layout.borrow().clone();
+    let group = layout.group(runs(&stored)[0].group).expect("known");
+    for shard in [1, 3] {
+        fixture.shards.set(group.slots[shard].disk, Behaviour::Down);
+    }
+    assert_eq!(read_all(&fixture, &stored).await.expect("readable"), whole);
+    let read_bytes = fixture.shards.read_bytes.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(read_bytes < 12_000_000, "{read_bytes}");
+    // Ranges that begin and end within stripes are pieced together all the same.
+    for range in [100_000..9_900_000, 262_144..524_288, 262_145..10_000_000] {
+        let part = read(&fixture, &stored, range.start as u64..range.end as u64).await.expect("readable");
+        assert!(part == whole.slice(range));
+    }
+}
+
+#[tokio::test]
 async fn a_part_whose_checksum_is_another_one_is_not_ended() {
     let fixture = Fixture::new(6, small_profile(), DataPathSettings::default());
     let whole = body_bytes(300_000);
