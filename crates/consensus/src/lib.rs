@@ -19,6 +19,7 @@ mod network;
 mod proposer;
 mod raft_types;
 mod replicated_index;
+mod restore;
 mod settings;
 #[cfg(test)]
 mod testing;
@@ -30,4 +31,5 @@ pub use error::ConsensusError;
 pub use log::{Disks, LogError, LogSettings, LogStatus, MirrorRegistry, MirrorSet};
 pub use machine::{DatabasesError, UpkeepStatus};
 pub use replicated_index::{ReplicatedIndex, ReplicatedIndexStatus};
+pub use restore::{LoggedProposal, LoggedProposals};
 pub use settings::{ConsensusSettings, DatabaseUpkeep};

@@ -13,7 +13,8 @@ use index::{
 };
 use parking_lot::Mutex;
 use platform::Disk;
-use tokio::sync::{mpsc, watch};
+use sqlite_vfs::DatabaseLocation;
+use tokio::sync::{mpsc, oneshot, watch};
 use types::{DiskId, NodeId, RangeId, VoterId};
 
 use crate::barrier::ReadBarrier;
@@ -22,14 +23,15 @@ use crate::failure::Failure;
 use crate::group::{Group, RaftGroup};
 use crate::log::{GroupLogStore, LogStatus, SharedLog};
 use crate::machine::{
-    Applier, ApplierParts, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, Mark,
+    Applier, ApplierParts, CopyRequest, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, Mark,
     OpenedDatabase, Progress, ReadJob, ReaderPool, StateMachine, UpkeepStatus, Work, full, work_queue,
 };
 use crate::proposer::Proposer;
+use crate::restore::LoggedProposals;
 use crate::settings::ConsensusSettings;
 
 /// The ranges of a node, until ranges split.
-const RANGES: [RangeId; 2] = [SYSTEM_RANGE, FIRST_DATA_RANGE];
+pub(crate) const RANGES: [RangeId; 2] = [SYSTEM_RANGE, FIRST_DATA_RANGE];
 /// How long a shutdown waits for the proposals under way.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -49,6 +51,7 @@ pub struct ReplicatedIndex {
     progress: Arc<Progress>,
     desk: Arc<DatabaseDesk>,
     upkeep: Arc<Mutex<UpkeepStatus>>,
+    copy_requests: mpsc::UnboundedSender<CopyRequest>,
     failure: Failure,
     work: mpsc::Sender<Work>,
     stop: watch::Sender<bool>,
@@ -84,12 +87,20 @@ impl ReplicatedIndex {
     /// # Errors
     /// [`ConsensusError`].
     pub async fn open(settings: ConsensusSettings) -> Result<Self, ConsensusError> {
+        Self::open_as(settings, None).await
+    }
+
+    /// As [`Self::open`]; with `new_voter`, under a new log that supersedes what there is.
+    pub(crate) async fn open_as(
+        settings: ConsensusSettings,
+        new_voter: Option<VoterId>,
+    ) -> Result<Self, ConsensusError> {
         let failure = Failure::new();
         let ConsensusSettings { disks, registry, node, clock, entropy, log, index, upkeep } = settings;
         let found = {
             let (disks, failure) = (disks.clone(), failure.clone());
             blocking(move || -> Result<_, ConsensusError> {
-                let log = SharedLog::open(disks.clone(), registry, log, entropy, failure)?;
+                let log = SharedLog::open(disks.clone(), registry, log, entropy, failure, new_voter)?;
                 let places = Arc::new(DatabasePlaces::new(log.voter(), disks, index, RANGES.to_vec()));
                 let opened = places.open_newest(&log, &[])?;
                 let copies = places.copies(opened.disk);
@@ -116,6 +127,7 @@ impl ReplicatedIndex {
         durable.set(durable_marks);
         let groups = start_groups(&log, node, &marks, &work, &durable).await?;
         let status = Arc::new(Mutex::new(UpkeepStatus::default()));
+        let (copy_requests, requests) = mpsc::unbounded_channel();
         let keeper = DatabaseKeeper::new(
             KeeperParts {
                 log: log.clone(),
@@ -127,6 +139,7 @@ impl ReplicatedIndex {
                 upkeep,
                 clock: clock.clone(),
                 work: work.downgrade(),
+                requests,
                 status: status.clone(),
             },
             copies,
@@ -146,6 +159,7 @@ impl ReplicatedIndex {
             progress,
             desk,
             upkeep: status,
+            copy_requests,
             failure,
             work,
             stop,
@@ -191,6 +205,31 @@ impl ReplicatedIndex {
     /// [`IndexError::Unavailable`].
     pub async fn transfer(&self, range: RangeId, to: VoterId) -> Result<(), IndexError> {
         self.range(range)?.group.transfer(to).await
+    }
+
+    /// Copies the database, as it is now, to a place of the caller's, durably; returns, for each range, the index after
+    /// the last entry that is in the copy. The directory must be there. Commands go on meanwhile.
+    ///
+    /// # Errors
+    /// [`IndexError::Unavailable`].
+    pub async fn copy_to(&self, to: DatabaseLocation) -> Result<BTreeMap<RangeId, u64>, IndexError> {
+        let unavailable = |reason: String| IndexError::Unavailable { reason };
+        let (answer, answered) = oneshot::channel();
+        let ended = || unavailable("the index ended meanwhile".to_owned());
+        self.copy_requests.send(CopyRequest { to, answer }).map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?.map_err(unavailable)
+    }
+
+    /// The applied proposals of a range from `from` on, as many as `bytes_max` allows but at least one entry; `None`
+    /// when the log does not go back so far any more. Blocks where entries have to be read from disk.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`].
+    pub fn proposals(&self, range: RangeId, from: u64, bytes_max: u64) -> Result<Option<LoggedProposals>, IndexError> {
+        let end = self.progress.next(range);
+        let entries = self.log.read(range, from..end, bytes_max);
+        let entries = entries.map_err(|error| IndexError::Damaged { reason: error.to_string() })?;
+        Ok(LoggedProposals::of(range, from, end, entries))
     }
 
     /// The index now.
@@ -381,7 +420,7 @@ fn adds_data(body: &CommandBody) -> bool {
 }
 
 /// Runs what blocks where it may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

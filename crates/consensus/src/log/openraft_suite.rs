@@ -89,7 +89,7 @@ impl StoreBuilder<TypeConfig, GroupLogStore, InMemory> for Builder {
         let settings =
             LogSettings { mirrors: 2, first_segment_bytes: 64 << 10, cache_bytes: 0, ..LogSettings::default() };
         let registry = Arc::new(FileRegistry(disks.clone()));
-        let log = SharedLog::open(disks, registry, settings, Arc::new(SystemEntropy), Failure::new());
+        let log = SharedLog::open(disks, registry, settings, Arc::new(SystemEntropy), Failure::new(), None);
         Ok(((), GroupLogStore::new(log.expect("opened"), RangeId(1)), InMemory::default()))
     }
 }

@@ -36,22 +36,26 @@ pub(super) struct Recovered {
     pub(super) last_number: u64,
 }
 
-/// Finds the log of these disks, or begins one.
+/// Finds the log of these disks, or begins one where there is none; under `new_voter`, one that supersedes what is
+/// there.
 pub(super) fn recover(
     disks: &Disks,
     registry: &dyn MirrorRegistry,
     settings: &LogSettings,
     entropy: &dyn Entropy,
+    new_voter: Option<VoterId>,
 ) -> Result<Recovered, LogError> {
     let found = registry.read().map_err(|error| LogError::Registry { reason: error.to_string() })?;
-    match newest(found) {
-        Some(set) => recover_set(set, disks, settings),
-        None => begin(disks, settings, entropy),
+    match (newest(found), new_voter) {
+        (Some(set), None) => recover_set(set, disks, settings),
+        (set, new_voter) => {
+            let voter = new_voter.unwrap_or_else(|| VoterId::from_bytes(entropy.id()));
+            begin(voter, set.map_or(0, |set| set.generation), disks, settings)
+        }
     }
 }
 
-fn begin(disks: &Disks, settings: &LogSettings, entropy: &dyn Entropy) -> Result<Recovered, LogError> {
-    let voter = VoterId::from_bytes(entropy.id());
+fn begin(voter: VoterId, generation: u64, disks: &Disks, settings: &LogSettings) -> Result<Recovered, LogError> {
     let mut mirrors = Vec::new();
     let mut reason = None;
     for (id, disk) in disks {
@@ -72,7 +76,7 @@ fn begin(disks: &Disks, settings: &LogSettings, entropy: &dyn Entropy) -> Result
     }
     tracing::info!(%voter, mirrors = mirrors.len(), "a new log begins");
     Ok(Recovered {
-        set: MirrorSet { voter, generation: 0, disks: mirrors.iter().map(|mirror| mirror.id).collect() },
+        set: MirrorSet { voter, generation, disks: mirrors.iter().map(|mirror| mirror.id).collect() },
         published: false,
         mirrors,
         groups: BTreeMap::new(),

@@ -232,9 +232,9 @@ mod tests {
         let file = file(&bytes);
         let all = ends.len() as u64 + 1;
         let last_batch_begins = scan(&*file, None).synced_seq + 1;
-        for at in BLOCK_BYTES..bytes.len() {
+        for (at, byte) in bytes.iter().copied().enumerate().skip(BLOCK_BYTES) {
             let bit = 1 << (at % 8);
-            file.write_all_at(&[IoSlice::new(&[bytes[at] ^ bit])], at as u64).expect("flipped");
+            file.write_all_at(&[IoSlice::new(&[byte ^ bit])], at as u64).expect("flipped");
             let found = scan(&*file, None);
             let is_whole = found.next_seq == all;
             if found.next_seq < last_batch_begins {
@@ -246,9 +246,9 @@ mod tests {
             let sealed = scan(&*file, Some(all));
             assert_eq!(sealed.next_seq == all, is_whole, "byte {at}");
             // Only padding is spoiled without a trace.
-            let is_padding = !ends.contains(&(at as u64 + 1)) && bytes[at] == 0 && is_whole;
+            let is_padding = !ends.contains(&(at as u64 + 1)) && byte == 0 && is_whole;
             assert!(is_whole == is_padding, "byte {at}: {found:?}");
-            file.write_all_at(&[IoSlice::new(&[bytes[at]])], at as u64).expect("flipped back");
+            file.write_all_at(&[IoSlice::new(&[byte])], at as u64).expect("flipped back");
         }
     }
 

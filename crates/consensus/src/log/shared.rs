@@ -177,7 +177,8 @@ impl Drop for Threads {
 
 impl SharedLog {
     /// Opens the log of these disks, or begins one where there is none: reads the mirror set, finds what the mirrors
-    /// hold, makes them equal, strikes those that can't be, and begins a new segment. Blocks.
+    /// hold, makes them equal, strikes those that can't be, and begins a new segment. With `new_voter`, a log of that
+    /// voter is begun, and what there was before is superseded. Blocks.
     ///
     /// # Errors
     /// [`LogError`].
@@ -187,8 +188,9 @@ impl SharedLog {
         settings: LogSettings,
         entropy: Arc<dyn Entropy>,
         failure: Failure,
+        new_voter: Option<VoterId>,
     ) -> Result<Self, LogError> {
-        let recovered = recovery::recover(&disks, &*registry, &settings, &*entropy)?;
+        let recovered = recovery::recover(&disks, &*registry, &settings, &*entropy, new_voter)?;
         let Recovered { set, mirrors, groups, segments, next_seq, last_number, published } = recovered;
         let states: BTreeMap<RangeId, GroupState> =
             groups.iter().map(|(range, group)| (*range, group.state.clone())).collect();

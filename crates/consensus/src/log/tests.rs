@@ -39,6 +39,7 @@ fn open_as(disks: Disks, mirrors: usize) -> Result<SharedLog, LogError> {
         settings(mirrors),
         Arc::new(SystemEntropy),
         Failure::new(),
+        None,
     )
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use index::AppliedState;
 use parking_lot::Mutex;
 use platform::Clock;
-use tokio::sync::{mpsc, watch};
+use sqlite_vfs::DatabaseLocation;
+use tokio::sync::{mpsc, oneshot, watch};
 use types::{DiskId, RangeId};
 
 use super::applier::{DatabaseDesk, KeptDatabase};
@@ -35,7 +36,15 @@ pub(crate) struct KeeperParts {
     pub(crate) upkeep: DatabaseUpkeep,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) work: mpsc::WeakSender<Work>,
+    pub(crate) requests: mpsc::UnboundedReceiver<CopyRequest>,
     pub(crate) status: Arc<Mutex<UpkeepStatus>>,
+}
+
+/// Asks for a copy of the database somewhere else.
+pub(crate) struct CopyRequest {
+    pub(crate) to: DatabaseLocation,
+    /// Gets how far each range is in the copy: the index after its last entry.
+    pub(crate) answer: oneshot::Sender<Result<BTreeMap<RangeId, u64>, String>>,
 }
 
 /// What the keeper has done.
@@ -91,6 +100,7 @@ impl DatabaseKeeper {
             tokio::select! {
                 () = self.parts.desk.wake.notified() => {}
                 () = tokio::time::sleep(round) => {}
+                Some(request) = self.parts.requests.recv() => self.answer(request).await,
                 _ = stop.changed() => break,
             }
             self.round().await;
@@ -240,18 +250,35 @@ impl DatabaseKeeper {
         self.copy_disks().into_iter().filter(|disk| !self.avoided.contains_key(disk)).filter(due).collect()
     }
 
-    async fn copy(&mut self, disk: DiskId) {
-        let Some(to) = self.parts.places.copy_on(disk) else { return };
-        let Some(mut kept) = self.database.take() else { return };
-        let log_bytes = self.parts.log.appended_bytes();
-        let places = self.parts.places.clone();
+    async fn answer(&mut self, request: CopyRequest) {
+        self.take_database();
+        let copied = self.copy_to(request.to, |_| Ok(())).await;
+        let marks = copied.and_then(|applied| marks_of(&applied).map_err(|error| error.to_string()));
+        // Whoever asked may have gone.
+        let _ = request.answer.send(marks.map(|marks| next_of(&marks)));
+    }
+
+    async fn copy_to(
+        &mut self,
+        to: DatabaseLocation,
+        prepare: impl FnOnce(&DatabaseLocation) -> Result<(), String> + Send + 'static,
+    ) -> Result<Vec<(RangeId, AppliedState)>, String> {
+        let Some(mut kept) = self.database.take() else { return Err("the database is being replaced".to_owned()) };
         let (kept, copied) = blocking(move || {
-            let prepared = places.prepare(disk).map_err(|error| full(&error));
+            let prepared = prepare(&to);
             let copied = prepared.and_then(|()| kept.reader.copy_to(&to).map_err(|error| full(&error)));
             (kept, copied)
         })
         .await;
         self.database = Some(kept);
+        copied
+    }
+
+    async fn copy(&mut self, disk: DiskId) {
+        let Some(to) = self.parts.places.copy_on(disk) else { return };
+        let log_bytes = self.parts.log.appended_bytes();
+        let places = self.parts.places.clone();
+        let copied = self.copy_to(to, move |_| places.prepare(disk).map_err(|error| full(&error))).await;
         match copied.and_then(|applied| marks_of(&applied).map_err(|error| error.to_string())) {
             Ok(marks) => {
                 self.copies.insert(disk, Copied { marks, log_bytes });

@@ -175,7 +175,7 @@ async fn applying_the_log_again_makes_the_same_database() {
     assert_eq!(database.verify().expect("read"), Vec::<String>::new());
 
     let ConsensusSettings { disks, registry, log, entropy, .. } = settings;
-    let log = SharedLog::open(disks, registry, log, entropy, Failure::new()).expect("opened");
+    let log = SharedLog::open(disks, registry, log, entropy, Failure::new(), None).expect("opened");
     for at_once in [1, 7, 5000] {
         let mut again = index::IndexDatabase::in_memory().expect("made");
         for range in [index::SYSTEM_RANGE, index::FIRST_DATA_RANGE] {
@@ -188,4 +188,50 @@ async fn applying_the_log_again_makes_the_same_database() {
         }
         assert_eq!(again.digest().expect("read"), database.digest().expect("read"), "{at_once} at once");
     }
+}
+
+/// A copy of the database and the proposals since bring the index back where every disk of it is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_is_restored_from_a_copy_and_the_proposals_since() {
+    let disks = faulty(2);
+    let archive: Arc<dyn Disk> = Arc::new(FaultyDisk::new(9));
+    // Never copied, so never purged: whoever archives must keep up with the purge, or take another copy.
+    let upkeep = DatabaseUpkeep { shutdown_copy_bytes_max: 0, ..DatabaseUpkeep::default() };
+    let settings = || ConsensusSettings { upkeep: upkeep.clone(), ..busy_settings(numbered(&disks), 2) };
+    let index = Arc::new(ReplicatedIndex::open(settings()).await.expect("opened"));
+    let bucket = make_bucket(&index).await;
+    let mut acknowledged = put_from_many(&index, bucket, "before", 4, 20).await;
+    let copy = sqlite_vfs::DatabaseLocation { disk: archive, path: "state.db".into() };
+    let in_copy = index.copy_to(copy.clone()).await.expect("copied");
+    // From a little before the copy, as an archive that was cut off might have it.
+    let mut next = in_copy[&index::FIRST_DATA_RANGE].saturating_sub(3);
+    let mut proposals = Vec::new();
+    for round in 0..5 {
+        acknowledged.extend(put_from_many(&index, bucket, &format!("after {round}"), 4, 5).await);
+        let stretch = index.proposals(index::FIRST_DATA_RANGE, next, 2000).expect("read");
+        let Some(stretch) = stretch else { panic!("the log was purged below {next}") };
+        proposals.extend(stretch.proposals);
+        next = stretch.next;
+    }
+    while let Some(stretch) = index.proposals(index::FIRST_DATA_RANGE, next, 2000).expect("read")
+        && stretch.next > next
+    {
+        proposals.extend(stretch.proposals);
+        next = stretch.next;
+    }
+    let voter = index.voter();
+    index.shutdown().await;
+    drop(index);
+
+    let index = ReplicatedIndex::restore(settings(), Some(copy), proposals).await.expect("restored");
+    assert_ne!(index.voter(), voter);
+    assert_all_there(&index, bucket, &acknowledged, "restored").await;
+    let index = Arc::new(index);
+    acknowledged.extend(put_from_many(&index, bucket, "later", 4, 5).await);
+    let voter = index.voter();
+    index.shutdown().await;
+    let index = ReplicatedIndex::open(settings()).await.expect("opened");
+    assert_eq!(index.voter(), voter, "the old log is superseded");
+    assert_all_there(&index, bucket, &acknowledged, "after a restart").await;
+    index.shutdown().await;
 }
