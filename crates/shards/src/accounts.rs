@@ -28,14 +28,27 @@ pub(crate) struct SegmentAccount {
     pub(crate) tail: u64,
     pub(crate) live_bytes: u64,
     pub(crate) live_shards: u64,
+    /// Bytes of records of tombstones, needed or not.
+    pub(crate) tombstone_bytes: u64,
     /// Whether a newer record of one of its shards lies elsewhere, and it isn't reclaimed yet.
     pub(crate) shadows: bool,
+    /// Its tombstones are not looked through again until so many segments were retired.
+    pub(crate) look_again_at: u64,
 }
 
 impl SegmentAccount {
     /// A segment without records.
     pub(crate) fn empty(identity: SegmentIdentity, state: SegmentState) -> Self {
-        Self { identity, state, tail: RECORDS_START, live_bytes: 0, live_shards: 0, shadows: false }
+        Self {
+            identity,
+            state,
+            tail: RECORDS_START,
+            live_bytes: 0,
+            live_shards: 0,
+            tombstone_bytes: 0,
+            shadows: false,
+            look_again_at: 0,
+        }
     }
 
     /// Bytes of records.
@@ -54,6 +67,7 @@ impl SegmentAccount {
             tail: self.tail,
             live_bytes: self.live_bytes,
             live_shards: self.live_shards,
+            tombstone_bytes: self.tombstone_bytes,
             sealed: matches!(self.state, SegmentState::Sealed | SegmentState::Damaged),
             shadows: self.shadows,
         }
@@ -66,6 +80,8 @@ pub(crate) struct Accounts {
     segments: BTreeMap<SegmentId, Entry>,
     removed: Vec<SegmentId>,
     next_id: u32,
+    /// How many segments were recycled or removed since the start.
+    retired: u64,
 }
 
 #[derive(Debug)]
@@ -88,12 +104,14 @@ impl Accounts {
                     tail: row.tail,
                     live_bytes: row.live_bytes,
                     live_shards: row.live_shards,
+                    tombstone_bytes: row.tombstone_bytes,
                     shadows: row.shadows,
+                    look_again_at: 0,
                 };
                 (row.identity.id, Entry { account, changed: false })
             })
             .collect();
-        Self { segments, removed: Vec::new(), next_id }
+        Self { segments, removed: Vec::new(), next_id, retired: 0 }
     }
 
     /// An id that no segment has.
@@ -119,6 +137,9 @@ impl Accounts {
     /// Adds a segment, or puts it in the place of an earlier generation of it.
     pub(crate) fn insert(&mut self, account: SegmentAccount) {
         self.reserve_id(account.identity.id);
+        if self.segments.contains_key(&account.identity.id) {
+            self.retired += 1;
+        }
         self.removed.retain(|id| *id != account.identity.id);
         self.segments.insert(account.identity.id, Entry { account, changed: true });
     }
@@ -126,6 +147,7 @@ impl Accounts {
     pub(crate) fn remove(&mut self, id: SegmentId) -> Option<SegmentAccount> {
         let entry = self.segments.remove(&id)?;
         self.removed.push(id);
+        self.retired += 1;
         Some(entry.account)
     }
 
@@ -166,6 +188,26 @@ impl Accounts {
     pub(crate) fn advance(&mut self, id: SegmentId, tail: u64) {
         if let Some(account) = self.change(id) {
             account.tail = account.tail.max(tail);
+        }
+    }
+
+    /// Counts a record of tombstones.
+    pub(crate) fn add_tombstones(&mut self, id: SegmentId, bytes: u64) {
+        if let Some(account) = self.change(id) {
+            account.tombstone_bytes += bytes;
+        }
+    }
+
+    /// How many segments were recycled or removed since the start.
+    pub(crate) fn retired(&self) -> u64 {
+        self.retired
+    }
+
+    /// Keeps a segment whose tombstones are still needed from being looked through before much has changed.
+    pub(crate) fn look_again_later(&mut self, id: SegmentId) {
+        let later = self.retired + 1 + self.count(SegmentKind::Small) as u64 / 4;
+        if let Some(entry) = self.segments.get_mut(&id) {
+            entry.account.look_again_at = later;
         }
     }
 

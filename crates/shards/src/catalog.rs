@@ -202,11 +202,26 @@ impl Catalog {
 
     /// Publishes what a batch has made durable: records up to `seq`, in `segment` up to `tail`.
     pub(crate) fn publish(&self, effects: Vec<Effect>, segment: SegmentId, tail: u64, seq: u64) {
+        self.publish_with_tombstones(effects, segment, tail, seq, 0);
+    }
+
+    /// The same for a batch with so many bytes of tombstones.
+    pub(crate) fn publish_with_tombstones(
+        &self,
+        effects: Vec<Effect>,
+        segment: SegmentId,
+        tail: u64,
+        seq: u64,
+        tombstone_bytes: u64,
+    ) {
         let mut state = self.state.write();
         for effect in effects {
             state.apply(effect);
         }
         state.accounts.advance(segment, tail);
+        if tombstone_bytes > 0 {
+            state.accounts.add_tombstones(segment, tombstone_bytes);
+        }
         state.published_seq = state.published_seq.max(seq);
     }
 

@@ -10,6 +10,7 @@ mod small;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use platform::OpenOptions;
 use tokio::sync::oneshot;
@@ -22,6 +23,10 @@ use crate::health::Counters;
 use crate::location::Location;
 use crate::queue::{AppendOp, Appended, SmallOp};
 use crate::segment::{SegmentFile, SegmentIdentity, SegmentKind};
+
+/// So many times more entries than are flushed at once may be in memory when the index has no room; then nothing is
+/// taken any more.
+const UNFLUSHED_FACTOR_MAX: usize = 16;
 
 /// The committing thread's own state.
 #[derive(Debug)]
@@ -52,7 +57,7 @@ enum Reply {
     Append(oneshot::Sender<Result<Appended, ShardError>>),
     Free(oneshot::Sender<Result<(), ShardError>>),
     Barrier(oneshot::Sender<()>),
-    Move(Arc<std::sync::atomic::AtomicBool>),
+    Move(Arc<AtomicBool>),
 }
 
 impl Reply {
@@ -71,7 +76,7 @@ impl Reply {
             Self::Append(reply) => drop(reply.send(Err(error))),
             Self::Free(reply) => drop(reply.send(Err(error))),
             Self::Barrier(reply) => drop(reply.send(())),
-            Self::Move(failed) => failed.store(true, std::sync::atomic::Ordering::Release),
+            Self::Move(failed) => failed.store(true, Ordering::Release),
         }
     }
 }
@@ -82,6 +87,7 @@ struct Outcome {
     effects: Vec<Effect>,
     replies: Vec<Reply>,
     appends: u64,
+    tombstone_bytes: u64,
     /// Whether something died, so that there may be space to win back.
     killed: bool,
 }
@@ -149,6 +155,10 @@ impl Committer {
     /// Checks whether a shard may come in, and in place of what; `None` when the caller has been answered.
     fn admit(&self, op: AppendOp) -> Option<(AppendOp, Option<Location>)> {
         let shard = &op.shard;
+        if self.core.catalog.unflushed() > UNFLUSHED_FACTOR_MAX * self.core.settings.recent_entries_max {
+            drop(op.reply.send(Err(self.full_error())));
+            return None;
+        }
         let known = self.core.slots.read().admit(shard.address.group, shard.slot, shard.slot_epoch).and_then(|()| {
             let found = self.core.catalog.find_location(&shard.address);
             found.map_err(|failure| self.core.index_failed(&failure))
@@ -191,7 +201,7 @@ impl Committer {
         opened.tail = tail;
         self.synced_seq = last_seq;
         let id = opened.segment.identity.id;
-        self.core.catalog.publish(outcome.effects, id, tail, last_seq);
+        self.core.catalog.publish_with_tombstones(outcome.effects, id, tail, last_seq, outcome.tombstone_bytes);
         for reply in outcome.replies {
             reply.succeed();
         }
@@ -239,6 +249,14 @@ impl Committer {
         self.core.health.set_full(true);
         self.core.keeper.ask_reclaim();
         ShardError::DiskFull { disk: self.core.home.disk_id }
+    }
+
+    /// A record could not be moved: whoever moves it tries again some time.
+    fn move_failed(&self, failed: &AtomicBool, failure: &WriteFailure) {
+        if let WriteFailure::Failed(reason) = failure {
+            self.core.health.take_down(reason);
+        }
+        failed.store(true, Ordering::Release);
     }
 
     fn write_error(&self, failure: &WriteFailure) -> ShardError {

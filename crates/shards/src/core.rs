@@ -136,7 +136,7 @@ impl Core {
                 {
                     tracing::warn!(disk = %self.home.disk_id, %error, "a damaged shard index could not be removed");
                 }
-                self.health.take_down(&failure.to_string())
+                self.health.take_down_for_index(&failure.to_string())
             }
             IndexFailure::Failed(_) => self.health.take_down(&failure.to_string()),
         }

@@ -35,7 +35,7 @@ const SCHEMA: &str = "
     CREATE TABLE segments (
         id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, generation INTEGER NOT NULL, bytes INTEGER NOT NULL,
         tail INTEGER NOT NULL, live_bytes INTEGER NOT NULL, live_shards INTEGER NOT NULL,
-        sealed INTEGER NOT NULL, shadows INTEGER NOT NULL
+        tombstone_bytes INTEGER NOT NULL, sealed INTEGER NOT NULL, shadows INTEGER NOT NULL
     );
     CREATE TABLE punches (
         segment INTEGER NOT NULL, offset INTEGER NOT NULL, bytes INTEGER NOT NULL, below INTEGER NOT NULL,
@@ -59,10 +59,12 @@ pub(crate) enum IndexFailure {
 
 impl From<rusqlite::Error> for IndexFailure {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ffi::{SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ};
+        use rusqlite::ffi::{SQLITE_IOERR_READ, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_SHORT_READ};
         let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
+            // The one file that it extends by itself; it fails for want of room.
+            Some(ErrorCode::SystemIoFailure) if extended == SQLITE_IOERR_SHMSIZE => Self::Full,
             Some(ErrorCode::SystemIoFailure) if [SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ].contains(&extended) => {
                 Self::Damaged(error.to_string())
             }
@@ -102,6 +104,7 @@ pub(crate) struct SegmentRow {
     pub(crate) tail: u64,
     pub(crate) live_bytes: u64,
     pub(crate) live_shards: u64,
+    pub(crate) tombstone_bytes: u64,
     /// Whether nothing is appended to it any more.
     pub(crate) sealed: bool,
     /// Whether a newer record of one of its shards lies elsewhere.
@@ -358,8 +361,8 @@ fn write_segments(transaction: &rusqlite::Transaction<'_>, set: &FlushSet) -> ru
     for segment in &set.removed {
         delete.execute([segment.0])?;
     }
-    let mut insert =
-        transaction.prepare_cached("INSERT OR REPLACE INTO segments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+    let mut insert = transaction
+        .prepare_cached("INSERT OR REPLACE INTO segments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
     for row in &set.segments {
         let kind = match row.identity.kind {
             SegmentKind::Small => 1,
@@ -373,6 +376,7 @@ fn write_segments(transaction: &rusqlite::Transaction<'_>, set: &FlushSet) -> ru
             row.tail.cast_signed(),
             row.live_bytes.cast_signed(),
             row.live_shards.cast_signed(),
+            row.tombstone_bytes.cast_signed(),
             row.sealed,
             row.shadows,
         ])?;
@@ -419,7 +423,8 @@ fn segment_row(row: &Row<'_>) -> rusqlite::Result<SegmentRow> {
         tail: unsigned(row, 4)?,
         live_bytes: unsigned(row, 5)?,
         live_shards: unsigned(row, 6)?,
-        sealed: row.get(7)?,
-        shadows: row.get(8)?,
+        tombstone_bytes: unsigned(row, 7)?,
+        sealed: row.get(8)?,
+        shadows: row.get(9)?,
     })
 }

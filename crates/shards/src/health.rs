@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use types::DiskId;
@@ -47,6 +47,8 @@ pub(crate) type HealthListener = Arc<dyn Fn(DiskId, DiskHealth) + Send + Sync>;
 pub(crate) struct Health {
     disk: DiskId,
     state: RwLock<DiskHealth>,
+    /// Whether it is down for its index alone, so that opening it anew helps.
+    index_damaged: AtomicBool,
     listener: HealthListener,
 }
 
@@ -58,7 +60,7 @@ impl fmt::Debug for Health {
 
 impl Health {
     pub(crate) fn new(disk: DiskId, listener: HealthListener) -> Self {
-        Self { disk, state: RwLock::new(DiskHealth::Up), listener }
+        Self { disk, state: RwLock::new(DiskHealth::Up), index_damaged: AtomicBool::new(false), listener }
     }
 
     pub(crate) fn get(&self) -> DiskHealth {
@@ -84,6 +86,19 @@ impl Health {
         tracing::error!(disk = %self.disk, reason, "a disk is down");
         (self.listener)(self.disk, self.get());
         self.down_error(reason)
+    }
+
+    /// Takes the disk down because its index can't be read, unless it is already down.
+    pub(crate) fn take_down_for_index(&self, reason: &str) -> ShardError {
+        if !self.get().is_down() {
+            self.index_damaged.store(true, Ordering::Release);
+        }
+        self.take_down(reason)
+    }
+
+    /// Whether it is down for its index alone: its segments are as good as they were.
+    pub(crate) fn is_index_damaged(&self) -> bool {
+        self.index_damaged.load(Ordering::Acquire)
     }
 
     /// Notes that the disk has no room, or has again.

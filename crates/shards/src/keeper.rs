@@ -11,6 +11,7 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 
 use crate::accounts::SegmentState;
+use crate::catalog::Flushed;
 use crate::core::{Core, WriteFailure};
 use crate::database::{IndexFailure, Punch};
 use crate::segment::SegmentId;
@@ -118,6 +119,7 @@ impl Keeper {
 
     /// Keeps until it is closed.
     pub(crate) fn run(self) {
+        let _guard = CloseOnPanic(&self.core);
         loop {
             let work = self.core.keeper.wait();
             if self.core.health.get().is_down() {
@@ -152,7 +154,7 @@ impl Keeper {
             self.punch()?;
         }
         if work.flush {
-            self.core.catalog.flush()?;
+            self.flush()?;
         }
         if work.reclaim {
             self.reclaim()?;
@@ -181,24 +183,37 @@ impl Keeper {
         }
     }
 
-    /// Gives the blocks of freed large records back. Segments of which nothing lives are removed whole instead.
+    /// Flushes the index; a spare segment makes room where there is none.
+    fn flush(&self) -> Result<Flushed, KeepFailure> {
+        match self.core.catalog.flush() {
+            Err(IndexFailure::Full) if self.remove_spare()? => Ok(self.core.catalog.flush()?),
+            other => Ok(other?),
+        }
+    }
+
+    fn remove_spare(&self) -> Result<bool, KeepFailure> {
+        let spare = self.core.catalog.change_accounts(|accounts| {
+            let id = accounts.spares().next()?.identity.id;
+            accounts.remove(id)
+        });
+        let Some(spare) = spare else { return Ok(false) };
+        self.core.home.remove(&spare.identity)?;
+        tracing::warn!(disk = %self.core.home.disk_id, "a spare segment was removed to make room for the shard index");
+        Ok(true)
+    }
+
+    /// Gives the blocks of freed large records back. Also those of segments that can be removed as a whole: that needs
+    /// room for a flush first, which may have to come from here.
     fn punch(&self) -> Result<(), KeepFailure> {
         let mut by_segment: BTreeMap<SegmentId, Vec<Punch>> = BTreeMap::new();
         for punch in self.core.catalog.punches() {
             by_segment.entry(punch.segment).or_default().push(punch);
         }
         for (id, punches) in by_segment {
-            let dying = self.core.catalog.with_accounts(|accounts| {
-                accounts.get(id).is_none_or(|account| account.state == SegmentState::Sealed && account.live_shards == 0)
-            });
             let Some(identity) = self.core.catalog.segment(id) else {
                 self.core.catalog.remove_punches(&punches);
                 continue;
             };
-            if dying {
-                self.core.keeper.ask_reclaim();
-                continue;
-            }
             let file = self.core.segment_file(identity)?.file;
             for (offset, bytes) in merged(&punches) {
                 file.punch_hole(offset, bytes)?;
@@ -207,6 +222,18 @@ impl Keeper {
             self.core.catalog.remove_punches(&punches);
         }
         Ok(())
+    }
+}
+
+/// Should the thread ever panic, nobody must wait for it for ever.
+struct CloseOnPanic<'a>(&'a Core);
+
+impl Drop for CloseOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.health.take_down("its keeping thread has panicked");
+            self.0.keeper.close();
+        }
     }
 }
 

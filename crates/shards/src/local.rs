@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use platform::Disk;
 use tokio::sync::watch;
 use types::{DiskId, PlacementGroupId, RunId};
 
 use crate::health::{DiskHealth, HealthListener};
 use crate::store::{ShardStore, StoreEnvironment, StoreError, VerifiedShard};
-use crate::superblock::{SlotClaim, Superblock};
+use crate::superblock::{Found, SlotClaim, Superblock, inspect};
 use crate::usage::DiskUsage;
 use crate::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
 
@@ -24,15 +24,28 @@ pub type DiskStates = Arc<BTreeMap<DiskId, DiskHealth>>;
 /// A disk that is down stays listed, and answers [`ShardError::DiskDown`], until it is removed or opened anew.
 #[derive(Debug)]
 pub struct LocalShards {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     environment: StoreEnvironment,
     stores: RwLock<BTreeMap<DiskId, Arc<ShardStore>>>,
-    states: Arc<watch::Sender<DiskStates>>,
+    states: watch::Sender<DiskStates>,
+    /// Held while a store is opened or closed: two on one directory would write over each other.
+    opening: Mutex<()>,
 }
 
 impl LocalShards {
     /// A service without disks.
     pub fn new(environment: StoreEnvironment) -> Self {
-        Self { environment, stores: RwLock::default(), states: Arc::new(watch::Sender::default()) }
+        let shared = Shared {
+            environment,
+            stores: RwLock::default(),
+            states: watch::Sender::default(),
+            opening: Mutex::new(()),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Opens a formatted disk and serves it: also one that was down, as readmitting it, or a new one.
@@ -42,46 +55,42 @@ impl LocalShards {
     /// # Errors
     /// [`StoreError`]: the disk isn't served.
     pub async fn add_disk(&self, disk: Arc<dyn Disk>) -> Result<DiskId, StoreError> {
-        let superblock = crate::superblock::SuperblockFile::open(&*disk)?;
-        // Two stores on one directory would write over each other.
-        self.remove_disk(superblock.get().disk).await;
-        drop(superblock);
-        let states = Arc::clone(&self.states);
-        let listener: HealthListener = Arc::new(move |disk, health| publish(&states, disk, Some(health)));
-        let environment = self.environment.clone();
-        let opened = self.environment.workers.run(move || ShardStore::open(disk, &environment, listener)).await?;
-        let id = opened.disk_id();
-        let health = opened.health();
-        self.stores.write().insert(id, Arc::new(opened));
-        publish(&self.states, id, Some(health));
-        Ok(id)
+        self.run(move |shared| {
+            let id = match inspect(&*disk)? {
+                Found::Formatted(superblock) => superblock.disk,
+                Found::Blank => return Err(StoreError::Blank),
+            };
+            let _opening = shared.opening.lock();
+            shared.remove(id);
+            shared.open(disk)
+        })
+        .await
     }
 
     /// Serves a disk no more, after what was asked of it is done. Unknown ones are fine.
     pub async fn remove_disk(&self, disk: DiskId) {
-        let store = self.stores.write().remove(&disk);
-        if let Some(store) = store {
-            self.environment.workers.run(move || store.close()).await;
-            publish(&self.states, disk, None);
-        }
+        self.run(move |shared| {
+            let _opening = shared.opening.lock();
+            shared.remove(disk);
+        })
+        .await;
     }
 
     /// Serves no disk any more; the indexes are flushed.
     pub async fn close(&self) {
-        let disks: Vec<_> = self.stores.read().keys().copied().collect();
-        for disk in disks {
-            self.remove_disk(disk).await;
+        for disk in self.disk_states().keys() {
+            self.remove_disk(*disk).await;
         }
     }
 
     /// The health of all disks, and every change of it at once.
     pub fn watch(&self) -> watch::Receiver<DiskStates> {
-        self.states.subscribe()
+        self.shared.states.subscribe()
     }
 
     /// The health of all disks now.
     pub fn disk_states(&self) -> DiskStates {
-        Arc::clone(&self.states.borrow())
+        Arc::clone(&self.shared.states.borrow())
     }
 
     /// Looks whether a disk is still in place, and whether a full one has room again. Cheap: a few calls to the file
@@ -155,18 +164,67 @@ impl LocalShards {
     }
 
     fn store(&self, disk: DiskId) -> Result<Arc<ShardStore>, ShardError> {
-        self.stores.read().get(&disk).cloned().ok_or(ShardError::UnknownDisk { disk })
+        self.shared.stores.read().get(&disk).cloned().ok_or(ShardError::UnknownDisk { disk })
+    }
+
+    async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Arc<Shared>) -> T + Send + 'static) -> T {
+        let shared = Arc::clone(&self.shared);
+        self.shared.environment.workers.run(move || job(&shared)).await
     }
 }
 
-fn publish(states: &watch::Sender<DiskStates>, disk: DiskId, health: Option<DiskHealth>) {
-    states.send_modify(|states| {
-        let states = Arc::make_mut(states);
-        match health {
-            Some(health) => states.insert(disk, health),
-            None => states.remove(&disk),
-        };
-    });
+impl Shared {
+    fn open(self: &Arc<Self>, disk: Arc<dyn Disk>) -> Result<DiskId, StoreError> {
+        let shared = Arc::downgrade(self);
+        let listener: HealthListener = Arc::new(move |disk, health| {
+            if let Some(shared) = shared.upgrade() {
+                shared.hear(disk, health);
+            }
+        });
+        let store = ShardStore::open(disk, &self.environment, listener)?;
+        let (id, health) = (store.disk_id(), store.health());
+        self.stores.write().insert(id, Arc::new(store));
+        self.publish(id, Some(health));
+        Ok(id)
+    }
+
+    fn remove(&self, disk: DiskId) {
+        let store = self.stores.write().remove(&disk);
+        if let Some(store) = store {
+            store.close();
+            self.publish(disk, None);
+        }
+    }
+
+    /// Called on the thread that found the change, which must not wait for itself to end.
+    fn hear(self: &Arc<Self>, disk: DiskId, health: DiskHealth) {
+        let is_down = health.is_down();
+        self.publish(disk, Some(health));
+        if is_down {
+            let shared = Arc::clone(self);
+            self.environment.workers.spawn(move || shared.mend(disk));
+        }
+    }
+
+    /// Opens a disk anew whose index alone is damaged, which makes the index anew. Until that is done the disk is down.
+    fn mend(self: &Arc<Self>, id: DiskId) {
+        let _opening = self.opening.lock();
+        let Some(store) = self.stores.read().get(&id).filter(|store| store.is_index_damaged()).cloned() else { return };
+        store.close();
+        if let Err(error) = self.open(store.disk()) {
+            tracing::error!(disk = %id, %error, "a disk whose index was damaged could not be opened anew");
+        }
+    }
+
+    fn publish(&self, disk: DiskId, health: Option<DiskHealth>) {
+        self.states.send_modify(|states| {
+            let states = Arc::make_mut(states);
+            match health {
+                Some(health) => states.insert(disk, health),
+                None => states.remove(&disk),
+            };
+        });
+    }
 }
 
 #[async_trait]

@@ -51,6 +51,14 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(home: &SegmentHome, pool: &BufferPool) -> Result<Recovered, RecoveryError> {
     home.disk.create_directory(Path::new(DIRECTORY))?;
     home.disk.sync_directory(Path::new(""))?;
+    match open_and_replay(home, pool) {
+        // Others have filled the file system to the last byte. A spare segment is what we can do without.
+        Err(RecoveryError::Index(IndexFailure::Full)) if remove_spare(home)? => open_and_replay(home, pool),
+        other => other,
+    }
+}
+
+fn open_and_replay(home: &SegmentHome, pool: &BufferPool) -> Result<Recovered, RecoveryError> {
     let (database, stored, complete) = match Database::open(&home.disk, home.disk_id) {
         Ok((database, stored)) => (database, stored, true),
         Err(IndexFailure::Damaged(reason)) => {
@@ -68,6 +76,20 @@ pub(crate) fn recover(home: &SegmentHome, pool: &BufferPool) -> Result<Recovered
         }
         other => other,
     }
+}
+
+/// Removes a small segment without records; `false` where there is none.
+fn remove_spare(home: &SegmentHome) -> Result<bool, RecoveryError> {
+    for (id, kind) in home.disk.list(Path::new(DIRECTORY))?.iter().filter_map(|name| parse_name(name)) {
+        let Some(identity) = home.identify(id, kind)?.filter(|_| kind == SegmentKind::Small) else { continue };
+        let segment = home.open(identity, OpenOptions::EXISTING)?;
+        if Scanner::new(&segment, RECORDS_START, u64::MAX)?.next_record()?.is_none() {
+            home.remove(&identity)?;
+            tracing::warn!(disk = %home.disk_id, segment = %id, "a spare segment was removed to make room");
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn replay(
@@ -241,7 +263,11 @@ impl Replay<'_> {
         }
         match record.kind {
             RecordKind::Shard => self.apply_shard(identity, record)?,
-            RecordKind::Tombstones => self.apply_tombstones(record)?,
+            RecordKind::Tombstones => {
+                self.apply_tombstones(record)?;
+                let bytes = record.header_bytes.into();
+                self.catalog.change_accounts(|accounts| accounts.add_tombstones(identity.id, bytes));
+            }
         }
         let tail = end_of(identity, record);
         self.catalog.change_accounts(|accounts| accounts.advance(identity.id, tail));

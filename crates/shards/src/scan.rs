@@ -106,6 +106,9 @@ impl<'a> Scanner<'a> {
             garbage = garbage || !is_zero(&bytes[..step]);
             let here = bytes[step..].starts_with(&MAGIC);
             at += step as u64;
+            if at >= limit {
+                break;
+            }
             if here {
                 if let Some(found) = self.record_at(at)? {
                     return Ok(Some(FoundRecord { after_garbage: garbage, ..found }));
@@ -207,4 +210,143 @@ fn read_by_pages(segment: &SegmentFile, bytes: &mut [u8], offset: u64) -> io::Re
         length += left;
     }
     Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use platform::{Disk, FaultyDisk, SeededEntropy};
+    use proptest::prelude::*;
+    use types::{ClusterId, DiskId, Integrity, NodeId};
+
+    use super::*;
+    use crate::contract::address;
+    use crate::location::padded;
+    use crate::segment::{DIRECTORY, RECORDS_START, SegmentHome, SegmentId, SegmentIdentity};
+    use crate::superblock::{DiskIdentity, format};
+
+    /// What lies in a segment, one after the other.
+    #[derive(Debug, Clone)]
+    enum Piece {
+        /// A record with a body of so many bytes, filled with headers of other places.
+        Record(usize),
+        /// A record whose header lost a bit.
+        Damaged(usize),
+        Garbage(usize),
+        Zeros(usize),
+    }
+
+    fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+        let length = || prop_oneof![1..300usize, 3000..9000usize];
+        let piece = prop_oneof![
+            4 => length().prop_map(Piece::Record),
+            1 => length().prop_map(Piece::Damaged),
+            1 => length().prop_map(Piece::Garbage),
+            1 => length().prop_map(Piece::Zeros),
+        ];
+        prop::collection::vec(piece, 0..12)
+    }
+
+    fn segment(kind: SegmentKind) -> SegmentFile {
+        let disk = FaultyDisk::new(1);
+        let identity = DiskIdentity {
+            cluster: ClusterId::from_bytes([1; 16]),
+            node: NodeId::from_bytes([2; 16]),
+            disk: DiskId::from_bytes([3; 16]),
+        };
+        let secret = format(&disk, identity, &SeededEntropy::new(1)).unwrap().secret;
+        disk.create_directory(Path::new(DIRECTORY)).unwrap();
+        let home = SegmentHome { disk: Arc::new(disk), disk_id: identity.disk, secret };
+        home.create(SegmentIdentity { id: SegmentId(1), kind, generation: 1, bytes: 512 * 1024 }, 512 * 1024).unwrap()
+    }
+
+    fn record(segment: &SegmentFile, offset: u64, seq: u64, body_bytes: usize) -> Vec<u8> {
+        let kind = segment.identity.kind;
+        let checksums = vec![0; crate::blocks::checksums_len(Integrity::Xxh3, body_bytes)];
+        let header = RecordHeader {
+            kind: RecordKind::Shard,
+            seq,
+            synced_seq: 0,
+            address: address(1, seq, 0),
+            body_bytes: u32::try_from(body_bytes).unwrap(),
+            integrity: Some(Integrity::Xxh3),
+            metadata: b"m",
+            checksums: &checksums,
+        };
+        let mut bytes = Vec::new();
+        header.encode_into(&mut bytes, &segment.key, offset);
+        // A whole header of this very segment, but of another place.
+        let elsewhere = bytes.clone();
+        bytes.resize(usize::try_from(padded(bytes.len() as u64, kind)).unwrap(), 0);
+        bytes.extend(elsewhere.iter().cycle().take(body_bytes));
+        bytes.resize(usize::try_from(padded(bytes.len() as u64, kind)).unwrap(), 0);
+        bytes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Whatever lies between them, a scan finds the whole records, in order, and nothing else.
+        #[test]
+        fn a_scan_finds_the_whole_records_and_nothing_else(pieces in pieces(), large in any::<bool>()) {
+            let kind = if large { SegmentKind::Large } else { SegmentKind::Small };
+            let segment = segment(kind);
+            let mut offset = RECORDS_START;
+            let mut expected = Vec::new();
+            for (seq, piece) in (1..).zip(&pieces) {
+                let bytes = match piece {
+                    Piece::Record(body_bytes) => {
+                        expected.push((offset, seq, *body_bytes));
+                        record(&segment, offset, seq, *body_bytes)
+                    }
+                    Piece::Damaged(body_bytes) => {
+                        let mut bytes = record(&segment, offset, seq, *body_bytes);
+                        bytes[30] ^= 4;
+                        bytes
+                    }
+                    Piece::Garbage(length) => vec![0xc4; usize::try_from(padded(*length as u64, kind)).unwrap()],
+                    Piece::Zeros(length) => vec![0; usize::try_from(padded(*length as u64, kind)).unwrap()],
+                };
+                segment.file.write_all_at(&[IoSlice::new(&bytes)], offset).unwrap();
+                offset += bytes.len() as u64;
+            }
+            let mut scanner = Scanner::new(&segment, RECORDS_START, u64::MAX).unwrap();
+            let mut found = Vec::new();
+            while let Some(record) = scanner.next_record().unwrap() {
+                found.push((record.offset, record.seq, record.body_bytes as usize));
+            }
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_search_gives_up_where_it_is_told_to() {
+        let segment = segment(SegmentKind::Small);
+        let bytes = record(&segment, RECORDS_START + 20_000, 1, 100);
+        segment.file.write_all_at(&[IoSlice::new(&bytes)], RECORDS_START + 20_000).unwrap();
+        for (search, found) in [(10_000, false), (30_000, true)] {
+            let mut scanner = Scanner::new(&segment, RECORDS_START, search).unwrap();
+            assert_eq!(scanner.next_record().unwrap().is_some(), found);
+        }
+    }
+
+    /// What can't be read is passed over like garbage.
+    #[test]
+    fn a_scan_passes_over_unreadable_sectors() {
+        use platform::faulty::{Fault, Operation};
+        let segment = segment(SegmentKind::Small);
+        let bytes = record(&segment, RECORDS_START, 1, 100);
+        segment.file.write_all_at(&[IoSlice::new(&bytes)], RECORDS_START).unwrap();
+        let disk = FaultyDisk::new(2);
+        disk.inject(Fault::once(Operation::Read));
+        // A file of another disk that fails once, with the same bytes: the second read, by pages, succeeds.
+        let file = disk.open(Path::new("copy"), platform::OpenOptions::CREATE).unwrap();
+        file.write_all_at(&[IoSlice::new(&bytes)], RECORDS_START).unwrap();
+        let segment = SegmentFile { file, ..segment };
+        let mut scanner = Scanner::new(&segment, RECORDS_START, u64::MAX).unwrap();
+        assert_eq!(scanner.next_record().unwrap().map(|record| record.seq), Some(1));
+    }
 }

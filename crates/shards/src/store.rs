@@ -42,6 +42,9 @@ pub enum StoreError {
     /// It is no disk, or another program's.
     #[error(transparent)]
     Superblock(#[from] SuperblockError),
+    /// The directory is blank: format it first.
+    #[error("the directory is not formatted")]
+    Blank,
     /// Its segments or its index can't be read or written.
     #[error("the shards of the disk cannot be opened: {0}")]
     Unusable(String),
@@ -145,6 +148,15 @@ impl ShardStore {
 
     pub(crate) fn health(&self) -> DiskHealth {
         self.core.health.get()
+    }
+
+    /// Whether opening it anew mends it.
+    pub(crate) fn is_index_damaged(&self) -> bool {
+        self.core.health.is_index_damaged()
+    }
+
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.core.home.disk)
     }
 
     pub(crate) fn superblock(&self) -> Arc<Superblock> {

@@ -495,3 +495,93 @@ async fn assert_two_thirds(shards: &LocalShards, id: DiskId) {
         assert_eq!(read.is_ok(), run % 3 != 0, "run {run}: {read:?}");
     }
 }
+
+/// The index turns bad under a running disk: it is made anew from the segments without anybody's command.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_turns_bad_while_serving_is_made_anew() {
+    let disk = faulty_disk(19);
+    let (shards, id) = open(&disk, tiny_settings()).await.unwrap();
+    for run in 0..2000 {
+        append(&shards, id, run, 300).await.unwrap();
+    }
+    shards.settle(id).await.unwrap();
+    let pages = content(&disk, "shards.db").len() / 4096;
+    assert!(pages > 20, "the index is too small to be read page by page");
+    // The header of each page but the first few, which every connection has in its cache.
+    for page in 4..pages as u64 {
+        for at in 0..8 {
+            disk.flip_bit("shards.db", page * 4096 + at).unwrap();
+        }
+    }
+    let mut watch = shards.watch();
+    let mut damaged = false;
+    for run in 0..2000 {
+        damaged |= matches!(shards.read(id, address(1, run, 0), 0..1).await, Err(ShardError::DiskDown { .. }));
+        if damaged {
+            break;
+        }
+    }
+    assert!(damaged, "nobody noticed");
+    watch.wait_for(|states| states[&id] == DiskHealth::Up).await.unwrap();
+    for run in 0..2000 {
+        assert_holds(&shards, id, &address(1, run, 0), 300).await;
+    }
+}
+
+/// The file system is full to the last byte when the process starts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_a_free_byte_opens_and_frees() {
+    for crashed in [false, true] {
+        for bytes in [3000, 100_000] {
+            let disk = faulty_disk(20);
+            let (shards, id) = open(&disk, tiny_settings()).await.unwrap();
+            for run in 0..100 {
+                append(&shards, id, run, bytes).await.unwrap();
+            }
+            shards.close().await;
+            drop(shards);
+            let disk = if crashed { disk.crash() } else { disk };
+            let space = disk.space().unwrap();
+            disk.set_capacity(space.total_bytes - space.free_bytes);
+            let (shards, id) = open(&disk, tiny_settings()).await.unwrap();
+            for run in 0..100 {
+                assert_holds(&shards, id, &address(1, run, 0), bytes).await;
+            }
+            free(&shards, id, 0..90).await.unwrap();
+            shards.settle(id).await.unwrap();
+            append(&shards, id, 200, bytes).await.unwrap();
+            for run in 90..100 {
+                assert_holds(&shards, id, &address(1, run, 0), bytes).await;
+            }
+        }
+    }
+}
+
+/// Tombstones of shards whose segments are still in use must be kept, and moving them about would never end.
+#[tokio::test(flavor = "multi_thread")]
+async fn needed_tombstones_fill_segments_and_are_dropped_when_no_longer_needed() {
+    const SHARDS: u64 = 5000;
+    let disk = faulty_disk(21);
+    let settings = ShardSettings { recent_entries_max: 500, ..tiny_settings() };
+    let (shards, id) = open(&disk, settings.clone()).await.unwrap();
+    for first in (0..SHARDS).step_by(100) {
+        futures::future::try_join_all((first..first + 100).map(|run| append(&shards, id, run, 50))).await.unwrap();
+    }
+    let freed: Vec<_> = (0..SHARDS).filter(|run| run % 5 < 2).collect();
+    for some in freed.chunks(100) {
+        futures::future::try_join_all(some.iter().map(|run| free(&shards, id, [*run]))).await.unwrap();
+    }
+    shards.settle(id).await.unwrap();
+    shards.close().await;
+    disk.remove(Path::new("shards.db")).unwrap();
+    let (shards, id) = open(&disk.crash(), settings).await.unwrap();
+    assert_eq!(list_all(&shards, id).await.len() as u64, SHARDS - freed.len() as u64);
+    let rest: Vec<_> = (0..SHARDS).filter(|run| run % 3 != 0).collect();
+    for some in rest.chunks(100) {
+        free(&shards, id, some.iter().copied()).await.unwrap();
+    }
+    shards.settle(id).await.unwrap();
+    let left = shards.usage(id).await.unwrap();
+    assert!(left.dead_bytes < left.live_bytes + (600 << 10), "tombstones are piling up: {left:?}");
+    assert_eq!(left.shards, (0..SHARDS).filter(|run| run % 5 >= 2 && run.is_multiple_of(3)).count() as u64);
+}

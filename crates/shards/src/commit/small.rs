@@ -101,7 +101,9 @@ impl Committer {
         let Batch { headers, records, start, tail, last_seq, mut outcome, .. } = batch;
         if records.is_empty() {
             // Effects without a record: runs of which nothing was here.
-            if let Some(opened) = &self.small {
+            if let Some(opened) = &self.small
+                && !outcome.effects.is_empty()
+            {
                 let effects = std::mem::take(&mut outcome.effects);
                 self.core.catalog.publish(effects, opened.segment.identity.id, opened.tail, self.synced_seq);
             }
@@ -177,8 +179,7 @@ impl Committer {
             Ok(true) => {}
             Ok(false) => return Planned::Later(SmallOp::Relocate(op)),
             Err(failure) => {
-                let error = self.write_error(&failure);
-                Reply::Move(op.failed).fail(error);
+                self.move_failed(&op.failed, &failure);
                 return Planned::Done;
             }
         }
@@ -262,10 +263,7 @@ impl Committer {
         match self.entomb(batch, &op.tombstones) {
             Ok(true) => batch.outcome.replies.push(Reply::Move(op.failed)),
             Ok(false) => return Planned::Later(SmallOp::Entomb(op)),
-            Err(failure) => {
-                let error = self.write_error(&failure);
-                Reply::Move(op.failed).fail(error);
-            }
+            Err(failure) => self.move_failed(&op.failed, &failure),
         }
         Planned::Done
     }
@@ -280,6 +278,7 @@ impl Committer {
         if !self.make_room(batch, length as u64, Purpose::Reclaim)? {
             return Ok(false);
         }
+        batch.outcome.tombstone_bytes += length as u64;
         for metadata in &records {
             let record = NewRecord {
                 kind: RecordKind::Tombstones,

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 
 use super::{KeepFailure, Keeper};
-use crate::accounts::{SegmentAccount, SegmentState};
+use crate::accounts::{Accounts, SegmentAccount, SegmentState};
 use crate::health::DiskHealth;
 use crate::queue::{EntombOp, RelocateOp, SmallOp};
 use crate::reading::{decode, read_header};
-use crate::record::{RecordKind, decode_tombstones};
+use crate::record::{RecordKind, Tombstone, decode_tombstones};
 use crate::scan::{FoundRecord, Scanner};
 use crate::segment::{RECORDS_START, SegmentFile, SegmentKind};
 
@@ -28,7 +28,7 @@ impl Keeper {
     pub(super) fn reclaim(&self) -> Result<(), KeepFailure> {
         self.remove_dead_large()?;
         while !self.core.keeper.is_closed()
-            && let Some(account) = self.compactable()
+            && let Some(account) = self.compactable()?
         {
             if !self.compact(&account)? {
                 break;
@@ -54,7 +54,7 @@ impl Keeper {
                 removed.push(identity);
             }
         }
-        if removed.is_empty() || !self.core.catalog.flush()?.durable {
+        if removed.is_empty() || !self.flush()?.durable {
             return Ok(());
         }
         for identity in removed {
@@ -80,27 +80,56 @@ impl Keeper {
         Ok(self.core.catalog.find_location(&record.address)? == Some(record.location(segment.identity.id)))
     }
 
-    /// The sealed small segment of which the least lives, if that is little enough and what lives has a place to go.
-    fn compactable(&self) -> Option<SegmentAccount> {
+    /// The sealed small segment that is best compacted, if one is worth it and what lives in it has a place to go.
+    fn compactable(&self) -> Result<Option<SegmentAccount>, KeepFailure> {
         let full = self.core.health.get() == DiskHealth::Full;
         let percent_max =
             if full { COMPACT_LIVE_PERCENT_WHEN_FULL } else { u64::from(self.core.settings.compact_live_percent_max) };
-        self.core.catalog.with_accounts(|accounts| {
-            let room: u64 = accounts
-                .iter()
-                .filter(|account| account.identity.kind == SegmentKind::Small)
-                .filter(|account| matches!(account.state, SegmentState::Open | SegmentState::Spare))
-                .map(|account| account.identity.bytes - account.tail)
-                .sum();
-            accounts
-                .iter()
-                .filter(|account| account.identity.kind == SegmentKind::Small)
-                .filter(|account| account.state == SegmentState::Sealed)
-                .filter(|account| account.shadows || account.live_bytes * 100 <= account.used_bytes() * percent_max)
-                .filter(|account| account.live_bytes <= room)
-                .min_by_key(|account| account.live_bytes)
-                .copied()
-        })
+        let is_little = |bytes: u64, account: &SegmentAccount| bytes * 100 <= account.used_bytes() * percent_max;
+        loop {
+            let Some(best) = self.core.catalog.with_accounts(|accounts| {
+                let room: u64 = small(accounts)
+                    .filter(|account| matches!(account.state, SegmentState::Open | SegmentState::Spare))
+                    .map(|account| account.identity.bytes - account.tail)
+                    .sum();
+                small(accounts)
+                    .filter(|account| account.state == SegmentState::Sealed)
+                    .filter(|account| account.live_bytes <= room)
+                    .filter(|account| account.look_again_at <= accounts.retired())
+                    .filter(|account| account.shadows || is_little(account.live_bytes, account))
+                    // While one has shadows, all tombstones are needed.
+                    .min_by_key(|account| (!account.shadows, account.live_bytes))
+                    .copied()
+            }) else {
+                return Ok(None);
+            };
+            if best.shadows || is_little(best.live_bytes + best.tombstone_bytes, &best) {
+                return Ok(Some(best));
+            }
+            // Mostly tombstones, which may all be needed: moving them would win nothing, again and again.
+            if is_little(best.live_bytes + self.needed_tombstone_bytes(&best)?, &best) {
+                return Ok(Some(best));
+            }
+            self.core.catalog.change_accounts(|accounts| accounts.look_again_later(best.identity.id));
+        }
+    }
+
+    fn needed_tombstone_bytes(&self, account: &SegmentAccount) -> Result<u64, KeepFailure> {
+        let segment = self.core.segment_file(account.identity)?;
+        let mut scanner = Scanner::new(&segment, RECORDS_START, u64::MAX)?;
+        let mut needed = 0;
+        while let Some(record) = scanner.next_record()? {
+            if record.kind == RecordKind::Tombstones {
+                let all = decode_tombstones(&record.metadata).unwrap_or_default();
+                let kept = all.iter().filter(|tombstone| self.is_needed(tombstone, &segment)).count();
+                needed += u64::from(record.header_bytes) * kept as u64 / (all.len() as u64).max(1);
+            }
+        }
+        Ok(needed)
+    }
+
+    fn is_needed(&self, tombstone: &Tombstone, going: &SegmentFile) -> bool {
+        self.core.catalog.needs_tombstone(&tombstone.segments, going.identity.id)
     }
 
     /// Moves what lives out of a small segment and recycles it; `false` when that must be tried again later.
@@ -137,7 +166,7 @@ impl Keeper {
             self.set_state(&identity, SegmentState::Damaged);
             return Ok(true);
         }
-        if !self.core.catalog.flush()?.durable {
+        if !self.flush()?.durable {
             return Ok(false);
         }
         self.retire(&segment)?;
@@ -197,9 +226,8 @@ impl Keeper {
 
     /// Has the tombstones written anew that are still needed; returns their bytes.
     fn entomb(&self, segment: &SegmentFile, record: &FoundRecord, failed: &Arc<AtomicBool>) -> u64 {
-        let going = segment.identity.id;
         let mut tombstones = decode_tombstones(&record.metadata).unwrap_or_default();
-        tombstones.retain(|tombstone| self.core.catalog.needs_tombstone(&tombstone.segments, going));
+        tombstones.retain(|tombstone| self.is_needed(tombstone, segment));
         if tombstones.is_empty() {
             return 0;
         }
@@ -217,4 +245,8 @@ impl Keeper {
     fn set_state(&self, identity: &crate::segment::SegmentIdentity, state: SegmentState) {
         self.core.catalog.change_accounts(|accounts| accounts.set_state(identity.id, state));
     }
+}
+
+fn small(accounts: &Accounts) -> impl Iterator<Item = &SegmentAccount> {
+    accounts.iter().filter(|account| account.identity.kind == SegmentKind::Small)
 }
