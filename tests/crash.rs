@@ -29,9 +29,15 @@ async fn acknowledged_writes_survive_fifty_kills() {
         writers = load_until(&server.client(), &bucket, writers, &answers, until, || server.kill()).await;
         server.restart();
         let client = server.client();
-        for writer in &mut writers {
-            writer.check(&client, &bucket).await;
+        let mut checks = JoinSet::new();
+        for mut writer in writers {
+            let (client, bucket) = (client.clone(), bucket.clone());
+            checks.spawn(async move {
+                writer.check(&client, &bucket).await;
+                writer
+            });
         }
+        writers = checks.join_all().await;
     }
     let listed = keys_listed(&server.client(), &bucket).await;
     let mut present: Vec<String> = writers.iter().flat_map(Writer::present).collect();

@@ -5,7 +5,10 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests stand outside the store")]
 
 mod body;
+mod crash;
 mod layering;
+mod loss;
+mod model;
 mod s3;
 #[allow(dead_code, reason = "the suites of crashes and losses, next on the roadmap, use the rest")]
 mod server;
