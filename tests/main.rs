@@ -2,13 +2,14 @@
 //! hold over the whole tree. One binary, so that the SDK is linked once. `tests/clients` holds what other clients do.
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
+#![allow(clippy::large_futures, reason = "the SDK's requests are large, and a test has few of them")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests stand outside the store")]
 
+mod admin;
 mod body;
 mod crash;
 mod layering;
 mod loss;
 mod model;
 mod s3;
-#[allow(dead_code, reason = "the suites of crashes and losses, next on the roadmap, use the rest")]
 mod server;

@@ -90,28 +90,23 @@ impl Writer {
         assert!(known.unanswered.is_none(), "the key was checked after the fault");
         let seed = self.number << 32 | self.steps;
         let bytes = SIZES[usize::try_from(dice >> 8).expect("64 bits") % SIZES.len()];
-        let (next, done) = match dice >> 16 & 15 {
-            0 | 1 => (Content::Absent, self.note(&key, Content::Absent, delete(client, bucket, &key)).await),
+        let done = match dice >> 16 & 15 {
+            0 | 1 => self.note(&key, Content::Absent, delete(client, bucket, &key)).await,
             2 => {
                 let next = Content::Body { seed, bytes: PART_BYTES + bytes };
-                (next, self.note(&key, next, upload(client, bucket, &key, next)).await)
+                self.note(&key, next, upload(client, bucket, &key, next)).await
             }
             3 if matches!(known.acknowledged, Content::Body { .. }) => {
                 let target = format!("{key} copy");
                 let next = known.acknowledged;
                 let copied = copy(client, bucket, &key, &target);
-                let done = self.note(&target, next, copied).await;
-                if done {
-                    answers.0.fetch_add(1, Ordering::Relaxed);
-                }
-                return done;
+                self.note(&target, next, copied).await
             }
             _ => {
                 let next = Content::Body { seed, bytes };
-                (next, self.note(&key, next, put(client, bucket, &key, next)).await)
+                self.note(&key, next, put(client, bucket, &key, next)).await
             }
         };
-        let _ = next;
         if done {
             answers.0.fetch_add(1, Ordering::Relaxed);
         }

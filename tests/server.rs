@@ -1,7 +1,7 @@
 //! The binary under test: started on free ports over fresh directories, ended with the test.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
@@ -50,16 +50,6 @@ impl Server {
     /// The directory of disk `n`, counted from 1.
     pub fn disk(&self, n: usize) -> PathBuf {
         self.directory.join(format!("d{n}"))
-    }
-
-    /// Where the disks are.
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    /// `http://127.0.0.1:PORT`
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
     }
 
     /// `http://127.0.0.1:PORT` of the admin API.

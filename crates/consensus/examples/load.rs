@@ -4,7 +4,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "a measurement reads real time and the process's own accounts")]
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,22 +14,21 @@ use consensus::{ConsensusSettings, DatabaseUpkeep, LogSettings, MirrorRegistry, 
 use index::command::{BucketConfig, WhichVersion};
 use index::contract::samples;
 use index::{CommandBody, IndexService, IndexSettings, Query};
-use parking_lot::Mutex;
 use platform::{Disk, RealDisk, SystemClock, SystemEntropy};
 use types::{BucketId, DiskId, NodeId};
 
-/// Keeps the mirror set for the life of the process.
-#[derive(Debug, Default)]
-struct Registry(Mutex<BTreeMap<DiskId, MirrorSet>>);
+/// Keeps the mirror set in a file beside the disks.
+#[derive(Debug)]
+struct Registry(PathBuf);
 
 impl MirrorRegistry for Registry {
     fn read(&self) -> io::Result<Vec<(DiskId, Option<MirrorSet>)>> {
-        Ok(self.0.lock().iter().map(|(disk, set)| (*disk, Some(set.clone()))).collect())
+        let set = std::fs::read(&self.0).ok().and_then(|bytes| postcard::from_bytes(&bytes).ok());
+        Ok(vec![(DiskId::from_bytes([1; 16]), set)])
     }
 
-    fn write(&self, disk: DiskId, set: &MirrorSet) -> io::Result<()> {
-        self.0.lock().insert(disk, set.clone());
-        Ok(())
+    fn write(&self, _disk: DiskId, set: &MirrorSet) -> io::Result<()> {
+        std::fs::write(&self.0, postcard::to_allocvec(set).map_err(io::Error::other)?)
     }
 }
 
@@ -39,6 +37,13 @@ fn cpu_seconds() -> f64 {
     let fields: Vec<&str> = stat.rsplit(')').next().expect("a name").split_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>().expect("user") + fields[12].parse::<u64>().expect("system");
     ticks as f64 / 100.0
+}
+
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let lines: Vec<&str> =
+        status.lines().filter(|line| line.starts_with("RssAnon") || line.starts_with("RssFile")).collect();
+    lines.join(" ").replace('\t', "")
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -55,7 +60,7 @@ async fn main() {
         .collect();
     let settings = ConsensusSettings {
         disks,
-        registry: Arc::new(Registry::default()),
+        registry: Arc::new(Registry(root.join("mirror-set"))),
         node: NodeId::from_bytes([1; 16]),
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(SystemEntropy),
@@ -63,9 +68,10 @@ async fn main() {
         index: IndexSettings::default(),
         upkeep: DatabaseUpkeep::default(),
     };
+    println!("before: {}", resident());
     let began = Instant::now();
     let index = Arc::new(ReplicatedIndex::open(settings).await.expect("opened"));
-    println!("opened in {:?}", began.elapsed());
+    println!("opened in {:?}, {}", began.elapsed(), resident());
     let body = CommandBody::CreateBucketRow { id: BucketId(7), config: BucketConfig::default() };
     index.propose(samples::plain(body)).await.expect("made");
 
@@ -88,6 +94,13 @@ async fn main() {
     };
     measure("query", callers, seconds, &index, &Arc::default(), get).await;
     println!("{:?}", index.status());
+    let (cpu, began) = (cpu_seconds(), Instant::now());
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    println!("idle: {:.2} % of a core, {}", (cpu_seconds() - cpu) * 100.0 / began.elapsed().as_secs_f64(), resident());
+    // `LEAVE=1`: as if killed, so that the next start has the log to go through.
+    if std::env::var_os("LEAVE").is_some() {
+        std::process::abort();
+    }
     index.shutdown().await;
 }
 

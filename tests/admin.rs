@@ -1,0 +1,55 @@
+//! The admin API as its users have it: the verbs of the binary, the open pages, and that nothing else is open.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
+
+/// A plain GET without a signature: status line and body.
+fn get(server: &Server, path: &str) -> (String, String) {
+    let host = server.admin_endpoint().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).expect("the admin API accepts");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    (head.lines().next().expect("a status line").to_owned(), body.to_owned())
+}
+
+fn status_of(server: &Server, secret: &str) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_cairn"))
+        .args(["admin", "status", "--json", "--admin-url", server.admin_endpoint()])
+        .env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY)
+        .env("CAIRN_ROOT_SECRET_KEY", secret)
+        .output()
+        .expect("the verb runs")
+}
+
+#[tokio::test]
+async fn status_shows_disks_and_usage_to_the_root_key_alone() {
+    let server = Server::start(3);
+    let bucket = server.bucket().await;
+    let put = server.client().put_object().bucket(&bucket).key("k").body(vec![1; 1000].into());
+    put.send().await.expect("PUT");
+    let output = status_of(&server, SECRET_KEY);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+    for fact in [r#""profile":"2+1""#, r#""buckets":1"#, r#""objects":1"#, r#""bytes":1000"#, r#""not_ready":null"#] {
+        assert!(shown.contains(fact), "{fact} in {shown}");
+    }
+    assert_eq!(shown.matches(r#""state":"up""#).count(), 3, "{shown}");
+    assert!(!status_of(&server, "a wrong secret").status.success());
+}
+
+#[test]
+fn health_and_metrics_are_open_and_nothing_else_is() {
+    let server = Server::start(1);
+    for page in ["/livez", "/readyz", "/healthz"] {
+        assert_eq!(get(&server, page).0, "HTTP/1.1 200 OK", "{page}");
+    }
+    let (status, metrics) = get(&server, "/metrics");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert!(metrics.contains("cairn_disk_up"), "{metrics}");
+    assert_eq!(get(&server, "/v1/status").0, "HTTP/1.1 403 Forbidden");
+}
