@@ -52,6 +52,11 @@ impl Server {
         self.directory.join(format!("d{n}"))
     }
 
+    /// `http://127.0.0.1:PORT`
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// `http://127.0.0.1:PORT` of the admin API.
     pub fn admin_endpoint(&self) -> &str {
         &self.admin

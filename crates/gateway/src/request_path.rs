@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use objects::ObjectsError;
+use s3_wire::head::hoisted_headers;
 use s3_wire::{ErrorCode, ErrorContext, Level, Operation, Query, RequestHead, S3Error, Target};
 use types::{BucketName, ObjectKey};
 
@@ -78,7 +79,9 @@ async fn serve(
     let target = Target::parse(host(head), head.uri.path(), &core.bases)?;
     let query = Query::parse(head.uri.query())?;
     // Which operation it is.
-    let wire_head = RequestHead { method: &head.method, target: &target, query: &query, headers: &head.headers };
+    let hoisted = hoisted_headers(&head.headers, &query);
+    let headers = hoisted.as_ref().unwrap_or(&head.headers);
+    let wire_head = RequestHead { method: &head.method, target: &target, query: &query, headers };
     let operation = wire_head.operation()?;
     record.operation = Some(operation);
     // Who sent it.
