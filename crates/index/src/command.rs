@@ -40,7 +40,7 @@ pub enum CommandBody {
     // The system range.
     /// Writes the first rows of a cluster; answers [`Answer::Done`], also when they stand already (they then stay).
     Form(Box<FormCluster>),
-    /// Adds or replaces a credential.
+    /// Adds or replaces a credential. The root account has one: a new one ends the former.
     PutCredential(types::Credential),
     /// Replaces the layout if it stands at `expected`; else [`Refusal::StaleLayout`]. `layout.epoch` is `expected` + 1.
     ChangeLayout {

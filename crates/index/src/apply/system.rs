@@ -1,6 +1,6 @@
 //! The cluster, its layout and its credentials.
 
-use types::{Credential, FeatureLevel, Layout, LayoutEpoch};
+use types::{AccountId, Credential, FeatureLevel, Layout, LayoutEpoch};
 
 use super::{Applying, Stop};
 use crate::command::{Answer, FormCluster, Refusal};
@@ -18,6 +18,12 @@ impl Applying<'_> {
     }
 
     pub(super) fn put_credential(&mut self, credential: &Credential) -> Result<Answer, Stop> {
+        if credential.owner.account == AccountId::ROOT {
+            let standing = self.tables.credentials()?.into_iter();
+            for former in standing.filter(|former| former.owner.account == AccountId::ROOT) {
+                self.tables.delete_credential(&former.access_key_id)?;
+            }
+        }
         self.tables.put_credential(credential)?;
         Ok(Answer::Done)
     }

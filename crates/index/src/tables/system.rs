@@ -3,7 +3,7 @@
 use rusqlite::params;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use types::{BucketId, BucketName, Credential, Layout, Namespace, TicketId};
+use types::{AccessKeyId, BucketId, BucketName, Credential, Layout, Namespace, TicketId};
 
 use super::{Tables, blob, from_sql, to_sql};
 use crate::command::{BucketRecord, BucketRecordState};
@@ -55,6 +55,11 @@ impl Tables<'_> {
     pub(crate) fn put_credential(self, credential: &Credential) -> Result<(), IndexDatabaseError> {
         let sql = "INSERT OR REPLACE INTO credentials (access_key_id, row) VALUES (?1, ?2)";
         self.execute(sql, params![&*credential.access_key_id.0, rows::encode(credential)])?;
+        Ok(())
+    }
+
+    pub(crate) fn delete_credential(self, id: &AccessKeyId) -> Result<(), IndexDatabaseError> {
+        self.execute("DELETE FROM credentials WHERE access_key_id = ?1", [&*id.0])?;
         Ok(())
     }
 

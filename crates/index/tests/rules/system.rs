@@ -48,10 +48,20 @@ fn a_cluster_is_formed_once() {
 #[test]
 fn a_credential_is_replaced_under_its_access_key() {
     let mut world = World::new();
+    let of_a_user = |key: &str| {
+        let mut credential = credential(key);
+        credential.owner.account = types::AccountId(42);
+        credential
+    };
     for key in ["BBB", "AAA", "BBB"] {
+        assert_eq!(world.apply(CommandBody::PutCredential(of_a_user(key))), Answer::Done);
+    }
+    assert_eq!(world.ask(Query::Credentials), QueryAnswer::Credentials(vec![of_a_user("AAA"), of_a_user("BBB")]));
+    for key in ["ROOT1", "ROOT2"] {
         assert_eq!(world.apply(CommandBody::PutCredential(credential(key))), Answer::Done);
     }
-    assert_eq!(world.ask(Query::Credentials), QueryAnswer::Credentials(vec![credential("AAA"), credential("BBB")]));
+    let left = vec![of_a_user("AAA"), of_a_user("BBB"), credential("ROOT2")];
+    assert_eq!(world.ask(Query::Credentials), QueryAnswer::Credentials(left), "the former root key is worth nothing");
 }
 
 #[test]
