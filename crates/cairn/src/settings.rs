@@ -121,7 +121,7 @@ settings! {
     /// A file with the bearer token that /metrics asks for; empty leaves the page open
     metrics_token_file ("CAIRN_METRICS_TOKEN_FILE"): OptionalPath = OptionalPath::default();
     /// What is logged: a level, or target=level pairs
-    log ("CAIRN_LOG"): String = "info,openraft=warn".to_owned();
+    log ("CAIRN_LOG"): String = "info,openraft=error".to_owned();
     /// How log lines look: auto (text on a terminal), text or json
     log_format ("CAIRN_LOG_FORMAT"): String = "auto".to_owned();
 }
