@@ -77,6 +77,52 @@ fn corrupt(directory: &Path) {
     }
 }
 
+/// A server with objects of every form.
+async fn loaded() -> (Server, String, Vec<Writer>, Arc<Answers>) {
+    let server = Server::start(6);
+    let bucket = server.bucket().await;
+    let answers = Arc::new(Answers::default());
+    let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, KEYS)).collect();
+    write_all(&server, &bucket, &mut writers, &answers).await;
+    (server, bucket, writers, answers)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_comes_back_empty_is_rebuilt_without_a_command() {
+    let (server, bucket, mut writers, answers) = loaded().await;
+    delete(&server.disk(3));
+    write_all(&server, &bucket, &mut writers, &answers).await;
+    std::fs::create_dir(server.disk(3)).expect("the directory is back");
+    server.wait_for_status("the disk is rebuilt and nothing is degraded", |status| {
+        status.matches(r#""state":"up""#).count() == 6
+            && status.contains(r#""rebuilding":[]"#)
+            && status.contains(r#""degraded_parts":0"#)
+    });
+    // Only what was rebuilt there can make up for the loss of two others.
+    delete(&server.disk(1));
+    delete(&server.disk(5));
+    check_all(&server, &bucket, &mut writers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scrub_finds_and_repairs_flipped_bits() {
+    let (server, bucket, mut writers, _) = loaded().await;
+    corrupt(&server.disk(2).join("segments"));
+    server.admin(&["scrub"]);
+    server.wait_for_status("scrub has ended and found damage", |status| {
+        status.contains(r#""running":false"#) && !status.contains(r#""damaged_shards":0"#)
+    });
+    server.wait_for_status("a second pass finds nothing", |status| {
+        if status.contains(r#""running":false"#) {
+            server.admin(&["scrub"]);
+        }
+        status.contains(r#""running":false"#) && status.contains(r#""damaged_shards":0"#)
+    });
+    delete(&server.disk(4));
+    delete(&server.disk(6));
+    check_all(&server, &bucket, &mut writers).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_deleted_disks_lose_nothing_the_first_ones() {
     two_disks_may_go(1, 2, delete).await;

@@ -76,6 +76,32 @@ impl Server {
         let _ = process.wait();
     }
 
+    /// What `cairn admin VERB --json` prints; it must succeed.
+    pub fn admin(&self, verb: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_cairn"))
+            .arg("admin")
+            .args(verb)
+            .args(["--json", "--admin-url", &self.admin])
+            .env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY)
+            .env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY)
+            .output()
+            .expect("the verb runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("JSON is UTF-8")
+    }
+
+    /// Waits until the status is as `wanted`; fails after two minutes.
+    pub fn wait_for_status(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+        let begun = std::time::Instant::now();
+        loop {
+            let status = self.admin(&["status"]);
+            if wanted(&status) {
+                return;
+            }
+            assert!(begun.elapsed().as_secs() < 120, "{what}: {status}");
+        }
+    }
+
     /// A client with the root key.
     pub fn client(&self) -> Client {
         self.client_as(ACCESS_KEY, SECRET_KEY)

@@ -45,6 +45,7 @@ pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Ve
         progress: progress.clone(),
     };
     let scrub = ScrubServices {
+        index: index.clone(),
         shards: shards.clone(),
         layout: layout.clone(),
         repairs: Arc::new(repairs),

@@ -15,6 +15,7 @@ use telemetry::Metrics;
 use tokio::sync::watch;
 use types::{ClusterId, DiskState, Namespace, NodeId, Profile};
 use upkeep::progress::{Progress, read};
+use upkeep::repair::REBUILDING_NOTE;
 
 use crate::care::DiskCare;
 
@@ -164,8 +165,19 @@ impl NodeAdmin {
             lost_shards: read(&progress.lost_shards),
             degraded_parts: read(&progress.degraded_parts),
             restriped_parts: read(&progress.restriped_parts),
-            rebuilding: progress.rebuilding.lock().iter().map(|(disk, share)| (disk.to_string(), *share)).collect(),
+            rebuilding: self.rebuilding(),
         }
+    }
+
+    /// The disks that are not whole yet, by their superblocks, and how far the pass over the others is.
+    fn rebuilding(&self) -> Vec<(String, f64)> {
+        let shares = self.progress.rebuilding.lock().clone();
+        let share_of = |disk| shares.iter().find(|(of, _)| *of == disk).map_or(0.0, |(_, share)| *share);
+        let unfinished = |disk: &types::DiskId| {
+            self.shards.superblock(*disk).is_ok_and(|superblock| superblock.notes.contains_key(REBUILDING_NOTE))
+        };
+        let states = self.shards.disk_states();
+        states.keys().filter(|disk| unfinished(disk)).map(|disk| (disk.to_string(), share_of(*disk))).collect()
     }
 
     fn scrub(&self) -> ScrubStatus {

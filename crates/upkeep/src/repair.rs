@@ -13,7 +13,7 @@ use objects::data::{BadShard, DataPath, ReadError, RebuildError, ShardToRebuild}
 use parking_lot::Mutex;
 use shards::{LocalShards, ShardAddress, ShardError, ShardHeader, ShardService};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
-use types::{DiskId, DiskState, HomeKey, Layout, Run, RunForm};
+use types::{DiskId, DiskState, HomeKey, Layout, Run, RunForm, RunId};
 
 use crate::duty::{Duty, DutyError, Step};
 use crate::progress::{Progress, add};
@@ -42,18 +42,9 @@ pub struct RepairServices {
 }
 
 impl RepairServices {
-    /// Whether the index names a run.
-    async fn lives(&self, home: &HomeKey, run: types::RunId) -> Result<bool, DutyError> {
-        let query = Query::RunLives { bucket: home.bucket, key: home.key.clone(), run };
-        match self.index.query(query).await? {
-            QueryAnswer::RunLives(lives) => Ok(lives),
-            _ => Err(DutyError::Other("whether a run lives was answered with something else".to_owned())),
-        }
-    }
-
     /// Rebuilds one shard if its run lives.
     async fn repair(&self, wanted: &ShardToRebuild) -> Result<(), DutyError> {
-        if !self.lives(&wanted.home, wanted.run.id).await? {
+        if !run_lives(&*self.index, &wanted.home, wanted.run.id).await? {
             return Ok(());
         }
         match self.data.repair_shard(wanted).await {
@@ -136,7 +127,7 @@ struct Pass {
     disks: Vec<DiskId>,
     targets: Vec<DiskId>,
     after: Option<ShardAddress>,
-    seen: BTreeSet<(types::RunId, u32)>,
+    seen: BTreeSet<(RunId, u32)>,
 }
 
 impl RebuildDisks {
@@ -193,6 +184,15 @@ impl RebuildDisks {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the index names a run.
+pub(crate) async fn run_lives(index: &dyn IndexService, home: &HomeKey, run: RunId) -> Result<bool, DutyError> {
+    let query = Query::RunLives { bucket: home.bucket, key: home.key.clone(), run };
+    match index.query(query).await? {
+        QueryAnswer::RunLives(lives) => Ok(lives),
+        _ => Err(DutyError::Other("whether a run lives was answered with something else".to_owned())),
     }
 }
 

@@ -6,15 +6,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use index::IndexService;
 use objects::data::{BadShard, RepairSink};
 use platform::Clock;
-use shards::{LocalShards, ShardAddress, ShardService};
+use shards::{LocalShards, ShardAddress, ShardHeader, ShardService};
 use tokio::sync::{Mutex, watch};
-use types::{DiskId, HomeKey, Layout};
+use types::{DiskId, Layout};
 
 use crate::duty::{Duty, DutyError, Step};
 use crate::progress::{Progress, add, read};
-use crate::repair::run_of;
+use crate::repair::{run_lives, run_of};
 
 /// Shards that a step verifies.
 const SHARDS_MAX: usize = 16;
@@ -23,6 +24,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// The duty.
 pub struct Scrub {
+    index: Arc<dyn IndexService>,
     shards: Arc<LocalShards>,
     layout: watch::Receiver<Arc<Layout>>,
     repairs: Arc<dyn RepairSink>,
@@ -44,6 +46,8 @@ struct Pass {
 
 /// What scrub works with.
 pub struct ScrubServices {
+    /// The index.
+    pub index: Arc<dyn IndexService>,
     /// The disks of this process.
     pub shards: Arc<LocalShards>,
     /// The layout.
@@ -61,9 +65,9 @@ pub struct ScrubServices {
 impl Scrub {
     /// A pass takes `period`.
     pub fn new(services: ScrubServices, period: Duration) -> Self {
-        let ScrubServices { shards, layout, repairs, clock, progress, wanted } = services;
+        let ScrubServices { index, shards, layout, repairs, clock, progress, wanted } = services;
         let (wanted, pass) = (Mutex::new(wanted), Mutex::new(Pass::default()));
-        Self { shards, layout, repairs, clock, progress, period, wanted, pass }
+        Self { index, shards, layout, repairs, clock, progress, period, wanted, pass }
     }
 
     async fn begin(&self, pass: &mut Pass) {
@@ -81,24 +85,39 @@ impl Scrub {
         self.progress.scrubbing.store(true, Ordering::Relaxed);
     }
 
-    /// Reports a bad shard with what another shard of its stripe says of the run.
-    async fn report(&self, disk: DiskId, address: ShardAddress) {
+    /// Reports a bad shard, unless its run waits for the collector anyway.
+    async fn report(&self, disk: DiskId, address: ShardAddress) -> Result<(), DutyError> {
+        let sibling = self.header_of_sibling(address).await;
+        if let Some(header) = &sibling
+            && !run_lives(&*self.index, &header.home, address.run).await?
+        {
+            return Ok(());
+        }
         add(&self.progress.damaged_shards, 1);
         metrics::counter!(telemetry::metric::DAMAGED_SHARDS, "cause" => "scrub").increment(1);
         tracing::warn!(%disk, ?address, "scrub found a damaged shard");
         let layout = self.layout.borrow().clone();
-        let Some(group) = layout.group(address.group) else { return };
-        let others = group.slots.iter().map(|slot| slot.disk);
-        for other in others {
-            for shard in 0..u8::try_from(group.slots.len()).expect("slots are counted in 8 bits") {
-                let sibling = ShardAddress { shard, ..address };
-                let Ok(header) = self.shards.header(other, sibling).await else { continue };
-                let Some(run) = run_of(&header, &layout) else { continue };
-                let home: HomeKey = header.home;
-                self.repairs.report(BadShard { run, home, address, disk });
-                return;
+        if let Some(header) = sibling
+            && let Some(run) = run_of(&header, &layout)
+        {
+            self.repairs.report(BadShard { run, home: header.home, address, disk });
+        }
+        Ok(())
+    }
+
+    /// The header of any other shard of the stripe: the bad one's own may be what is bad.
+    async fn header_of_sibling(&self, address: ShardAddress) -> Option<ShardHeader> {
+        let layout = self.layout.borrow().clone();
+        let group = layout.group(address.group)?;
+        let shards = 0..u8::try_from(group.slots.len()).expect("slots are counted in 8 bits");
+        for shard in shards.filter(|shard| *shard != address.shard) {
+            for slot in &group.slots {
+                if let Ok(header) = self.shards.header(slot.disk, ShardAddress { shard, ..address }).await {
+                    return Some(header);
+                }
             }
         }
+        None
     }
 
     /// How long to wait after a step, so that the pass takes its period.
@@ -132,7 +151,7 @@ impl Duty for Scrub {
             add(&self.progress.scrubbed_shards, 1);
             add(&self.progress.scrubbed_bytes, shard.bytes);
             if !shard.intact {
-                self.report(disk, shard.address).await;
+                self.report(disk, shard.address).await?;
             }
         }
         if pass.disks.is_empty() {

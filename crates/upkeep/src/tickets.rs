@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use types::{CommitStamp, DiskId, DiskState, Layout, RunId, TicketId};
 
 use crate::duty::{Duty, DutyError, Step, propose};
+use crate::repair::run_lives;
 
 /// How often tickets are looked at.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -115,11 +116,7 @@ impl Tickets {
     /// Whether the index names the run of a shard. A shard whose header cannot be read is left to scrub.
     async fn lives(&self, disk: DiskId, address: ShardAddress) -> Result<bool, DutyError> {
         let Ok(header) = self.shards.header(disk, address).await else { return Ok(true) };
-        let query = Query::RunLives { bucket: header.home.bucket, key: header.home.key, run: address.run };
-        match self.index.query(query).await? {
-            QueryAnswer::RunLives(lives) => Ok(lives),
-            _ => Err(DutyError::Other("whether a run lives was answered with something else".to_owned())),
-        }
+        run_lives(&*self.index, &header.home, address.run).await
     }
 }
 
