@@ -12,4 +12,5 @@ mod layering;
 mod loss;
 mod model;
 mod s3;
+mod semantics;
 mod server;

@@ -31,6 +31,10 @@ use crate::status::NodeAdmin;
 
 /// The newest format that this build reads.
 const FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
+/// Connections that read the index's database.
+const INDEX_READERS: u64 = 2;
+/// What SQLite's connections to one disk's shard index may keep.
+const DISK_CACHE_BYTES: u64 = 5 << 19;
 /// Unused buffers that are kept for the next transfer.
 const IDLE_BUFFERS_SHARE: u64 = 4;
 
@@ -144,9 +148,17 @@ impl World {
             entropy: Arc::new(SystemEntropy),
             workers: Workers::new("cairn-worker", threads),
             buffers: BufferPool::new(settings.memory_bytes / IDLE_BUFFERS_SHARE),
-            budget: MemoryBudget::new(settings.memory_bytes),
+            budget: MemoryBudget::new(body_budget(settings)),
         }
     }
+}
+
+/// What is left of the memory for bodies under way, once SQLite's caches have theirs; at least half of it.
+fn body_budget(settings: &ServerSettings) -> u64 {
+    let index = index::IndexSettings::default();
+    let index = index.writer_cache_bytes + INDEX_READERS * index.reader_cache_bytes;
+    let disks = settings.directories.len() as u64 * DISK_CACHE_BYTES;
+    settings.memory_bytes.saturating_sub(index + disks).max(settings.memory_bytes / 2)
 }
 
 impl Server {
@@ -362,7 +374,8 @@ async fn form(
     let formed = matches!(index.query(Query::Cluster).await?, QueryAnswer::Cluster(Some(_)));
     let credential = if formed {
         let QueryAnswer::Credentials(held) = index.query(Query::Credentials).await? else {
-            return Err(StartError::NoDisk("credentials were answered with something else".to_owned()));
+            let reason = "a query for credentials was answered with something else".to_owned();
+            return Err(IndexError::Damaged { reason }.into());
         };
         let root = held.into_iter().find(|credential| credential.owner.account == types::AccountId::ROOT);
         match given {
