@@ -4,6 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use platform::{RealDisk, SystemEntropy};
+use shards::DiskIdentity;
+use shards::superblock::Found;
+use types::DiskId;
+
 use crate::model::{Answers, Writer};
 use crate::server::Server;
 
@@ -101,6 +106,30 @@ async fn a_directory_that_comes_back_empty_is_rebuilt_without_a_command() {
     // Only what was rebuilt there can make up for the loss of two others.
     delete(&server.disk(1));
     delete(&server.disk(5));
+    check_all(&server, &bucket, &mut writers).await;
+}
+
+/// The disk was formatted, and the process died before the layout heard of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_while_a_disk_is_being_replaced_leaves_no_place_empty() {
+    let (mut server, bucket, mut writers, _) = loaded().await;
+    delete(&server.disk(3));
+    server.kill();
+    let sibling = RealDisk::open(server.disk(1)).expect("a disk's directory");
+    let Found::Formatted(sibling) = shards::superblock::inspect(&sibling).expect("a superblock") else {
+        panic!("disk 1 is formatted");
+    };
+    let blank = RealDisk::create(server.disk(3)).expect("the directory is back");
+    let identity = DiskIdentity { disk: DiskId::from_bytes([7; 16]), cluster: sibling.cluster, node: sibling.node };
+    shards::superblock::format(&blank, identity, &SystemEntropy).expect("formatted");
+    server.restart();
+    server.wait_for_status("the disk has the lost one's place and is rebuilt", |status| {
+        status.matches(r#""state":""#).count() == 6
+            && status.matches(r#""state":"up""#).count() == 6
+            && status.contains(r#""rebuilding":[]"#)
+    });
+    delete(&server.disk(2));
+    delete(&server.disk(6));
     check_all(&server, &bucket, &mut writers).await;
 }
 

@@ -121,20 +121,22 @@ impl DiskCare {
         self.locks.lock().push(known.lock.clone());
         self.shards.add_disk(known.disk.clone()).await.map_err(|error| error.to_string())?;
         self.places.lock().insert(path.to_owned(), Some(known.id));
-        if old.is_some() {
-            let mark = |superblock: &mut shards::Superblock| {
-                superblock.notes.insert(REBUILDING_NOTE.to_owned(), Vec::new());
-            };
-            self.shards.update_superblock(known.id, mark).await.map_err(|error| error.to_string())?;
-        }
         self.admit(&known, old).await?;
         tracing::info!(disk = %known.id, path = %path.display(), replaces = ?old, "a blank directory is served as a disk");
         self.replaced.send_modify(|count| *count += 1);
         Ok(())
     }
 
-    /// Puts a served disk into the layout and gives it what every disk has.
+    /// Puts a served disk into the layout, in the place of `old` or as a new one, and gives it what every disk has.
+    ///
+    /// A disk that takes another's place is marked before the layout names it, so that no crash makes it pass for whole.
     pub(crate) async fn admit(&self, known: &KnownDisk, old: Option<DiskId>) -> Result<(), String> {
+        if old.is_some() {
+            let mark = |superblock: &mut shards::Superblock| {
+                superblock.notes.insert(REBUILDING_NOTE.to_owned(), Vec::new());
+            };
+            self.shards.update_superblock(known.id, mark).await.map_err(|error| error.to_string())?;
+        }
         credential::write_copy(&*known.disk, &self.credential).map_err(|error| error.to_string())?;
         let row = disks::layout_row(known, self.node).map_err(|error| error.to_string())?;
         let changed = match old {

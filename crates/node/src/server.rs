@@ -421,9 +421,13 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
     let healthy =
         |known: &&disks::KnownDisk| care.shards.disk_states().get(&known.id).is_some_and(|health| !health.is_down());
     let serving: Vec<&disks::KnownDisk> = directories.known.iter().filter(healthy).collect();
+    let present: Vec<_> = serving.iter().map(|known| known.id).collect();
     for known in &serving {
         match layout.current().disk(known.id).map(|row| row.state) {
-            None => care.admit(known, None).await.map_err(StartError::NoDisk)?,
+            None => {
+                let replaced = replaced_by(known, &layout.current(), directories.node, &present);
+                care.admit(known, replaced).await.map_err(StartError::NoDisk)?;
+            }
             // It failed before and was not readmitted: what it holds is read, if it can be, but it is not written.
             Some(_) => {
                 if let Ok(row) = disks::layout_row(known, directories.node) {
@@ -432,7 +436,6 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
             }
         }
     }
-    let present: Vec<_> = serving.iter().map(|known| known.id).collect();
     for path in &directories.blank {
         let mount_point = platform::RealDisk::open(path)
             .and_then(|disk| platform::Disk::is_mount_point(&disk))
@@ -458,6 +461,21 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
         layout.set_disk_state(disk, DiskState::Down).await?;
     }
     Ok(layout.make_missing_groups(&[]).await?)
+}
+
+/// The disk whose place a formatted one takes that the layout doesn't know: a crash came between formatting it and
+/// telling the layout.
+fn replaced_by(
+    known: &disks::KnownDisk,
+    layout: &Layout,
+    node: types::NodeId,
+    present: &[types::DiskId],
+) -> Option<types::DiskId> {
+    let mount_point = known.disk.is_mount_point().ok()?;
+    match disks::judge_blank(layout, node, &known.path, mount_point, present) {
+        Blank::Replaces(old) => Some(old),
+        Blank::New | Blank::NotMounted(_) => None,
+    }
 }
 
 fn places(directories: &Directories) -> BTreeMap<PathBuf, Option<types::DiskId>> {
