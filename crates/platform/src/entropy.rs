@@ -1,5 +1,6 @@
 //! Randomness.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,15 +24,49 @@ pub trait Entropy: Send + Sync + fmt::Debug {
     }
 }
 
-/// The operating system's generator.
+/// The operating system's generator, asked for the bytes of some ids at a time.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SystemEntropy;
 
-#[allow(clippy::disallowed_methods, reason = "the one home of the system's entropy")]
+/// Bytes that one thread asks for at once.
+const STOCK_BYTES: usize = 256;
+
+thread_local! {
+    static STOCK: RefCell<Stock> = const { RefCell::new(Stock { bytes: [0; STOCK_BYTES], left: 0 }) };
+}
+
+/// Random bytes that are still to be handed out: the last `left` of them. What was handed out is wiped.
+struct Stock {
+    bytes: [u8; STOCK_BYTES],
+    left: usize,
+}
+
+impl Stock {
+    fn take(&mut self, wanted: &mut [u8]) {
+        if self.left < wanted.len() {
+            from_the_system(&mut self.bytes);
+            self.left = STOCK_BYTES;
+        }
+        let start = STOCK_BYTES - self.left;
+        let taken = &mut self.bytes[start..start + wanted.len()];
+        wanted.copy_from_slice(taken);
+        taken.fill(0);
+        self.left -= wanted.len();
+    }
+}
+
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the operating system supplies random bytes");
+        if bytes.len() > STOCK_BYTES / 4 {
+            return from_the_system(bytes);
+        }
+        STOCK.with_borrow_mut(|stock| stock.take(bytes));
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one home of the system's entropy")]
+fn from_the_system(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system supplies random bytes");
 }
 
 /// The same bits for the same seed, for tests and simulations: anybody can guess them.
@@ -67,6 +102,15 @@ impl Entropy for SeededEntropy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_system_gives_is_not_given_twice() {
+        let ids: std::collections::BTreeSet<[u8; 16]> = (0..1000).map(|_| SystemEntropy.id()).collect();
+        assert_eq!(ids.len(), 1000);
+        let mut long = [0; 300];
+        SystemEntropy.fill(&mut long);
+        assert!(long.chunks(16).all(|piece| piece.iter().any(|&byte| byte != 0)));
+    }
 
     /// The first outputs for seed 1234567 as published with the reference implementation.
     #[test]

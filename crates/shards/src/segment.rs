@@ -27,7 +27,7 @@ const HEADER_BYTES: usize = 64;
 const MAC_BYTES: usize = 16;
 const MAGIC: [u8; 8] = *b"\xc4CNSEG\r\n";
 const FORMAT_VERSION: u16 = 1;
-const ZEROS: &[u8] = &[0; 64 * 1024];
+static ZEROS: Zeros = Zeros([0; 64 * 1024]);
 /// How many bytes of zeros one call writes.
 const ZEROS_PER_CALL: u64 = 4 << 20;
 
@@ -145,8 +145,10 @@ impl SegmentHome {
         let segment = self.open(identity, OpenOptions::CREATE)?;
         match identity.kind {
             SegmentKind::Small => {
-                write_zeros(&*segment.file, 0, identity.bytes)?;
-                segment.file.sync_data()?;
+                // Not through the page cache, which would be filled with zeros that nobody reads.
+                let direct = self.disk.open(&identity.path(), OpenOptions::EXISTING.direct())?;
+                write_zeros(&*direct, 0, identity.bytes)?;
+                direct.sync_data()?;
             }
             SegmentKind::Large => segment.file.allocate(0, allocated)?,
         }
@@ -250,16 +252,20 @@ impl SegmentHome {
     }
 }
 
-/// Writes zeros over `bytes` bytes from `offset`.
+/// Aligned to pages, as a direct write's source must be.
+#[repr(align(4096))]
+struct Zeros([u8; 64 * 1024]);
+
+/// Writes zeros over `bytes` bytes from `offset`; both are multiples of a page where the file is written directly.
 pub(crate) fn write_zeros(file: &dyn DiskFile, offset: u64, bytes: u64) -> io::Result<()> {
     let end = offset + bytes;
     let mut at = offset;
     while at < end {
         let mut left = usize::try_from((end - at).min(ZEROS_PER_CALL)).expect("at most ZEROS_PER_CALL");
-        let mut slices = Vec::with_capacity(left.div_ceil(ZEROS.len()));
+        let mut slices = Vec::with_capacity(left.div_ceil(ZEROS.0.len()));
         while left > 0 {
-            let piece = left.min(ZEROS.len());
-            slices.push(IoSlice::new(&ZEROS[..piece]));
+            let piece = left.min(ZEROS.0.len());
+            slices.push(IoSlice::new(&ZEROS.0[..piece]));
             left -= piece;
         }
         file.write_all_at(&slices, at)?;

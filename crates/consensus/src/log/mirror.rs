@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
-use platform::{Disk, DiskFile, OpenOptions};
+use platform::{Buffer, BufferPool, Disk, DiskFile, OpenOptions};
 use types::{DiskId, VoterId};
 
 use super::record::{BLOCK_BYTES, SegmentHeader};
@@ -104,8 +104,10 @@ impl MirrorDisk {
     }
 
     fn write_zeros(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        let file = self.disk.open(path, OpenOptions::CREATE)?;
-        let zeros = vec![0; PREPARE_STEP_BYTES];
+        // Not through the page cache, which would be filled with zeros that nobody reads.
+        let file = self.disk.open(path, OpenOptions::CREATE.direct())?;
+        let mut zeros = BufferPool::new(0).take(PREPARE_STEP_BYTES);
+        zeros.fill(0);
         let mut at = 0;
         while at < bytes {
             let step = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(PREPARE_STEP_BYTES);
@@ -137,7 +139,7 @@ impl MirrorDisk {
         // Whether it has its name now is not known. That must not pass for a full disk, on which the log goes on in
         // the old segment: the mirror is out.
         named.map_err(io::Error::other)?;
-        OpenSegment::new(file, path)
+        OpenSegment::new(&*self.disk, file, path)
     }
 
     /// Makes a segment as another mirror has it, up to `end`, durably.
@@ -190,21 +192,25 @@ pub(super) fn copy_range(source: &dyn DiskFile, target: &dyn DiskFile, range: Ra
 /// The segment that a mirror appends to.
 #[derive(Debug)]
 pub(super) struct OpenSegment {
-    pub(super) file: Arc<dyn DiskFile>,
+    /// For reading.
+    file: Arc<dyn DiskFile>,
+    /// For appending, past the page cache: a batch is whole blocks, and is hardly ever read again from here.
+    direct: Arc<dyn DiskFile>,
     path: PathBuf,
     inode: u64,
 }
 
 impl OpenSegment {
-    pub(super) fn new(file: Arc<dyn DiskFile>, path: PathBuf) -> io::Result<Self> {
+    fn new(disk: &dyn Disk, file: Arc<dyn DiskFile>, path: PathBuf) -> io::Result<Self> {
         let inode = file.status()?.inode;
-        Ok(Self { file, path, inode })
+        let direct = disk.open(&path, OpenOptions::EXISTING.direct())?;
+        Ok(Self { file, direct, path, inode })
     }
 
     fn append(&self, disk: &dyn Disk, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(&[IoSlice::new(bytes)], offset)?;
+        self.direct.write_all_at(&[IoSlice::new(bytes)], offset)?;
         if !cfg!(feature = "omit-log-sync") {
-            self.file.sync_data()?;
+            self.direct.sync_data()?;
         }
         self.check_place(disk)
     }
@@ -244,8 +250,8 @@ pub(super) enum MirrorTask {
     Append {
         /// Where.
         offset: u64,
-        /// What.
-        bytes: Arc<Vec<u8>>,
+        /// What: whole blocks.
+        bytes: Arc<Buffer>,
     },
 }
 
@@ -261,7 +267,7 @@ impl MirrorTask {
             Self::Take { number, source, end, bytes } => {
                 let file = mirror.copy_segment(&*source, number, end)?;
                 file.allocate(0, bytes)?;
-                *segment = Some(OpenSegment::new(file.clone(), mirror.path_of(number))?);
+                *segment = Some(OpenSegment::new(&*mirror.disk, file.clone(), mirror.path_of(number))?);
                 Ok(Some(file))
             }
             Self::Append { offset, bytes } => {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use platform::DiskFile;
+use platform::{BufferPool, DiskFile};
 use types::{DiskId, RangeId};
 
 use super::LogError;
@@ -20,6 +20,8 @@ use crate::encoding::{GroupState, encode_state};
 
 /// Payload bytes after which a batch takes no further request.
 const BATCH_PAYLOAD_BYTES_MAX: usize = 4 << 20;
+/// Bytes of aligned buffers that are kept for the next batch.
+const BATCH_BYTES_KEPT: u64 = 1 << 20;
 /// How full a segment is when the next one is prepared: an idle server prepares none.
 pub(super) const SPARES_FROM_BYTES: u64 = 256 << 10;
 /// How long a full disk is waited for before it is tried again.
@@ -71,7 +73,9 @@ pub(super) struct Writer {
     next_seq: u64,
     /// The states that the log has, as it was written so far.
     states: BTreeMap<RangeId, GroupState>,
+    /// Where a batch is laid out, and where it is aligned for writing.
     buffer: Vec<u8>,
+    blocks: BufferPool,
 }
 
 impl Writer {
@@ -84,7 +88,8 @@ impl Writer {
     ) -> Self {
         let voter = shared.voter;
         let header = SegmentHeader { voter, number: last_number, first_seq: next_seq, bytes: 0, key: [0; 16] };
-        Self { shared, mirrors, joining: None, header, offset: 0, next_seq, states, buffer: Vec::new() }
+        let blocks = BufferPool::new(BATCH_BYTES_KEPT);
+        Self { shared, mirrors, joining: None, header, offset: 0, next_seq, states, buffer: Vec::new(), blocks }
     }
 
     /// Writes the mirror set where that is due, and begins the first segment of this start.
@@ -250,15 +255,16 @@ impl Writer {
     /// Writes and syncs a batch on every mirror; the ones that fail are struck before this returns.
     fn write(&mut self, bytes: Vec<u8>) -> Result<(), LogError> {
         let length = bytes.len() as u64;
-        let bytes = Arc::new(bytes);
-        self.run_on_all(&MirrorTask::Append { offset: self.offset, bytes: bytes.clone() })?;
+        let mut blocks = self.blocks.take(bytes.len());
+        blocks.copy_from_slice(&bytes);
+        self.run_on_all(&MirrorTask::Append { offset: self.offset, bytes: Arc::new(blocks) })?;
         let asked_for_spares = self.offset >= SPARES_FROM_BYTES;
         self.offset += length;
         if self.offset >= SPARES_FROM_BYTES && !asked_for_spares {
             self.shared.call_keeper();
         }
         self.shared.appended_bytes.fetch_add(length, Ordering::Relaxed);
-        self.buffer = Arc::try_unwrap(bytes).unwrap_or_default();
+        self.buffer = bytes;
         Ok(())
     }
 

@@ -15,12 +15,10 @@ use super::body::{ExpectedDigests, WriteError, WriteRequest};
 use super::md5::{Md5Batcher, Md5Stream};
 use super::sha::{ShaState, ShaStream};
 
-/// Bodies up to this many bytes are hashed where they are: some 12 us of MD5.
-const HASH_HERE_BYTES_MAX: u64 = 8 << 10;
-/// The same where few others are hashed, so that there is little to share: some 50 us.
-const HASH_HERE_ALONE_BYTES_MAX: u64 = 32 << 10;
-/// From so many bodies on, MD5s side by side are worth the way to a worker and back.
-const FEW_BODIES: usize = 4;
+/// The MD5 of bodies up to this many bytes is computed where they are: some 12 us.
+const MD5_HERE_BYTES_MAX: u64 = 8 << 10;
+/// The same for SHA: some 45 us.
+const SHA_HERE_BYTES_MAX: u64 = 64 << 10;
 
 /// Which digests of a body are wanted; CRC-64/NVME always is.
 #[derive(Debug, Clone)]
@@ -56,13 +54,18 @@ impl WantedDigests {
 pub(super) struct BodyDigests {
     wanted: WantedDigests,
     crcs: Crcs,
-    slow: SlowDigests,
+    md5: Option<Md5>,
+    sha: Option<Sha>,
 }
 
-/// MD5 and SHA: here or on the workers.
-enum SlowDigests {
-    Here { md5: Option<Box<Md5State>>, sha: Option<Box<ShaState>> },
-    OnWorkers { md5: Option<Md5Stream>, sha: Option<ShaStream> },
+enum Md5 {
+    Here(Box<Md5State>),
+    OnWorkers(Md5Stream),
+}
+
+enum Sha {
+    Here(Box<ShaState>),
+    OnWorkers(ShaStream),
 }
 
 #[derive(Default)]
@@ -80,52 +83,43 @@ impl BodyDigests {
             crc32: wanted.has(ChecksumAlgorithm::Crc32).then(crc32fast::Hasher::new),
             crc32c: wanted.has(ChecksumAlgorithm::Crc32c).then_some(0),
         };
-        let alone = bytes_max <= HASH_HERE_ALONE_BYTES_MAX && batcher.bodies() < FEW_BODIES;
-        let slow = if bytes_max <= HASH_HERE_BYTES_MAX || alone {
-            SlowDigests::Here { md5: wanted.md5.then(Box::default), sha: wanted.sha().map(Box::new) }
-        } else {
-            SlowDigests::OnWorkers {
-                md5: wanted.md5.then(|| batcher.begin()),
-                sha: wanted.sha().map(|sha| ShaStream::begin(workers.clone(), sha)),
-            }
-        };
-        Self { wanted, crcs, slow }
+        let md5 = wanted.md5.then(|| match bytes_max {
+            ..=MD5_HERE_BYTES_MAX => Md5::Here(Box::default()),
+            _ => Md5::OnWorkers(batcher.begin()),
+        });
+        let sha = wanted.sha().map(|sha| match bytes_max {
+            ..=SHA_HERE_BYTES_MAX => Sha::Here(Box::new(sha)),
+            _ => Sha::OnWorkers(ShaStream::begin(workers.clone(), sha)),
+        });
+        Self { wanted, crcs, md5, sha }
     }
 
     /// Takes the next bytes; waits while hashing is far behind.
     pub(super) async fn update(&mut self, piece: Bytes) {
         self.crcs.update(&piece);
-        match &mut self.slow {
-            SlowDigests::Here { md5, sha } => {
-                md5.iter_mut().for_each(|md5| md5.update(&piece));
-                sha.iter_mut().for_each(|sha| sha.update(&piece));
-            }
-            SlowDigests::OnWorkers { md5, sha } => {
-                if let Some(sha) = sha {
-                    sha.update(piece.clone()).await;
-                }
-                if let Some(md5) = md5 {
-                    md5.update(piece).await;
-                }
-            }
+        match &mut self.sha {
+            Some(Sha::Here(sha)) => sha.update(&piece),
+            Some(Sha::OnWorkers(sha)) => sha.update(piece.clone()).await,
+            None => {}
+        }
+        match &mut self.md5 {
+            Some(Md5::Here(md5)) => md5.update(&piece),
+            Some(Md5::OnWorkers(md5)) => md5.update(piece).await,
+            None => {}
         }
     }
 
     pub(super) async fn finish(self) -> Digests {
-        let (md5, sha) = match self.slow {
-            SlowDigests::Here { md5, sha } => (md5.map(|md5| md5.finalize()), sha.map(|sha| *sha)),
-            SlowDigests::OnWorkers { md5, sha } => {
-                let sha = match sha {
-                    Some(sha) => Some(sha.finish().await),
-                    None => None,
-                };
-                match md5 {
-                    Some(md5) => (Some(md5.finish().await), sha),
-                    None => (None, sha),
-                }
-            }
+        let sha = match self.sha {
+            Some(Sha::Here(sha)) => *sha,
+            Some(Sha::OnWorkers(sha)) => sha.finish().await,
+            None => ShaState::default(),
         };
-        let sha = sha.unwrap_or_default();
+        let md5 = match self.md5 {
+            Some(Md5::Here(md5)) => Some(md5.finalize()),
+            Some(Md5::OnWorkers(md5)) => Some(md5.finish().await),
+            None => None,
+        };
         let sha256 = sha.sha256.map(|sha256| <[u8; 32]>::from(sha256.finalize()));
         let sha1 = sha.sha1.map(|sha1| <[u8; 20]>::from(sha1.finalize()));
         let crc64_nvme = self.crcs.crc64.sum64();

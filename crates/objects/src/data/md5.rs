@@ -3,7 +3,8 @@
 //! One MD5 is a chain: a core computes it at 0.7 GB/s whatever it does. Eight or sixteen side by side fill the lanes of
 //! its vector unit: 4 to 5 GB/s together. So pieces of all bodies under way meet here. A lone body is hashed at once;
 //! where several send, a batch waits for the others: 2 ms if somebody waits for a hash, longer if nobody does, since a
-//! stripe's bytes stay in memory until they are on the disks anyway. A body's queue is bounded, so that a fast sender
+//! stripe's bytes stay in memory until they are on the disks anyway, and a small body's hash is computed while its
+//! copies are written. A body's queue is bounded, so that a fast sender
 //! waits for its hash rather than filling memory.
 
 use std::collections::{HashMap, VecDeque};
@@ -65,6 +66,43 @@ struct Bodies {
     drivers: usize,
     /// How many batches are still to be begun without waiting for more bodies.
     lingers_left_out: u32,
+    arrivals: Arrivals,
+}
+
+/// How many bodies begin while a batch waits: small ones are whole at once, so that only those to come can be waited
+/// for.
+struct Arrivals {
+    window: Instant,
+    begun: usize,
+    /// In the last full window.
+    last: usize,
+}
+
+impl Default for Arrivals {
+    fn default() -> Self {
+        Self { window: Instant::now(), begun: 0, last: 0 }
+    }
+}
+
+impl Arrivals {
+    fn count(&mut self, now: Instant) {
+        self.turn(now);
+        self.begun += 1;
+    }
+
+    fn per_linger(&mut self, now: Instant) -> usize {
+        self.turn(now);
+        self.last.max(self.begun)
+    }
+
+    fn turn(&mut self, now: Instant) {
+        let elapsed = now - self.window;
+        if elapsed >= LINGER {
+            self.last = if elapsed < 2 * LINGER { self.begun } else { 0 };
+            self.begun = 0;
+            self.window = now;
+        }
+    }
 }
 
 struct Body {
@@ -83,15 +121,12 @@ impl Md5Batcher {
         Self { shared: Arc::new(Shared { engine: Md5Many::new(), workers, bodies: Mutex::default() }) }
     }
 
-    /// How many bodies are under way here.
-    pub(super) fn bodies(&self) -> usize {
-        self.shared.bodies.lock().by_id.len()
-    }
-
     pub(super) fn begin(&self) -> Md5Stream {
         let mut bodies = self.shared.bodies.lock();
         let id = bodies.next_id;
         bodies.next_id += 1;
+        let now = Instant::now();
+        bodies.arrivals.count(now);
         let progress = Arc::new(Notify::new());
         let body = Body {
             md5: Md5State::new(),
@@ -99,7 +134,7 @@ impl Md5Batcher {
             queued_bytes: 0,
             in_batch: false,
             is_waited_for: false,
-            last_piece: Instant::now(),
+            last_piece: now,
             progress: Arc::clone(&progress),
         };
         bodies.by_id.insert(id, body);
@@ -200,7 +235,7 @@ async fn drive(shared: Arc<Shared>) {
 
 impl Bodies {
     /// Whether not to wait (any longer) for more bodies.
-    fn is_worth_a_batch(&self, lingers: Option<(usize, u32)>) -> bool {
+    fn is_worth_a_batch(&mut self, lingers: Option<(usize, u32)>) -> bool {
         if self.ready.len() >= LANES {
             return true;
         }
@@ -211,7 +246,7 @@ impl Bodies {
             None => {
                 let now = Instant::now();
                 let active = self.by_id.values().filter(|body| now - body.last_piece <= ACTIVE && !body.in_batch);
-                self.ready.len() >= active.count()
+                self.ready.len() >= active.count().max(self.arrivals.per_linger(now))
             }
         }
     }

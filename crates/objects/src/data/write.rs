@@ -326,17 +326,23 @@ impl BodyWriter {
             }
         }
         self.settle().await?;
-        let digests = self.digests.finish().await;
-        digests.verify(&self.request.expected, trailers)?;
         let mut runs = self.runs.take().expect("no stripe is under way");
-        let (extents, degraded) = match small {
+        let (digests, inline) = match small {
             Some(plain) if plain.bytes() <= self.inline_bytes_max => {
-                (vec![Extent::Inline(Bytes::from(plain.into_pieces().concat()))], false)
+                (self.digests.finish().await, Some(Bytes::from(plain.into_pieces().concat())))
             }
+            // The disks take longer than the workers do. If the digests are wrong, the run is discarded.
             Some(plain) => {
-                runs.append_copies(plain.into_contiguous()).await?;
-                runs.finish()
+                let (digests, appended) =
+                    tokio::join!(self.digests.finish(), runs.append_copies(plain.into_contiguous()));
+                appended?;
+                (digests, None)
             }
+            None => (self.digests.finish().await, None),
+        };
+        digests.verify(&self.request.expected, trailers)?;
+        let (extents, degraded) = match inline {
+            Some(bytes) => (vec![Extent::Inline(bytes)], false),
             None => runs.finish(),
         };
         let Digests { md5, crc64_nvme, checksums, .. } = digests;

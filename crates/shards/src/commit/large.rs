@@ -6,13 +6,13 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use platform::{Buffer, BufferPool};
 
+use super::pages::gather;
 use super::{Committer, OpenSegment, Outcome, Reply};
 use crate::ShardBody;
 use crate::catalog::Effect;
 use crate::core::{Core, WriteFailure};
-use crate::location::{Location, padded, record_bytes};
+use crate::location::{Location, record_bytes};
 use crate::queue::{AppendOp, NewShard};
-use crate::reading::PIECE_BYTES;
 use crate::record::{RecordHeader, RecordKind};
 use crate::segment::{PAGE_BYTES, RECORDS_START, SegmentKind};
 
@@ -22,7 +22,8 @@ const BATCH_BYTES_MAX: u64 = 8 << 20;
 /// A batch while it is being planned.
 #[derive(Debug)]
 struct Batch {
-    records: Vec<(Buffer, Vec<AlignedPiece>)>,
+    /// Of each record the header, in whole pages, and the body.
+    records: Vec<(Vec<Buffer>, Vec<AlignedPiece>)>,
     put: HashSet<crate::ShardAddress>,
     tail: u64,
     last_seq: u64,
@@ -78,11 +79,11 @@ impl Committer {
         let opened = self.large.as_ref().expect("records are planned into an open segment");
         let mut slices = Vec::new();
         for (header, body) in &batch.records {
-            slices.push(IoSlice::new(header));
+            slices.extend(header.iter().map(|pages| IoSlice::new(pages)));
             slices.extend(body.iter().map(|piece| IoSlice::new(piece.bytes())));
         }
         match opened.segment.file.write_all_at(&slices, opened.tail) {
-            Ok(()) => self.finish(SegmentKind::Large, batch.tail, batch.last_seq, batch.outcome),
+            Ok(()) => self.finish(SegmentKind::Large, batch.tail, Vec::new(), batch.last_seq, batch.outcome),
             Err(error) => self.abandon(SegmentKind::Large, batch.tail, error.into(), batch.outcome.replies),
         }
     }
@@ -140,7 +141,8 @@ impl Committer {
             seq,
         };
         batch.tail += location.record_bytes(SegmentKind::Large);
-        batch.records.push((padded_copy(&[&encoded], &self.core.pool), align(shard.body, &self.core.pool)));
+        let header = gather([&encoded[..]], header_bytes, &self.core.pool);
+        batch.records.push((header, align(shard.body, &self.core.pool)));
         batch.put.insert(shard.address);
         batch.outcome.killed |= replaced.is_some();
         batch.outcome.appends += 1;
@@ -211,42 +213,7 @@ fn align(body: ShardBody, pool: &BufferPool) -> Vec<AlignedPiece> {
             rest.push(piece);
         }
     }
-    copy_aligned(&rest, pool, &mut aligned);
+    let bytes = rest.iter().map(Bytes::len).sum();
+    aligned.extend(gather(rest.iter().map(|piece| &piece[..]), bytes, pool).into_iter().map(AlignedPiece::Copied));
     aligned
-}
-
-fn copy_aligned(rest: &[Bytes], pool: &BufferPool, aligned: &mut Vec<AlignedPiece>) {
-    let mut group: Vec<&[u8]> = Vec::new();
-    let mut length = 0;
-    for piece in rest {
-        let mut piece = &piece[..];
-        while !piece.is_empty() {
-            let (now, later) = piece.split_at(piece.len().min(PIECE_BYTES - length));
-            group.push(now);
-            length += now.len();
-            piece = later;
-            if length == PIECE_BYTES {
-                aligned.push(AlignedPiece::Copied(padded_copy(&group, pool)));
-                group.clear();
-                length = 0;
-            }
-        }
-    }
-    if length > 0 {
-        aligned.push(AlignedPiece::Copied(padded_copy(&group, pool)));
-    }
-}
-
-/// The bytes in one aligned buffer, padded with zeros to whole pages.
-fn padded_copy(pieces: &[&[u8]], pool: &BufferPool) -> Buffer {
-    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
-    let padded = usize::try_from(padded(length as u64, SegmentKind::Large)).expect("a piece fits the memory");
-    let mut buffer = pool.take(padded);
-    let mut at = 0;
-    for piece in pieces {
-        buffer[at..at + piece.len()].copy_from_slice(piece);
-        at += piece.len();
-    }
-    buffer[at..].fill(0);
-    buffer
 }
