@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The crates of each row, lowest first.
 const ROWS: [&[&str]; 9] = [
-    &["types", "platform", "telemetry"],
+    &["types", "platform", "telemetry", "base2histogram"],
     &["s3-wire", "sigv4", "authz", "erasure", "placement", "sqlite-vfs"],
     &["shards", "index"],
     &["rpc"],
