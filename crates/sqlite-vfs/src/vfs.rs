@@ -12,6 +12,7 @@
 //! It knows nothing of a database's content.
 
 mod file;
+mod frames;
 mod guard;
 mod locks;
 mod methods;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use platform::{Create, Disk, DiskFile, OpenOptions};
 
+use super::frames::{Frames, Gathering};
 use super::guard::Guard;
 use super::locks::FileLock;
 use super::names::Place;
@@ -28,6 +29,8 @@ pub(super) struct FileOnDisk {
     /// The first sync makes the name durable too.
     name_may_be_new: bool,
     removed_on_close: bool,
+    /// Of a WAL.
+    frames: Option<Frames>,
     /// The database that it is, or belongs to.
     pub(super) database: Arc<SharedDatabase>,
     /// Of the database's own file.
@@ -45,7 +48,8 @@ pub(super) enum Purpose {
 }
 
 /// Suffixes of the files that SQLite puts beside a database.
-const SUFFIXES: [&str; 2] = ["-wal", "-journal"];
+const SUFFIXES: [&str; 2] = [WAL_SUFFIX, "-journal"];
+const WAL_SUFFIX: &str = "-wal";
 
 impl FileOnDisk {
     pub(super) fn open(place: Place, purpose: Purpose, create: Create, removed_on_close: bool) -> io::Result<Self> {
@@ -63,7 +67,10 @@ impl FileOnDisk {
         };
         // Also where it was there: a process that was killed may have made it and not come to sync its name.
         let name_may_be_new = purpose == Purpose::Log && create != Create::Never;
-        Ok(Self { file, place, name_may_be_new, removed_on_close, database, lock: FileLock::None, wal_index: None })
+        let is_wal = place.path.to_str().is_some_and(|name| name.ends_with(WAL_SUFFIX));
+        let frames = (purpose == Purpose::Log && is_wal).then(Frames::default);
+        let lock = FileLock::None;
+        Ok(Self { file, place, name_may_be_new, removed_on_close, frames, database, lock, wal_index: None })
     }
 
     /// Whether the name leads elsewhere by now.
@@ -85,13 +92,41 @@ impl FileOnDisk {
             }
         })
     }
+
+    fn write(&mut self, data: &[u8], offset: u64) -> io::Result<()> {
+        let gathering = self.frames.as_mut().map_or(Gathering::Apart, |frames| frames.push(data, offset));
+        match gathering {
+            Gathering::Kept => Ok(()),
+            Gathering::Full => self.write_frames(),
+            Gathering::Apart => {
+                self.write_frames()?;
+                self.change(|file| file.write_all_at(&[IoSlice::new(data)], offset))
+            }
+        }
+    }
+
+    /// Writes the frames that are kept. If that fails they are given up: SQLite, which hears of it, undoes their
+    /// transaction.
+    fn write_frames(&mut self) -> io::Result<()> {
+        let pending = self.frames.as_ref().and_then(Frames::pending);
+        let Some((bytes, start)) = pending else { return Ok(()) };
+        let written = self.change(|file| file.write_all_at(&[IoSlice::new(bytes)], start));
+        self.frames.iter_mut().for_each(Frames::clear);
+        written
+    }
+
+    /// The file, with all that was written to it.
+    fn whole(&mut self) -> io::Result<&dyn DiskFile> {
+        self.write_frames()?;
+        Ok(&*self.file)
+    }
 }
 
 impl OpenFile {
     /// Reads up to `buffer.len()` bytes; fewer only at the end.
-    pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    pub(super) fn read(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
-            Self::OnDisk(file) => file.file.read_at(buffer, offset),
+            Self::OnDisk(file) => file.whole()?.read_at(buffer, offset),
             Self::InMemory(bytes) => {
                 let found = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
                 let length = found.len().min(buffer.len());
@@ -103,7 +138,7 @@ impl OpenFile {
 
     pub(super) fn write(&mut self, data: &[u8], offset: u64) -> io::Result<()> {
         match self {
-            Self::OnDisk(file) => file.change(|file| file.write_all_at(&[IoSlice::new(data)], offset)),
+            Self::OnDisk(file) => file.write(data, offset),
             Self::InMemory(bytes) => {
                 let start = usize::try_from(offset).map_err(io::Error::other)?;
                 let end = start.checked_add(data.len()).ok_or(io::ErrorKind::FileTooLarge)?;
@@ -118,7 +153,10 @@ impl OpenFile {
 
     pub(super) fn set_length(&mut self, length: u64) -> io::Result<()> {
         match self {
-            Self::OnDisk(file) => file.change(|file| file.set_len(length)),
+            Self::OnDisk(file) => {
+                file.write_frames()?;
+                file.change(|file| file.set_len(length))
+            }
             Self::InMemory(bytes) => {
                 bytes.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
                 Ok(())
@@ -130,6 +168,7 @@ impl OpenFile {
     pub(super) fn sync(&mut self) -> io::Result<()> {
         match self {
             Self::OnDisk(file) => {
+                file.write_frames()?;
                 file.change(|file| file.sync_data())?;
                 if file.name_may_be_new {
                     file.change(|_file| sync_directory_of(&file.place))?;
@@ -141,9 +180,9 @@ impl OpenFile {
         }
     }
 
-    pub(super) fn length(&self) -> io::Result<u64> {
+    pub(super) fn length(&mut self) -> io::Result<u64> {
         match self {
-            Self::OnDisk(file) => Ok(file.file.status()?.bytes),
+            Self::OnDisk(file) => Ok(file.whole()?.status()?.bytes),
             Self::InMemory(bytes) => Ok(bytes.len() as u64),
         }
     }
