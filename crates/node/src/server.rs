@@ -147,7 +147,7 @@ impl World {
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(SystemEntropy),
             workers: Workers::new("cairn-worker", threads),
-            buffers: BufferPool::new(settings.memory_bytes / IDLE_BUFFERS_SHARE),
+            buffers: BufferPool::bounded(settings.memory_bytes / IDLE_BUFFERS_SHARE, body_budget(settings)),
             budget: MemoryBudget::new(body_budget(settings)),
         }
     }

@@ -22,7 +22,13 @@ pub struct BufferPool {
 impl BufferPool {
     /// A pool that keeps at most `idle_bytes_max` bytes of unused buffers.
     pub fn new(idle_bytes_max: u64) -> Self {
-        Self { shared: Arc::new(Shared { idle_bytes_max, idle: Mutex::default() }) }
+        Self::bounded(idle_bytes_max, u64::MAX)
+    }
+
+    /// The same, but unused buffers also make way for those in use: together they have at most `bytes_max` bytes, as
+    /// long as those in use have no more by themselves.
+    pub fn bounded(idle_bytes_max: u64, bytes_max: u64) -> Self {
+        Self { shared: Arc::new(Shared { idle_bytes_max, bytes_max, stock: Mutex::default() }) }
     }
 
     /// A buffer of length `len` (capacity: the next size up). Its content is what was last in it, or zeros.
@@ -31,7 +37,7 @@ impl BufferPool {
     pub fn take(&self, len: usize) -> Buffer {
         let class = class_for(len);
         let block = match class {
-            Some(class) => self.shared.take_idle(class).unwrap_or_else(|| Block::new(size_of_class(class))),
+            Some(class) => self.shared.lend(class).unwrap_or_else(|| Block::new(size_of_class(class))),
             None => Block::new(len),
         };
         Buffer { len, loan: Loan { block, class, pool: Arc::clone(&self.shared) } }
@@ -39,7 +45,7 @@ impl BufferPool {
 
     /// Bytes of the unused buffers that are kept.
     pub fn idle_bytes(&self) -> u64 {
-        self.shared.idle.lock().bytes
+        self.shared.stock.lock().idle_bytes
     }
 }
 
@@ -103,7 +109,7 @@ struct Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         if let Some(class) = self.class {
-            self.pool.put_idle(class, std::mem::take(&mut self.block));
+            self.pool.take_back(class, std::mem::take(&mut self.block));
         }
     }
 }
@@ -127,7 +133,8 @@ impl Block {
 
 struct Shared {
     idle_bytes_max: u64,
-    idle: Mutex<Idle>,
+    bytes_max: u64,
+    stock: Mutex<Stock>,
 }
 
 impl fmt::Debug for Shared {
@@ -137,37 +144,57 @@ impl fmt::Debug for Shared {
 }
 
 #[derive(Default)]
-struct Idle {
-    bytes: u64,
-    classes: [Vec<Block>; CLASSES],
+struct Stock {
+    lent_bytes: u64,
+    idle_bytes: u64,
+    idle: [Vec<Block>; CLASSES],
+}
+
+impl Stock {
+    /// Lets unused blocks go, the largest first, until at most `bytes` are left.
+    fn shrink_to(&mut self, bytes: u64) -> Vec<Block> {
+        let mut surplus = Vec::new();
+        while self.idle_bytes > bytes {
+            let largest = (0..CLASSES).rev().find(|&class| !self.idle[class].is_empty());
+            let largest = largest.expect("bytes are counted by class");
+            surplus.extend(self.idle[largest].pop());
+            self.idle_bytes -= size_of_class(largest) as u64;
+        }
+        surplus
+    }
 }
 
 impl Shared {
-    fn take_idle(&self, class: usize) -> Option<Block> {
-        let mut idle = self.idle.lock();
-        let block = idle.classes[class].pop()?;
-        idle.bytes -= size_of_class(class) as u64;
-        Some(block)
+    /// An unused block, if there is one. In either case one of the class is counted as lent.
+    fn lend(&self, class: usize) -> Option<Block> {
+        let size = size_of_class(class) as u64;
+        let mut stock = self.stock.lock();
+        stock.lent_bytes += size;
+        let block = stock.idle[class].pop();
+        if block.is_some() {
+            stock.idle_bytes -= size;
+            return block;
+        }
+        let room = self.bytes_max.saturating_sub(stock.lent_bytes);
+        let surplus = stock.shrink_to(room);
+        // Unlocked first: giving memory back to the system takes long.
+        drop(stock);
+        drop(surplus);
+        None
     }
 
     /// Keeps the block, in place of larger ones where it is full: what is asked for now is likelier asked for again.
-    fn put_idle(&self, class: usize, block: Block) {
+    fn take_back(&self, class: usize, block: Block) {
         let size = size_of_class(class) as u64;
-        if size > self.idle_bytes_max {
-            return;
-        }
-        let mut surplus = Vec::new();
-        let mut idle = self.idle.lock();
-        while idle.bytes + size > self.idle_bytes_max {
-            let largest = (0..CLASSES).rev().find(|&class| !idle.classes[class].is_empty());
-            let largest = largest.expect("bytes are counted by class");
-            surplus.extend(idle.classes[largest].pop());
-            idle.bytes -= size_of_class(largest) as u64;
-        }
-        idle.bytes += size;
-        idle.classes[class].push(block);
-        // Unlocked first: giving memory back to the system takes long.
-        drop(idle);
+        let mut stock = self.stock.lock();
+        stock.lent_bytes -= size;
+        let room = self.idle_bytes_max.min(self.bytes_max.saturating_sub(stock.lent_bytes));
+        let Some(beside) = room.checked_sub(size) else { return };
+        let surplus = stock.shrink_to(beside);
+        stock.idle_bytes += size;
+        stock.idle[class].push(block);
+        drop(stock);
+        drop(surplus);
     }
 }
 
@@ -220,6 +247,21 @@ mod tests {
         let again = pool.take(8000);
         assert_eq!((again.as_ptr(), again[7]), (address, 9));
         assert_eq!(pool.idle_bytes(), 0);
+    }
+
+    #[test]
+    fn unused_buffers_make_way_for_those_in_use() {
+        let pool = BufferPool::bounded(1 << 20, 96 * 1024);
+        drop([pool.take(32 * 1024), pool.take(32 * 1024)]);
+        assert_eq!(pool.idle_bytes(), 64 * 1024);
+        let in_use = pool.take(64 * 1024);
+        assert_eq!(pool.idle_bytes(), 32 * 1024);
+        let more = [pool.take(64 * 1024), pool.take(64 * 1024)];
+        assert_eq!(pool.idle_bytes(), 0);
+        drop(in_use);
+        assert_eq!(pool.idle_bytes(), 0, "the others have the room");
+        drop(more);
+        assert_eq!(pool.idle_bytes(), 64 * 1024);
     }
 
     #[test]
