@@ -9,7 +9,8 @@ use index::IndexError;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
 use openraft::raft::ClientWriteResult;
-use openraft::{ChangeMembers, Config, Raft, ReadPolicy, SnapshotPolicy};
+use openraft::type_config::alias::WatchReceiverOf;
+use openraft::{ChangeMembers, Config, Raft, RaftMetrics, ReadPolicy, SnapshotPolicy};
 use types::{NodeId, RangeId, VoterId};
 
 use crate::error::ConsensusError;
@@ -40,6 +41,11 @@ pub(crate) trait Group: Send + Sync {
     /// [`IndexError::Unavailable`]: another node leads, or a majority does not answer.
     async fn read_barrier(&self) -> Result<u64, IndexError>;
 
+    /// Whether this node leads and is the only voter. Then nobody else can lead, and what was answered was applied here
+    /// first, so that queries need no barrier. It becomes false before another voter can win an election: that takes
+    /// this one's word for the change of members first.
+    fn leads_alone(&self) -> bool;
+
     /// Changes the voters to `voters`, each with the node that it runs on; returns once the change is committed.
     ///
     /// # Errors
@@ -59,12 +65,16 @@ pub(crate) trait Group: Send + Sync {
     async fn snapshot(&self) -> Result<(), IndexError>;
 }
 
+/// What openraft says of itself, as of its last turn.
+type Metrics = WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>;
+
 /// A group over openraft.
 #[derive(Clone)]
 pub(crate) struct RaftGroup {
     range: RangeId,
     voter: Voter,
     raft: Raft<TypeConfig, StateMachine>,
+    metrics: Metrics,
     durable: Arc<DurableMarks>,
 }
 
@@ -89,7 +99,8 @@ impl RaftGroup {
             // Nobody else can lead, so there is nothing to wait for.
             raft.trigger().elect(false).await.map_err(|error| failed(error.to_string()))?;
         }
-        Ok(Self { range, voter, raft, durable })
+        let metrics = raft.metrics();
+        Ok(Self { range, voter, raft, metrics, durable })
     }
 
     /// Waits until all that this node may have applied before the start is applied again; returns the index of the last
@@ -179,6 +190,13 @@ impl Group for RaftGroup {
         }
     }
 
+    fn leads_alone(&self) -> bool {
+        let metrics = self.metrics.borrow_watched();
+        metrics.running_state.is_ok()
+            && metrics.current_leader == Some(self.voter)
+            && metrics.membership_config.membership().voter_ids().eq([self.voter])
+    }
+
     async fn change_members(&self, voters: BTreeMap<VoterId, NodeId>) -> Result<(), IndexError> {
         let nodes = voters.iter().map(|(voter, node)| (Voter(*voter), Member { node: *node })).collect();
         let ids: BTreeSet<Voter> = voters.keys().copied().map(Voter).collect();
@@ -201,8 +219,7 @@ impl Group for RaftGroup {
     async fn snapshot(&self) -> Result<(), IndexError> {
         let Some(wanted) = self.durable.get(self.range).and_then(|mark| mark.applied) else { return Ok(()) };
         self.raft.trigger().snapshot().await.map_err(|error| self.unavailable(&error))?;
-        let is_noted =
-            |metrics: &openraft::RaftMetrics<TypeConfig>| metrics.snapshot.is_some_and(|noted| noted >= wanted);
+        let is_noted = |metrics: &RaftMetrics<TypeConfig>| metrics.snapshot.is_some_and(|noted| noted >= wanted);
         let noted = self.raft.wait(Some(SNAPSHOT_PATIENCE)).metrics(is_noted, "the checkpoint is noted").await;
         noted.map(drop).map_err(|error| self.unavailable(&error))
     }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use index::command::{BucketAt, BucketConfig};
 use index::contract::{index_contract, samples};
-use index::{Command, CommandBody, IndexService, IndexSettings, Query, QueryAnswer};
+use index::{Command, CommandBody, FIRST_DATA_RANGE, IndexService, IndexSettings, Query, QueryAnswer};
 use platform::{Disk, RealDisk, SystemClock, SystemEntropy};
 use types::{BucketId, NodeId};
 
+use crate::group::Group;
 use crate::testing::{FileRegistry, disk_id};
 use crate::{ConsensusError, ConsensusSettings, DatabaseUpkeep, Disks, LogSettings, ReplicatedIndex};
 
@@ -172,6 +173,24 @@ async fn a_restart_needs_no_command_and_finds_everything() -> Result<(), Consens
         index.shutdown().await;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_voter_needs_no_barrier_and_the_barrier_asks_for_no_more() {
+    let disks = RealDisks::new(1);
+    let index = ReplicatedIndex::open(settings(disks.disks(), 1)).await.expect("opened");
+    let bucket = make_bucket(&index).await;
+    let group = index.group(FIRST_DATA_RANGE);
+    for number in 0..20 {
+        let key = format!("key {number}");
+        index.propose(put(bucket, &key, b"bytes")).await.expect("put");
+        assert!(group.leads_alone());
+        assert!(is_there(&index, bucket, &key).await);
+        let needs = group.read_barrier().await.expect("it leads");
+        assert!(index.status().applied[&FIRST_DATA_RANGE] > needs, "what was answered had been applied");
+    }
+    index.shutdown().await;
+    until("the group ends", || !group.leads_alone()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,6 +53,15 @@ pub enum Query {
         /// Which.
         which: WhichVersion,
     },
+    /// As [`Query::Version`], without the bytes that lie in the index: its part has no inline extents.
+    VersionHead {
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// Which.
+        which: WhichVersion,
+    },
     /// Part rows of an upload, completed or not, in order: [`QueryAnswer::Parts`].
     Parts {
         /// The bucket.

@@ -12,7 +12,7 @@ use types::Version;
 
 use crate::command::WhichVersion;
 use crate::query::{ClusterView, Query, QueryAnswer};
-use crate::tables::Tables;
+use crate::tables::{Stored, Tables};
 use crate::{FIRST_DATA_RANGE, IndexDatabaseError, keys};
 
 /// Answers one query in the connection's transaction.
@@ -32,7 +32,11 @@ pub(crate) fn answer(connection: &Connection, query: &Query) -> Result<QueryAnsw
         Query::BucketRow(bucket) => QueryAnswer::BucketRow(tables.bucket_row(FIRST_DATA_RANGE, *bucket)?),
         Query::Usage(bucket) => QueryAnswer::Usage(tables.usage(*bucket)?),
         Query::Version { bucket, key, which } => {
-            let version = version(tables, &keys::place(*bucket, key), *which)?;
+            let version = version(tables, &keys::place(*bucket, key), *which, Tables::whole)?;
+            QueryAnswer::Version { version, row: tables.bucket_row(FIRST_DATA_RANGE, *bucket)? }
+        }
+        Query::VersionHead { bucket, key, which } => {
+            let version = version(tables, &keys::place(*bucket, key), *which, Tables::without_inline)?;
             QueryAnswer::Version { version, row: tables.bucket_row(FIRST_DATA_RANGE, *bucket)? }
         }
         Query::Parts { bucket, key, upload, after, limit } => {
@@ -79,10 +83,15 @@ fn tickets(tables: Tables<'_>) -> Result<QueryAnswer, IndexDatabaseError> {
     Ok(QueryAnswer::Tickets { tickets, floor })
 }
 
-fn version(tables: Tables<'_>, place: &[u8], which: WhichVersion) -> Result<Option<Box<Version>>, IndexDatabaseError> {
+fn version<'a>(
+    tables: Tables<'a>,
+    place: &[u8],
+    which: WhichVersion,
+    read: fn(Tables<'a>, Stored) -> Result<Version, IndexDatabaseError>,
+) -> Result<Option<Box<Version>>, IndexDatabaseError> {
     let current = tables.current(place)?;
     match tables.find_version(place, which, current)? {
-        Some(stored) => Ok(Some(Box::new(tables.whole(stored)?))),
+        Some(stored) => Ok(Some(Box::new(read(tables, stored)?))),
         None => Ok(None),
     }
 }

@@ -12,7 +12,7 @@ mod upload;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use body::{BodyKind, BodyRow, PartRow, inline_bytes, runs_of, version_of, with_home};
+pub(crate) use body::{BodyKind, BodyRow, ExtentRow, PartRow, inline_bytes, runs_of, version_of, with_home};
 pub(crate) use head::HeadRow;
 pub(crate) use system::{ClusterRow, CountersRow, TicketKept};
 pub(crate) use upload::{CompletedRow, DegradedKept, UploadRow};

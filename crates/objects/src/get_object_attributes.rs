@@ -60,7 +60,7 @@ impl Objects {
         &self,
         request: GetObjectAttributesRequest,
     ) -> Result<ObjectAttributesAnswer, ObjectsError> {
-        let mut found = self.find(&request.bucket, &request.key, request.which).await?;
+        let mut found = self.find_head(&request.bucket, &request.key, request.which).await?;
         let head = found.take_head();
         let parts = match (&found.version.kind, request.parts) {
             (VersionKind::Multipart { upload, .. }, Some(wanted)) => {

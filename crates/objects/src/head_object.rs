@@ -9,7 +9,7 @@ impl Objects {
     /// # Errors
     /// As [`Objects::get_object`], without those of stored bytes.
     pub async fn head_object(&self, request: GetObjectRequest) -> Result<SelectedObject, ObjectsError> {
-        let mut found = self.find(&request.bucket, &request.key, request.which).await?;
+        let mut found = self.find_head(&request.bucket, &request.key, request.which).await?;
         let head = found.take_head();
         check_read(&request.conditions, &head)?;
         let (range, part) = self.select(&found, &head, request.selection).await?;

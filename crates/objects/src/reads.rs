@@ -52,10 +52,30 @@ impl Objects {
         key: &ObjectKey,
         which: WhichVersion,
     ) -> Result<Found, ObjectsError> {
+        self.find_by(bucket, key, which, version_query).await
+    }
+
+    /// As [`Self::find`], for those who don't read the bytes: those that lie in the index are missing.
+    pub(crate) async fn find_head(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        which: WhichVersion,
+    ) -> Result<Found, ObjectsError> {
+        self.find_by(bucket, key, which, version_head_query).await
+    }
+
+    async fn find_by(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        which: WhichVersion,
+        query: fn(&HomeKey, WhichVersion) -> Query,
+    ) -> Result<Found, ObjectsError> {
         let mut resolved = self.resolve(bucket).await?;
         loop {
             let home = HomeKey { bucket: resolved.row.id, key: key.clone() };
-            let (version, row) = self.version(&home, which).await?;
+            let (version, row) = self.ask_version(query(&home, which)).await?;
             let Some(row) = row else {
                 // The name means another bucket by now, or none.
                 resolved = self.buckets().resolve_anew(self.index(), bucket).await?;
@@ -76,7 +96,11 @@ impl Objects {
         home: &HomeKey,
         which: WhichVersion,
     ) -> Result<(Option<Box<Version>>, Option<BucketRow>), ObjectsError> {
-        match self.index().ask(Query::Version { bucket: home.bucket, key: home.key.clone(), which }).await? {
+        self.ask_version(version_query(home, which)).await
+    }
+
+    async fn ask_version(&self, query: Query) -> Result<(Option<Box<Version>>, Option<BucketRow>), ObjectsError> {
+        match self.index().ask(query).await? {
             QueryAnswer::Version { version, row } => Ok((version, row)),
             other => Err(unexpected("a version", &other)),
         }
@@ -159,6 +183,14 @@ impl Objects {
             Err(ReadingError::Other(error)) => Err(error),
         }
     }
+}
+
+fn version_query(home: &HomeKey, which: WhichVersion) -> Query {
+    Query::Version { bucket: home.bucket, key: home.key.clone(), which }
+}
+
+fn version_head_query(home: &HomeKey, which: WhichVersion) -> Query {
+    Query::VersionHead { bucket: home.bucket, key: home.key.clone(), which }
 }
 
 /// The conditions of a read.

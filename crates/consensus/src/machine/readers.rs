@@ -17,6 +17,9 @@ use super::{Progress, Work};
 
 /// Lookups that one transaction answers.
 const LOOKUPS_AT_ONCE: usize = 16;
+/// The thread that takes lookups alone, and the one that also takes listings.
+const FOR_LOOKUPS: usize = 0;
+const FOR_LISTINGS: usize = 1;
 /// On so many databases a query is tried before its failure is answered.
 const ATTEMPTS_MAX: u32 = 2;
 
@@ -60,6 +63,7 @@ impl ReadJob {
             | Query::BucketRow(_)
             | Query::Usage(_)
             | Query::Version { .. }
+            | Query::VersionHead { .. }
             | Query::Upload { .. }
             | Query::RunLives { .. } => false,
             Query::Parts { limit, .. } => *limit > 1,
@@ -77,13 +81,15 @@ struct State {
     epoch: u64,
     /// Connections to the database of this epoch that no thread has taken yet.
     readers: Vec<IndexReader>,
+    /// Which threads wait for work, with a connection.
+    waiting: [bool; ReaderPool::READERS],
     closed: Option<IndexError>,
 }
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    wake: Condvar,
+    wake: [Condvar; ReaderPool::READERS],
     parked: AtomicUsize,
     progress: Arc<Progress>,
     work: mpsc::WeakSender<Work>,
@@ -104,14 +110,14 @@ impl ReaderPool {
     pub(crate) fn start(progress: Arc<Progress>, work: &mpsc::Sender<Work>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
-            wake: Condvar::new(),
+            wake: Default::default(),
             parked: AtomicUsize::new(0),
             progress,
             work: work.downgrade(),
         });
         let spawn = |number: usize| {
             let shared = shared.clone();
-            let run = move || Reader { shared, lists: number > 0, epoch: 0, connection: None }.run();
+            let run = move || Reader { shared, number, epoch: 0, connection: None }.run();
             std::thread::Builder::new().name("index-reader".into()).spawn(run)
         };
         let threads = (0..Self::READERS).map(spawn).collect::<std::io::Result<_>>()?;
@@ -126,7 +132,7 @@ impl ReaderPool {
             state.readers = readers;
         }
         self.unpark();
-        self.shared.wake.notify_all();
+        self.shared.wake_all();
     }
 
     /// Queues queries that have passed the barrier.
@@ -135,7 +141,7 @@ impl ReaderPool {
         for job in jobs {
             self.shared.sort_in(&mut state, job);
         }
-        self.shared.wake.notify_all();
+        self.shared.wake_for_work(&mut state);
     }
 
     /// Something was applied: queries that waited for it are run.
@@ -149,7 +155,7 @@ impl ReaderPool {
             self.shared.parked.fetch_sub(1, Ordering::SeqCst);
             self.shared.sort_in(&mut state, job);
         }
-        self.shared.wake.notify_all();
+        self.shared.wake_for_work(&mut state);
     }
 
     /// Refuses all queries from now on and ends the threads.
@@ -160,7 +166,7 @@ impl ReaderPool {
             let State { lookups, listings, parked, .. } = &mut *state;
             lookups.drain(..).chain(listings.drain(..)).chain(parked.drain(..)).collect()
         };
-        self.shared.wake.notify_all();
+        self.shared.wake_all();
         for job in refused {
             job.refuse(error.clone());
         }
@@ -196,6 +202,30 @@ impl Shared {
         }
     }
 
+    fn wake_all(&self) {
+        for thread in &self.wake {
+            thread.notify_all();
+        }
+    }
+
+    /// Wakes as few threads as the work needs: each wake-up costs more than a lookup.
+    fn wake_for_work(&self, state: &mut State) {
+        let lookups = state.lookups.len();
+        let first_is_busy = !state.waiting[FOR_LOOKUPS];
+        if lookups > 0 {
+            self.wake(state, FOR_LOOKUPS);
+        }
+        if !state.listings.is_empty() || lookups > LOOKUPS_AT_ONCE || (lookups > 0 && first_is_busy) {
+            self.wake(state, FOR_LISTINGS);
+        }
+    }
+
+    fn wake(&self, state: &mut State, thread: usize) {
+        if std::mem::take(&mut state.waiting[thread]) {
+            self.wake[thread].notify_one();
+        }
+    }
+
     fn may_run(&self, state: &State, job: &ReadJob) -> bool {
         state.epoch >= job.epoch_min && self.progress.next(job.range) > job.needs
     }
@@ -210,7 +240,7 @@ impl State {
 /// One thread.
 struct Reader {
     shared: Arc<Shared>,
-    lists: bool,
+    number: usize,
     epoch: u64,
     connection: Option<IndexReader>,
 }
@@ -240,12 +270,14 @@ impl Reader {
                     return Some(jobs);
                 }
             }
-            shared.wake.wait(&mut state);
+            state.waiting[self.number] = self.connection.is_some();
+            shared.wake[self.number].wait(&mut state);
+            state.waiting[self.number] = false;
         }
     }
 
     fn take(&self, state: &mut State) -> Vec<ReadJob> {
-        if self.lists
+        if self.number == FOR_LISTINGS
             && let Some(listing) = state.listings.pop_front()
         {
             return vec![listing];
@@ -285,6 +317,7 @@ impl Reader {
             }
             self.shared.sort_in(&mut state, ReadJob { attempts, epoch_min: self.epoch + 1, ..job });
         }
+        self.shared.wake_for_work(&mut state);
     }
 }
 

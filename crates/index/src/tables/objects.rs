@@ -5,7 +5,7 @@ use types::{BucketId, CommitStamp, Version};
 
 use super::{Tables, blob, from_sql, optional_blob, to_sql};
 use crate::command::WhichVersion;
-use crate::rows::{self, BodyRow, HeadRow, version_of};
+use crate::rows::{self, BodyKind, BodyRow, ExtentRow, HeadRow, version_of};
 use crate::{IndexDatabaseError, keys};
 
 /// A row of `current` or `versions`.
@@ -134,6 +134,16 @@ impl Tables<'_> {
             Ok::<_, IndexDatabaseError>(version_of(stored.head, Some((body, optional_blob(row, 1)?)))?)
         })?;
         version.ok_or_else(|| IndexDatabaseError::Damaged { reason: format!("body {id} is missing") })
+    }
+
+    /// The version of a row, without the inline extents of its part: their bytes are not read.
+    pub(crate) fn without_inline(self, stored: Stored) -> Result<Version, IndexDatabaseError> {
+        let Some(id) = stored.body else { return Ok(version_of(stored.head, None)?) };
+        let mut body = self.body(id)?;
+        if let BodyKind::Single(part) = &mut body.kind {
+            part.extents.retain(|extent| matches!(extent, ExtentRow::Slice { .. }));
+        }
+        Ok(version_of(stored.head, Some((body, None)))?)
     }
 
     pub(crate) fn last_body_id(self) -> Result<i64, IndexDatabaseError> {

@@ -71,8 +71,10 @@ fn compare_versions(database: &mut IndexDatabase, bucket: BucketId, key: &Object
         .chain([(WhichVersion::Null, versions.iter().find(|version| version.null))]);
     for (which, expected) in by_which {
         let query = Query::Version { bucket, key: key.clone(), which };
-        let QueryAnswer::Version { version, .. } = ask(database, query) else { panic!("a version was asked for") };
+        let answer = ask(database, query);
+        let QueryAnswer::Version { version, .. } = answer.clone() else { panic!("a version was asked for") };
         assert_eq!(version.as_ref().map(|version| version.id), expected.map(|version| version.id), "{which:?}");
+        assert_eq!(ask(database, Query::VersionHead { bucket, key: key.clone(), which }), without_inline(&answer));
         let (Some(version), Some(expected)) = (version, expected) else { continue };
         let bare = (version.null, version.is_delete_marker(), version.plain_bytes, version.etag, version.superseded);
         assert_eq!(bare, (expected.null, expected.marker, expected.bytes, expected.etag, expected.superseded));
@@ -81,6 +83,16 @@ fn compare_versions(database: &mut IndexDatabase, bucket: BucketId, key: &Object
             assert_eq!(part.extents.iter().map(Extent::length).sum::<u64>(), part.plain_bytes);
         }
     }
+}
+
+fn without_inline(answer: &QueryAnswer) -> QueryAnswer {
+    let mut answer = answer.clone();
+    if let QueryAnswer::Version { version: Some(version), .. } = &mut answer
+        && let VersionKind::Single(part) = &mut version.kind
+    {
+        part.extents.retain(|extent| !matches!(extent, Extent::Inline(_)));
+    }
+    answer
 }
 
 fn compare_uploads(database: &mut IndexDatabase, bucket: BucketId, known: &reference::Bucket) {

@@ -88,12 +88,12 @@ async fn a_read_is_one_question_to_the_index() {
     world.get(&bucket, "key").await.unwrap();
     assert!(matches!(world.index.take_queries()[..], [Query::Version { .. }]));
     world.objects.head_object(get(&bucket, "key")).await.unwrap();
-    assert!(matches!(world.index.take_queries()[..], [Query::Version { .. }]));
+    assert!(matches!(world.index.take_queries()[..], [Query::VersionHead { .. }]));
     // A second later, the name is looked up anew.
     world.clock.advance(A_SECOND);
     world.objects.head_object(get(&bucket, "key")).await.unwrap();
     let queries = world.index.take_queries();
-    assert!(matches!(queries[..], [Query::BucketByName { .. }, Query::BucketRow(_), Query::Version { .. }]));
+    assert!(matches!(queries[..], [Query::BucketByName { .. }, Query::BucketRow(_), Query::VersionHead { .. }]));
 }
 
 #[tokio::test]
