@@ -32,3 +32,14 @@ pub enum ConsensusError {
     #[error("a thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
 }
+
+impl ConsensusError {
+    /// Whether there was an index, and what is left of it here is not enough to go on: only a rebuild helps, or the disks
+    /// that are not here.
+    pub fn is_index_lost(&self) -> bool {
+        match self {
+            Self::Log(LogError::NoMirror { .. } | LogError::Damaged { .. }) | Self::Databases(_) => true,
+            Self::Log(_) | Self::Database { .. } | Self::Group { .. } | Self::Thread(_) => false,
+        }
+    }
+}

@@ -121,14 +121,14 @@ impl RaftGroup {
         self.raft.is_leader()
     }
 
-    /// Purges the log up to an entry that is durable in the database and in all copies.
-    pub(crate) async fn release(&self, upto: LogId) {
+    /// Purges the log up to the entry at `upto`, which is durable in the database and in all copies.
+    pub(crate) async fn release(&self, upto: u64) {
         if let Err(error) = self.snapshot().await {
             tracing::warn!(range = %self.range, %error, "the log could not be purged");
             return;
         }
         // An error here is the group's end, which shows elsewhere.
-        let _ = self.raft.trigger().purge_log(upto.index).await;
+        let _ = self.raft.trigger().purge_log(upto).await;
     }
 
     /// Waits until the group has ended on this node, and says why.

@@ -31,7 +31,7 @@ pub(crate) use applier::{Applier, ApplierParts, DatabaseDesk};
 pub use databases::DatabasesError;
 pub(crate) use databases::{DatabasePlaces, OpenedDatabase, full, mark_of};
 pub use keeper::UpkeepStatus;
-pub(crate) use keeper::{CopyRequest, DatabaseKeeper, KeeperParts};
+pub(crate) use keeper::{DatabaseKeeper, KeeperParts, KeeperRequest, LogHolds};
 pub(crate) use progress::Progress;
 pub(crate) use readers::{ReadJob, ReaderPool};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -13,7 +14,6 @@ use index::{
 };
 use parking_lot::Mutex;
 use platform::Disk;
-use sqlite_vfs::DatabaseLocation;
 use tokio::sync::{mpsc, oneshot, watch};
 use types::{DiskId, NodeId, RangeId, VoterId};
 
@@ -23,8 +23,9 @@ use crate::failure::Failure;
 use crate::group::{Group, RaftGroup};
 use crate::log::{GroupLogStore, LogStatus, SharedLog};
 use crate::machine::{
-    Applier, ApplierParts, CopyRequest, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, Mark,
-    OpenedDatabase, Progress, ReadJob, ReaderPool, StateMachine, UpkeepStatus, Work, full, work_queue,
+    Applier, ApplierParts, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, KeeperRequest,
+    LogHolds, Mark, OpenedDatabase, Progress, ReadJob, ReaderPool, StateMachine, UpkeepStatus, Work, full, mark_of,
+    work_queue,
 };
 use crate::proposer::Proposer;
 use crate::restore::LoggedProposals;
@@ -51,7 +52,8 @@ pub struct ReplicatedIndex {
     progress: Arc<Progress>,
     desk: Arc<DatabaseDesk>,
     upkeep: Arc<Mutex<UpkeepStatus>>,
-    copy_requests: mpsc::UnboundedSender<CopyRequest>,
+    keeper_requests: mpsc::UnboundedSender<KeeperRequest>,
+    holds: Arc<LogHolds>,
     failure: Failure,
     work: mpsc::Sender<Work>,
     stop: watch::Sender<bool>,
@@ -127,7 +129,8 @@ impl ReplicatedIndex {
         durable.set(durable_marks);
         let groups = start_groups(&log, node, &marks, &work, &durable).await?;
         let status = Arc::new(Mutex::new(UpkeepStatus::default()));
-        let (copy_requests, requests) = mpsc::unbounded_channel();
+        let (keeper_requests, requests) = mpsc::unbounded_channel();
+        let holds = Arc::new(LogHolds::default());
         let keeper = DatabaseKeeper::new(
             KeeperParts {
                 log: log.clone(),
@@ -140,6 +143,7 @@ impl ReplicatedIndex {
                 clock: clock.clone(),
                 work: work.downgrade(),
                 requests,
+                holds: holds.clone(),
                 status: status.clone(),
             },
             copies,
@@ -159,7 +163,8 @@ impl ReplicatedIndex {
             progress,
             desk,
             upkeep: status,
-            copy_requests,
+            keeper_requests,
+            holds,
             failure,
             work,
             stop,
@@ -207,17 +212,57 @@ impl ReplicatedIndex {
         self.range(range)?.group.transfer(to).await
     }
 
-    /// Copies the database, as it is now, to a place of the caller's, durably; returns, for each range, the index after
-    /// the last entry that is in the copy. The directory must be there. Commands go on meanwhile.
+    /// Hands `take` all rows of a range as they are in one read transaction, in stretches of about `bytes_max` for
+    /// `index::IndexDatabase::take_rows`; returns the index after the last entry that is in them. `None` when `take`
+    /// broke it off. Commands go on meanwhile; `take` may block.
     ///
     /// # Errors
     /// [`IndexError::Unavailable`].
-    pub async fn copy_to(&self, to: DatabaseLocation) -> Result<BTreeMap<RangeId, u64>, IndexError> {
+    pub async fn range_rows(
+        &self,
+        range: RangeId,
+        bytes_max: usize,
+        mut take: impl FnMut(Vec<u8>) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<Option<u64>, IndexError> {
         let unavailable = |reason: String| IndexError::Unavailable { reason };
         let (answer, answered) = oneshot::channel();
+        let mut reader = self.ask_keeper(KeeperRequest::Reader(answer), answered).await?;
+        let state = blocking(move || reader.range_rows(range, bytes_max, &mut take)).await;
+        let Some(state) = state.map_err(|error| unavailable(full(&error)))? else { return Ok(None) };
+        let mark = mark_of(&state).map_err(|error| unavailable(error.to_string()))?;
+        Ok(Some(mark.applied.map_or(0, |applied| applied.index + 1)))
+    }
+
+    /// Makes what was applied durable, copies the database to every disk that should have a copy, and releases the log.
+    pub(crate) async fn settle(&self) -> Result<(), IndexError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask_keeper(KeeperRequest::Settle(answer), answered).await
+    }
+
+    async fn ask_keeper<T>(
+        &self,
+        request: KeeperRequest,
+        answered: oneshot::Receiver<Result<T, String>>,
+    ) -> Result<T, IndexError> {
+        let unavailable = |reason: String| IndexError::Unavailable { reason };
         let ended = || unavailable("the index ended meanwhile".to_owned());
-        self.copy_requests.send(CopyRequest { to, answer }).map_err(|_| ended())?;
+        self.keeper_requests.send(request).map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?.map_err(unavailable)
+    }
+
+    /// Keeps a range's log from `first_needed` on, until this is called again; with `None`, for nobody.
+    pub fn hold_log(&self, range: RangeId, first_needed: Option<u64>) {
+        self.holds.set(range, first_needed);
+    }
+
+    /// The ranges that this node leads.
+    pub fn ranges(&self) -> Vec<RangeId> {
+        self.ranges.keys().copied().collect()
+    }
+
+    /// The index after the last entry of a range that is applied here.
+    pub fn applied(&self, range: RangeId) -> u64 {
+        self.progress.next(range)
     }
 
     /// The applied proposals of a range from `from` on, as many as `bytes_max` allows but at least one entry; `None`

@@ -1,19 +1,19 @@
 //! Taking the index out of its log, and beginning it anew from what was taken: for the archive.
 //!
-//! A copy of the database and the proposals since are all that a range is. A restored index is a new voter with a log
+//! A range's rows and the proposals since are all that it is. A restored index is a new voter with a log
 //! of its own, for the old one may have voted, or acknowledged, what the archive doesn't know.
 
 use bytes::Bytes;
-use index::{IndexDatabase, IndexSettings, Proposal, RangeEntry};
+use index::{IndexDatabase, IndexSettings, RangeEntry};
 use openraft::EntryPayload;
 use sqlite_vfs::DatabaseLocation;
 use types::{RangeId, Timestamp, VoterId};
 
-use crate::encoding::{encode_applied, encode_membership};
+use crate::encoding::encode_membership;
 use crate::error::ConsensusError;
-use crate::log::voter_directory;
+use crate::log::{Disks, voter_directory};
 use crate::machine::{DatabasePlaces, full};
-use crate::raft_types::{Entry, StoredMembership, log_id};
+use crate::raft_types::{Entry, StoredMembership};
 use crate::replicated_index::{RANGES, ReplicatedIndex, blocking};
 use crate::settings::ConsensusSettings;
 
@@ -57,61 +57,55 @@ impl LoggedProposals {
 }
 
 impl ReplicatedIndex {
-    /// Begins the index anew from a copy of its database (none: from nothing) and the proposals since, each range's in
-    /// order; those that the copy has already are passed over. Whatever index there was on these disks is superseded.
+    /// Begins the index anew over a database that was built from an archive, or by other means. Whatever index there was
+    /// on these disks is superseded; `built` is left where it is.
     ///
     /// # Errors
     /// [`ConsensusError`]; what there was before is still what counts then, unless the new log had begun.
-    pub async fn restore(
-        settings: ConsensusSettings,
-        database: Option<DatabaseLocation>,
-        proposals: Vec<LoggedProposal>,
-    ) -> Result<Self, ConsensusError> {
+    pub async fn restore(settings: ConsensusSettings, built: DatabaseLocation) -> Result<Self, ConsensusError> {
         let voter = VoterId::from_bytes(settings.entropy.id());
-        let (disks, index) = (settings.disks.clone(), settings.index.clone());
-        blocking(move || {
-            let mut reasons = Vec::new();
-            for (id, disk) in &disks {
-                let places = DatabasePlaces::new(voter, disks.clone(), index.clone(), RANGES.to_vec());
-                let to = DatabaseLocation { disk: disk.clone(), path: voter_directory(voter).join("index.db") };
-                let restored = places.prepare(*id).map_err(|error| full(&error));
-                let restored = restored.and_then(|()| restore_at(to, database.as_ref(), &proposals, &index));
-                match restored {
-                    Ok(()) => return Ok(()),
-                    Err(reason) => reasons.push(format!("on disk {id}: {reason}")),
-                }
-            }
-            Err(ConsensusError::Database { reason: format!("not restored: {}", reasons.join("; ")) })
-        })
-        .await?;
-        Self::open_as(settings, Some(voter)).await
+        let (disks, index, mirrors) = (settings.disks.clone(), settings.index.clone(), settings.log.mirrors.max(1));
+        blocking(move || place(voter, disks, index, &built, mirrors)).await?;
+        let restored = Self::open_as(settings, Some(voter)).await?;
+        // The log does not tell the whole story: once its beginning is purged, no start can think so.
+        let settled = restored.settle().await;
+        settled.map_err(|error| ConsensusError::Database { reason: error.to_string() })?;
+        Ok(restored)
     }
 }
 
-/// Makes the restored database, durably, as one that no log has touched yet.
-fn restore_at(
-    to: DatabaseLocation,
-    from: Option<&DatabaseLocation>,
-    proposals: &[LoggedProposal],
-    settings: &IndexSettings,
-) -> Result<(), String> {
-    let told = |error: index::IndexDatabaseError| full(&error);
-    if let Some(from) = from {
-        IndexDatabase::open(from.clone(), settings.clone()).and_then(|mut source| source.copy_to(&to)).map_err(told)?;
-    }
-    let mut database = IndexDatabase::open(to, settings.clone()).map_err(told)?;
-    for proposal in proposals {
-        let applied = database.applied(proposal.range).map_err(told)?;
-        let applied = applied.map(|state| crate::machine::mark_of(&state)).transpose();
-        let applied = applied.map_err(|error| error.to_string())?.and_then(|mark| mark.applied);
-        if applied.is_some_and(|applied| applied.index >= proposal.index) {
-            continue;
+/// Puts the database on the disks that the log will be mirrored on: without a copy, the loss of one would lose it.
+fn place(
+    voter: VoterId,
+    disks: Disks,
+    settings: IndexSettings,
+    built: &DatabaseLocation,
+    mirrors: usize,
+) -> Result<(), ConsensusError> {
+    let failed = |reason: String| ConsensusError::Database { reason };
+    let mut source = untouched(built, &settings).map_err(failed)?;
+    let places = DatabasePlaces::new(voter, disks.clone(), settings, RANGES.to_vec());
+    let (mut placed, mut reasons) = (0, Vec::new());
+    for (id, disk) in &disks {
+        if placed == mirrors {
+            break;
         }
-        let Proposal { time, commands } = Proposal::decode(&proposal.bytes).map_err(|error| error.to_string())?;
-        let applied = encode_applied(&log_id(0, proposal.index));
-        let entry = RangeEntry { range: proposal.range, applied, membership: None, time, commands };
-        database.apply(&[entry]).map_err(told)?;
+        let name = if placed == 0 { "index.db" } else { "copy.db" };
+        let to = DatabaseLocation { disk: disk.clone(), path: voter_directory(voter).join(name) };
+        let prepared = places.prepare(*id).map_err(|error| full(&error));
+        match prepared.and_then(|()| source.copy_to(&to).map(drop).map_err(|error| full(&error))) {
+            Ok(()) => placed += 1,
+            Err(reason) => {
+                tracing::error!(disk = %id, reason, "a disk does not take the restored index");
+                reasons.push(format!("on disk {id}: {reason}"));
+            }
+        }
     }
+    if placed == 0 { Err(failed(format!("not restored: {}", reasons.join("; ")))) } else { Ok(()) }
+}
+
+/// Makes a database one that no log has touched yet.
+fn untouched(built: &DatabaseLocation, settings: &IndexSettings) -> Result<IndexDatabase, String> {
     let untouched = |range: RangeId| RangeEntry {
         range,
         applied: Bytes::new(),
@@ -119,7 +113,7 @@ fn restore_at(
         time: Timestamp(0),
         commands: Vec::new(),
     };
-    database.apply(&RANGES.map(untouched)).map_err(told)?;
-    let checkpoint = database.checkpoint().map_err(told)?;
-    if checkpoint.complete { Ok(()) } else { Err("the restored database could not be checkpointed".to_owned()) }
+    let mut database = IndexDatabase::open(built.clone(), settings.clone()).map_err(|error| full(&error))?;
+    database.apply(&RANGES.map(untouched)).map_err(|error| full(&error))?;
+    Ok(database)
 }

@@ -1,5 +1,8 @@
 //! The database of a node's ranges: one writer, any number of readers, one that checkpoints.
 
+mod rebuild;
+mod rows;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,6 +11,8 @@ use bytes::Bytes;
 use rusqlite::Connection;
 use sqlite_vfs::{CheckpointOutcome, DatabaseLocation, Role, Settings, Synchronous};
 use types::{CommitStamp, RangeId, TicketId};
+
+pub use rebuild::{ScratchEntry, SeenInUse};
 
 use crate::apply::Memory;
 use crate::command::Answer;
@@ -168,7 +173,8 @@ impl IndexDatabase {
     /// [`IndexDatabaseError`]; a database in memory has no readers.
     pub fn reader(&self) -> Result<IndexReader, IndexDatabaseError> {
         let settings = self.settings.of_connection(self.settings.reader_cache_bytes, READER_PATIENCE);
-        Ok(IndexReader { connection: sqlite_vfs::open(self.place()?, Role::Reader, &settings)? })
+        let location = self.place()?.clone();
+        Ok(IndexReader { connection: sqlite_vfs::open(&location, Role::Reader, &settings)?, location, settings })
     }
 
     /// A connection for a thread that checkpoints beside this writer.
@@ -259,9 +265,20 @@ impl IndexCheckpointer {
 #[derive(Debug)]
 pub struct IndexReader {
     connection: Connection,
+    location: DatabaseLocation,
+    settings: Settings,
 }
 
 impl IndexReader {
+    /// Another connection to the same database, for another thread.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn another(&self) -> Result<Self, IndexDatabaseError> {
+        let (location, settings) = (self.location.clone(), self.settings.clone());
+        Ok(Self { connection: sqlite_vfs::open(&location, Role::Reader, &settings)?, location, settings })
+    }
+
     /// Answers one query from one read transaction.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub mod query;
 pub mod service;
 
 pub use command::{Answer, Command, CommandBody, Refusal};
-pub use database::{Checkpoint, IndexCheckpointer, IndexDatabase, IndexReader, IndexSettings};
+pub use database::{Checkpoint, IndexCheckpointer, IndexDatabase, IndexReader, IndexSettings, ScratchEntry, SeenInUse};
 pub use entry::{AppliedState, DecodeError, FIRST_DATA_RANGE, Proposal, RangeEntry, SYSTEM_RANGE};
 pub use error::IndexDatabaseError;
 pub use local::LocalIndex;

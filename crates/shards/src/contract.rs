@@ -1,4 +1,4 @@
-//! What every [`ShardService`] must hold, in-process or over the wire.
+//! What every [`ShardService`] and every [`ArchiveService`] must hold, in-process or over the wire.
 //!
 //! Panics tell which promise is broken. The disk must be one that nobody else uses, with room for some 30 MiB, and must
 //! have the slots of [`claims`].
@@ -7,11 +7,14 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use types::{
-    BucketId, Code, DiskId, HomeKey, Integrity, ObjectKey, PlacementGroupId, Profile, RunForm, RunId, SlotEpoch,
-    SlotIndex, TicketId,
+    BucketId, Code, DiskId, HomeKey, Integrity, ObjectKey, PlacementGroupId, Profile, RangeId, RunForm, RunId,
+    SlotEpoch, SlotIndex, TicketId,
 };
 
-use crate::{SMALL_BODY_BYTES_MAX, ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, SlotClaim};
+use crate::{
+    ARCHIVE_PAYLOAD_BYTES_MAX, ArchiveError, ArchiveFile, ArchiveRecord, ArchiveService, ArchiveSet,
+    SMALL_BODY_BYTES_MAX, ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, SlotClaim,
+};
 
 /// The groups that the suite writes into.
 const GROUPS: Range<u64> = 1..4;
@@ -254,4 +257,103 @@ async fn read(
     let pieces = service.read(disk, address, range.start as u64..range.end as u64).await?;
     assert!(pieces.iter().all(|piece| piece.len() <= PIECE_BYTES_MAX), "a piece is longer than 256 KiB");
     Ok(pieces.concat())
+}
+
+/// Runs the suite of [`ArchiveService`].
+pub async fn archive_service_contract(service: &dyn ArchiveService, disk: DiskId) {
+    records_read_back_in_order(service, disk).await;
+    records_out_of_order_are_refused(service, disk).await;
+    dropped_files_are_gone_and_others_stay(service, disk).await;
+    notes_are_kept_by_range(service, disk).await;
+    let nobody = DiskId::from_bytes([0xee; 16]);
+    assert!(matches!(service.archives(nobody).await, Err(ArchiveError::UnknownDisk { disk }) if disk == nobody));
+}
+
+/// A record of an archive file that differs from all others.
+pub fn archive_payload(file: ArchiveFile, seq: u64, bytes: usize) -> Bytes {
+    let mut content = vec![0; bytes];
+    let name = format!("{file:?} {seq}");
+    blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut content);
+    content.into()
+}
+
+/// All records of a file: their numbers and payloads.
+pub async fn read_archive(
+    service: &dyn ArchiveService,
+    disk: DiskId,
+    file: ArchiveFile,
+    bytes_max: u64,
+) -> Result<Vec<ArchiveRecord>, ArchiveError> {
+    let (mut all, mut position) = (Vec::new(), 0);
+    loop {
+        let page = service.read_archive(disk, file, position, bytes_max).await?;
+        if page.records.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page.records);
+        position = page.next;
+    }
+}
+
+async fn records_read_back_in_order(service: &dyn ArchiveService, disk: DiskId) {
+    let file = ArchiveFile { range: RangeId(1), generation: 7 };
+    assert!(matches!(read_archive(service, disk, file, 1).await, Err(ArchiveError::Lost { .. })));
+    let lengths = [1, 5000, 4 << 20, 100];
+    let written: Vec<_> = (0..).zip(lengths).map(|(seq, bytes)| (seq, archive_payload(file, seq, bytes))).collect();
+    for (seq, payload) in &written {
+        for _twice in 0..2 {
+            service.append_archive(disk, file, *seq, payload.clone()).await.expect("appended");
+        }
+    }
+    for bytes_max in [1, 6000, u64::MAX] {
+        let read = read_archive(service, disk, file, bytes_max).await.expect("read");
+        let read: Vec<_> = read.into_iter().map(|record| (record.seq, record.payload.expect("whole"))).collect();
+        assert!(read == written, "by {bytes_max} bytes");
+    }
+    let listed = service.archives(disk).await.expect("listed");
+    assert_eq!(listed.iter().map(|stored| (stored.file, stored.records)).collect::<Vec<_>>(), [(file, 4)]);
+    assert!(listed[0].bytes > lengths.iter().sum::<usize>() as u64);
+}
+
+async fn records_out_of_order_are_refused(service: &dyn ArchiveService, disk: DiskId) {
+    let file = ArchiveFile { range: RangeId(1), generation: 8 };
+    let append = async |seq, bytes| service.append_archive(disk, file, seq, archive_payload(file, seq, bytes)).await;
+    assert!(matches!(append(3, 10).await, Err(ArchiveError::Lost { .. })), "a file begins with record 0");
+    append(0, 10).await.expect("appended");
+    append(1, 10).await.expect("appended");
+    for seq in [0, 3] {
+        assert!(matches!(append(seq, 10).await, Err(ArchiveError::Invalid { .. })), "record {seq}");
+    }
+    for bytes in [0, ARCHIVE_PAYLOAD_BYTES_MAX + 1] {
+        assert!(matches!(append(2, bytes).await, Err(ArchiveError::Invalid { .. })), "{bytes} bytes");
+    }
+    append(2, 10).await.expect("appended");
+}
+
+async fn dropped_files_are_gone_and_others_stay(service: &dyn ArchiveService, disk: DiskId) {
+    let [kept, dropped] = [9, 10].map(|generation| ArchiveFile { range: RangeId(2), generation });
+    for file in [kept, dropped] {
+        service.append_archive(disk, file, 0, archive_payload(file, 0, 10)).await.expect("appended");
+    }
+    for _twice in 0..2 {
+        service.drop_archive(disk, dropped).await.expect("dropped");
+    }
+    assert!(matches!(read_archive(service, disk, dropped, 1).await, Err(ArchiveError::Lost { .. })));
+    assert_eq!(read_archive(service, disk, kept, 1).await.expect("read").len(), 1);
+    service.append_archive(disk, dropped, 0, archive_payload(dropped, 0, 20)).await.expect("begun anew");
+    let listed = service.archives(disk).await.expect("listed");
+    assert!(listed.windows(2).all(|pair| pair[0].file < pair[1].file));
+    assert_eq!(listed.iter().filter(|stored| stored.file.range == RangeId(2)).count(), 2);
+}
+
+async fn notes_are_kept_by_range(service: &dyn ArchiveService, disk: DiskId) {
+    assert_eq!(service.archive_sets(disk).await.expect("read"), []);
+    let set = |range, generation| ArchiveSet {
+        file: ArchiveFile { range: RangeId(range), generation },
+        disks: vec![disk, DiskId::from_bytes([5; 16])],
+    };
+    for noted in [set(1, 3), set(0, 1), set(1, 4)] {
+        service.note_archive(disk, noted).await.expect("noted");
+    }
+    assert_eq!(service.archive_sets(disk).await.expect("read"), [set(0, 1), set(1, 4)]);
 }

@@ -8,6 +8,8 @@
 //! that writes to a disk, `recovery` what a start does, `keeper` what happens behind the callers' backs.
 
 mod accounts;
+mod archive;
+mod archive_service;
 mod blocks;
 mod catalog;
 mod commit;
@@ -32,6 +34,10 @@ mod store;
 pub mod superblock;
 mod usage;
 
+pub use archive_service::{
+    ARCHIVE_PAYLOAD_BYTES_MAX, ArchiveError, ArchiveFile, ArchivePage, ArchiveRecord, ArchiveService, ArchiveSet,
+    StoredArchive,
+};
 pub use health::DiskHealth;
 pub use local::{DiskStates, LocalShards};
 pub use service::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};

@@ -5,16 +5,26 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use platform::Disk;
 use tokio::sync::watch;
 use types::{DiskId, PlacementGroupId, RunId};
 
+use crate::archive::ArchiveStore;
 use crate::health::{DiskHealth, HealthListener};
 use crate::store::{ShardStore, StoreEnvironment, StoreError, VerifiedShard};
 use crate::superblock::{Found, SlotClaim, Superblock, inspect};
 use crate::usage::DiskUsage;
-use crate::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
+use crate::{
+    ArchiveError, ArchiveFile, ArchivePage, ArchiveService, ArchiveSet, ShardAddress, ShardBody, ShardError,
+    ShardHeader, ShardService, StoredArchive, StoredShard,
+};
+
+/// The superblock's notes that say where the archives lie begin so; the range follows.
+const ARCHIVE_NOTE: &str = "archive-";
+/// The format of these notes.
+const ARCHIVE_NOTE_VERSION: u8 = 1;
 
 /// The health of all disks of a process.
 pub type DiskStates = Arc<BTreeMap<DiskId, DiskHealth>>;
@@ -252,5 +262,68 @@ impl ShardService for LocalShards {
         limit: usize,
     ) -> Result<Vec<StoredShard>, ShardError> {
         self.store(disk)?.list(after, limit).await
+    }
+}
+
+#[async_trait]
+impl ArchiveService for LocalShards {
+    async fn append_archive(
+        &self,
+        disk: DiskId,
+        file: ArchiveFile,
+        seq: u64,
+        payload: Bytes,
+    ) -> Result<(), ArchiveError> {
+        self.store(disk)?.archive(move |archive, core| archive.append(core, file, seq, &payload)).await
+    }
+
+    async fn read_archive(
+        &self,
+        disk: DiskId,
+        file: ArchiveFile,
+        position: u64,
+        bytes_max: u64,
+    ) -> Result<ArchivePage, ArchiveError> {
+        self.store(disk)?.archive(move |_, core| ArchiveStore::read(core, file, position, bytes_max)).await
+    }
+
+    async fn archives(&self, disk: DiskId) -> Result<Vec<StoredArchive>, ArchiveError> {
+        self.store(disk)?.archive(|_, core| ArchiveStore::list(core)).await
+    }
+
+    async fn drop_archive(&self, disk: DiskId, file: ArchiveFile) -> Result<(), ArchiveError> {
+        self.store(disk)?.archive(move |archive, core| archive.remove(core, file)).await
+    }
+
+    async fn note_archive(&self, disk: DiskId, set: ArchiveSet) -> Result<(), ArchiveError> {
+        let name = format!("{ARCHIVE_NOTE}{}", set.file.range);
+        let note = postcard::to_extend(&set, vec![ARCHIVE_NOTE_VERSION]).expect("plain data can be encoded");
+        let change = move |superblock: &mut Superblock| {
+            superblock.notes.insert(name, note);
+        };
+        self.update_superblock(disk, change).await?;
+        Ok(())
+    }
+
+    async fn archive_sets(&self, disk: DiskId) -> Result<Vec<ArchiveSet>, ArchiveError> {
+        let superblock = self.store(disk)?.superblock();
+        let notes = superblock.notes.iter().filter(|(name, _)| name.starts_with(ARCHIVE_NOTE));
+        // A note of a newer format is none to this release; the files themselves are found all the same.
+        let read = |note: &Vec<u8>| match note.split_first() {
+            Some((&ARCHIVE_NOTE_VERSION, set)) => postcard::from_bytes(set).ok(),
+            _ => None,
+        };
+        Ok(notes.filter_map(|(_, note)| read(note)).collect())
+    }
+}
+
+impl From<ShardError> for ArchiveError {
+    fn from(error: ShardError) -> Self {
+        match error {
+            ShardError::DiskFull { disk } => Self::DiskFull { disk },
+            ShardError::DiskDown { disk, reason } => Self::DiskDown { disk, reason },
+            ShardError::UnknownDisk { disk } => Self::UnknownDisk { disk },
+            other => Self::Invalid { reason: other.to_string() },
+        }
     }
 }

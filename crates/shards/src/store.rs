@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use platform::{BufferPool, Disk, Workers};
 use tokio::sync::oneshot;
 use types::{DiskId, Integrity, PlacementGroupId, RunId};
 
+use crate::archive::ArchiveStore;
 use crate::blocks::checksums_of;
 use crate::catalog::Finding;
 use crate::commit::Committer;
@@ -93,6 +94,9 @@ pub struct VerifiedShard {
 pub(crate) struct ShardStore {
     core: Arc<Core>,
     workers: Workers,
+    archive: Arc<ArchiveStore>,
+    /// A thread of the archive's own, from its first use on: its syncs must not hold readers up.
+    archive_worker: OnceLock<Workers>,
     threads: Mutex<Threads>,
 }
 
@@ -139,7 +143,13 @@ impl ShardStore {
         core.keeper.ask_prepare();
         core.keeper.ask_flush();
         core.keeper.ask_reclaim();
-        Ok(Self { core, workers: environment.workers.clone(), threads: Mutex::new(threads) })
+        Ok(Self {
+            core,
+            workers: environment.workers.clone(),
+            archive: Arc::default(),
+            archive_worker: OnceLock::new(),
+            threads: Mutex::new(threads),
+        })
     }
 
     pub(crate) fn disk_id(&self) -> DiskId {
@@ -321,6 +331,16 @@ impl ShardStore {
             core.update_superblock(change)
         })
         .await
+    }
+
+    /// Runs a job of the archive's, one after the other.
+    pub(crate) async fn archive<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&ArchiveStore, &Core) -> T + Send + 'static,
+    ) -> T {
+        let (archive, core) = (Arc::clone(&self.archive), Arc::clone(&self.core));
+        let worker = self.archive_worker.get_or_init(|| Workers::new("shard-archive", 1));
+        worker.run(move || job(&archive, &core)).await
     }
 
     pub(crate) async fn usage(&self) -> Result<DiskUsage, ShardError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use index::AppliedState;
+use index::{AppliedState, IndexReader};
 use parking_lot::Mutex;
 use platform::Clock;
 use sqlite_vfs::DatabaseLocation;
@@ -36,15 +36,40 @@ pub(crate) struct KeeperParts {
     pub(crate) upkeep: DatabaseUpkeep,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) work: mpsc::WeakSender<Work>,
-    pub(crate) requests: mpsc::UnboundedReceiver<CopyRequest>,
+    pub(crate) requests: mpsc::UnboundedReceiver<KeeperRequest>,
+    pub(crate) holds: Arc<LogHolds>,
     pub(crate) status: Arc<Mutex<UpkeepStatus>>,
 }
 
-/// Asks for a copy of the database somewhere else.
-pub(crate) struct CopyRequest {
-    pub(crate) to: DatabaseLocation,
-    /// Gets how far each range is in the copy: the index after its last entry.
-    pub(crate) answer: oneshot::Sender<Result<BTreeMap<RangeId, u64>, String>>,
+/// What the keeper can be asked for.
+pub(crate) enum KeeperRequest {
+    /// A connection of the asker's own that reads the database in use.
+    Reader(oneshot::Sender<Result<IndexReader, String>>),
+    /// A checkpoint, copies on all disks that should have one, and then the release of the log.
+    Settle(oneshot::Sender<Result<(), String>>),
+}
+
+/// From where on others need each range's log: it is not released further.
+#[derive(Debug, Default)]
+pub(crate) struct LogHolds(Mutex<BTreeMap<RangeId, u64>>);
+
+impl LogHolds {
+    /// Keeps the log from `first_needed` on, or, with `None`, for nobody.
+    pub(crate) fn set(&self, range: RangeId, first_needed: Option<u64>) {
+        let mut holds = self.0.lock();
+        match first_needed {
+            Some(index) => holds.insert(range, index),
+            None => holds.remove(&range),
+        };
+    }
+
+    /// The last index up to which the log may go, where it may go up to `index` but for the holds; `None`: none of it.
+    fn releasable(&self, range: RangeId, index: u64) -> Option<u64> {
+        match self.0.lock().get(&range) {
+            Some(needed) => Some(index.min(needed.checked_sub(1)?)),
+            None => Some(index),
+        }
+    }
 }
 
 /// What the keeper has done.
@@ -250,12 +275,33 @@ impl DatabaseKeeper {
         self.copy_disks().into_iter().filter(|disk| !self.avoided.contains_key(disk)).filter(due).collect()
     }
 
-    async fn answer(&mut self, request: CopyRequest) {
+    async fn answer(&mut self, request: KeeperRequest) {
         self.take_database();
-        let copied = self.copy_to(request.to, |_| Ok(())).await;
-        let marks = copied.and_then(|applied| marks_of(&applied).map_err(|error| error.to_string()));
         // Whoever asked may have gone.
-        let _ = request.answer.send(marks.map(|marks| next_of(&marks)));
+        match request {
+            KeeperRequest::Reader(answer) => {
+                let replaced = || "the database is being replaced".to_owned();
+                let reader = self.database.as_ref().ok_or_else(replaced);
+                let _ = answer.send(reader.and_then(|kept| kept.reader.another().map_err(|error| full(&error))));
+            }
+            KeeperRequest::Settle(answer) => {
+                let _ = answer.send(self.settle().await);
+            }
+        }
+    }
+
+    async fn settle(&mut self) -> Result<(), String> {
+        self.checkpoint().await;
+        for disk in self.copy_disks() {
+            self.copy(disk).await;
+        }
+        self.release_log().await;
+        let missing: Vec<DiskId> =
+            self.copy_disks().into_iter().filter(|disk| !self.copies.contains_key(disk)).collect();
+        match missing.first() {
+            None => Ok(()),
+            Some(disk) => Err(format!("disk {disk} did not take a copy of the database")),
+        }
     }
 
     async fn copy_to(
@@ -304,8 +350,8 @@ impl DatabaseKeeper {
             let durable = self.parts.durable.get(range).and_then(|mark| mark.applied);
             let in_copy = |disk| self.copies.get(disk).and_then(|copied| copied.marks.get(&range)?.applied);
             let in_all = needed.iter().map(in_copy).fold(durable, |oldest, copy| oldest.min(copy));
-            let Some(upto) = in_all else { continue };
-            if self.parts.log.state(range).purged.is_none_or(|purged| purged < upto) {
+            let Some(upto) = in_all.and_then(|upto| self.parts.holds.releasable(range, upto.index)) else { continue };
+            if self.parts.log.state(range).purged.is_none_or(|purged| purged.index < upto) {
                 group.release(upto).await;
             }
         }

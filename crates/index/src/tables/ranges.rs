@@ -126,6 +126,12 @@ impl Tables<'_> {
         })
     }
 
+    pub(crate) fn all_bucket_rows(self, range: RangeId) -> Result<Vec<BucketRow>, IndexDatabaseError> {
+        self.all("SELECT row FROM bucket_rows WHERE range = ?1 ORDER BY bucket", [to_sql(range.0)], |row| {
+            Ok::<_, IndexDatabaseError>(rows::decode(blob(row, 0)?)?)
+        })
+    }
+
     pub(crate) fn put_bucket_row(self, range: RangeId, row: &BucketRow) -> Result<(), IndexDatabaseError> {
         let sql = "INSERT OR REPLACE INTO bucket_rows (range, bucket, row) VALUES (?1, ?2, ?3)";
         self.execute(sql, params![to_sql(range.0), to_sql(row.id.0), rows::encode(row)])?;

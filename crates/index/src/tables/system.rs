@@ -133,6 +133,12 @@ impl Tables<'_> {
         })
     }
 
+    pub(crate) fn all_bucket_records(self) -> Result<Vec<BucketRecord>, IndexDatabaseError> {
+        self.all("SELECT row FROM buckets ORDER BY id", [], |row| {
+            Ok::<_, IndexDatabaseError>(rows::decode(blob(row, 0)?)?)
+        })
+    }
+
     pub(crate) fn put_bucket_record(self, record: &BucketRecord) -> Result<(), IndexDatabaseError> {
         let finished = record.state == BucketRecordState::Live;
         let sql = "INSERT OR REPLACE INTO buckets (id, finished, row) VALUES (?1, ?2, ?3)";

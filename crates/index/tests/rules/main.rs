@@ -3,6 +3,7 @@
 mod buckets;
 mod entries;
 mod locks;
+mod rows;
 mod system;
 mod tickets;
 mod upkeep;

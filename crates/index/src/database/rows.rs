@@ -1,0 +1,245 @@
+//! The rows of one range as a stream: for its archive, and for whoever is to have a copy of the range.
+//!
+//! A stretch is a version byte and rows, each its table's number and its columns; the tables and what their rows hold
+//! are docs/index-schema.md's. The numbers of `bodies` are the database's own: whoever takes the rows in shifts them
+//! past its own.
+
+use std::ops::ControlFlow;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, params_from_iter};
+use serde::{Deserialize, Serialize, Serializer};
+use types::RangeId;
+
+use super::{IndexDatabase, IndexReader, in_transaction};
+use crate::apply::Memory;
+use crate::tables::{Tables, to_sql};
+use crate::{AppliedState, IndexDatabaseError, SYSTEM_RANGE};
+
+/// The version of a stretch.
+const VERSION: u8 = 1;
+
+/// Which rows of a table are a range's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Those whose first column is the range.
+    OfRange,
+    /// Those whose key begins with the range.
+    KeyOfRange,
+    /// All, of the system range; none, of others.
+    System,
+    /// All, of a data range: until ranges split, it has all keys.
+    Data,
+}
+
+struct Table {
+    /// Its number in the stream.
+    number: u8,
+    name: &'static str,
+    columns: &'static [&'static str],
+    part: Part,
+    /// The column that has a number of `bodies`.
+    body: Option<usize>,
+}
+
+const fn table(number: u8, name: &'static str, columns: &'static [&'static str], part: Part) -> Table {
+    Table { number, name, columns, part, body: None }
+}
+
+/// Bodies come before what names them.
+const TABLES: [Table; 20] = [
+    table(1, "ranges", &["id", "stamp", "floor", "applied", "membership"], Part::OfRange),
+    table(2, "answers", &["range", "ticket", "number", "answer"], Part::OfRange),
+    table(3, "request_marks", &["range", "ticket", "answered"], Part::OfRange),
+    table(4, "bucket_rows", &["range", "bucket", "row"], Part::OfRange),
+    table(
+        5,
+        "usage",
+        &["range", "bucket", "objects", "versions", "markers", "bytes", "uploads", "upload_bytes"],
+        Part::OfRange,
+    ),
+    table(6, "system", &["name", "row"], Part::System),
+    table(7, "credentials", &["access_key_id", "row"], Part::System),
+    table(8, "tickets", &["id", "row"], Part::System),
+    table(9, "buckets", &["id", "finished", "row"], Part::System),
+    table(10, "bucket_names", &["namespace", "name", "bucket"], Part::System),
+    Table { body: Some(0), ..table(11, "bodies", &["id", "body", "inline"], Part::Data) },
+    Table { body: Some(2), ..table(12, "current", &["place", "head", "body"], Part::Data) },
+    Table { body: Some(2), ..table(13, "versions", &["key", "head", "body"], Part::Data) },
+    table(14, "nulls", &["place", "stamp"], Part::Data),
+    table(15, "uploads", &["key", "row"], Part::Data),
+    table(16, "uploads_by_time", &["key"], Part::Data),
+    table(17, "parts", &["key", "row", "inline"], Part::Data),
+    table(18, "degraded", &["key", "row"], Part::Data),
+    table(19, "garbage", &["key", "row"], Part::KeyOfRange),
+    table(20, "discarded", &["key"], Part::KeyOfRange),
+];
+
+impl IndexReader {
+    /// Hands `take` all rows of a range as they are in one read transaction, in stretches of about `bytes_max`; says how
+    /// far the range is in them. `None` when `take` broke it off.
+    ///
+    /// Writers go on meanwhile; their WAL grows until this is done.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn range_rows(
+        &mut self,
+        range: RangeId,
+        bytes_max: usize,
+        take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
+    ) -> Result<Option<AppliedState>, IndexDatabaseError> {
+        in_transaction(&self.connection, "BEGIN", |connection| {
+            let state = Tables::of(connection).range(range)?.map(|row| row.state);
+            let state = state.unwrap_or(AppliedState { applied: bytes::Bytes::new(), membership: None });
+            let mut stretch = vec![VERSION];
+            for table in &TABLES {
+                if send(connection, table, range, bytes_max, &mut stretch, take)?.is_break() {
+                    return Ok(None);
+                }
+            }
+            let rest = if stretch.len() > 1 { take(stretch) } else { ControlFlow::Continue(()) };
+            Ok(rest.is_continue().then_some(state))
+        })
+    }
+}
+
+fn send(
+    connection: &Connection,
+    table: &Table,
+    range: RangeId,
+    bytes_max: usize,
+    stretch: &mut Vec<u8>,
+    take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, IndexDatabaseError> {
+    let Table { name, columns, part, .. } = table;
+    let select = format!("SELECT {} FROM {name}", columns.join(", "));
+    let [from, to] = [range.0, range.0 + 1].map(|number| number.to_be_bytes().to_vec());
+    let (sql, bounds): (String, Vec<Value>) = match part {
+        Part::OfRange => (format!("{select} WHERE {} = ?1", columns[0]), vec![Value::Integer(to_sql(range.0))]),
+        Part::KeyOfRange => {
+            (format!("{select} WHERE key >= ?1 AND key < ?2"), vec![Value::Blob(Raw(&from)), Value::Blob(Raw(&to))])
+        }
+        Part::System if range == SYSTEM_RANGE => (select, Vec::new()),
+        Part::Data if range != SYSTEM_RANGE => (select, Vec::new()),
+        Part::System | Part::Data => return Ok(ControlFlow::Continue(())),
+    };
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query(params_from_iter(bounds))?;
+    while let Some(row) = rows.next()? {
+        let mut values = Vec::with_capacity(columns.len());
+        for column in 0..columns.len() {
+            values.push(Value::of(row.get_ref(column)?)?);
+        }
+        let line = RowForm { table: table.number, values };
+        *stretch =
+            postcard::to_extend(&line, std::mem::take(stretch)).expect("rows hold nothing that postcard refuses");
+        if stretch.len() >= bytes_max && take(std::mem::replace(stretch, vec![VERSION])).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+impl IndexDatabase {
+    /// Takes in a stretch of [`IndexReader::range_rows`], durably with the next checkpoint. `bodies` is the number after
+    /// which those of the stream are put: [`IndexDatabase::last_body`] before its first stretch.
+    ///
+    /// The database must have no rows of that range but those of earlier stretches.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`]; [`IndexDatabaseError::Damaged`] for bytes that are no stretch of a known version.
+    pub fn take_rows(&mut self, stretch: &[u8], bodies: i64) -> Result<(), IndexDatabaseError> {
+        // What was remembered is no longer so; a failed call leaves none.
+        self.memory = None;
+        in_transaction(&self.connection, "BEGIN IMMEDIATE", |connection| take_rows(connection, stretch, bodies))?;
+        self.memory = Some(Memory::load(&self.connection)?);
+        Ok(())
+    }
+
+    /// The last number of `bodies` that is in use.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn last_body(&self) -> Result<i64, IndexDatabaseError> {
+        Tables::of(&self.connection).last_body_id()
+    }
+}
+
+fn take_rows(connection: &Connection, stretch: &[u8], bodies: i64) -> Result<(), IndexDatabaseError> {
+    let malformed = |reason: &dyn ToString| IndexDatabaseError::Damaged {
+        reason: format!("a stretch of rows is malformed: {}", reason.to_string()),
+    };
+    let mut rest = match stretch.split_first() {
+        Some((&VERSION, rest)) => rest,
+        Some((other, _)) => return Err(malformed(&format!("version {other} is not known"))),
+        None => return Err(malformed(&"it is empty")),
+    };
+    let tables = Tables::of(connection);
+    while !rest.is_empty() {
+        let (line, after) = postcard::take_from_bytes::<RowForm<'_>>(rest).map_err(|error| malformed(&error))?;
+        rest = after;
+        let table = TABLES.iter().find(|table| table.number == line.table);
+        let table = table.ok_or_else(|| malformed(&format!("table {} is not known", line.table)))?;
+        let mut values = line.values;
+        if values.len() != table.columns.len() {
+            return Err(malformed(&format!("{} columns of {}", values.len(), table.name)));
+        }
+        if let Some(Value::Integer(number)) = table.body.map(|at| &mut values[at]) {
+            *number += bodies;
+        }
+        let places = vec!["?"; values.len()].join(", ");
+        let sql = format!("INSERT INTO {} ({}) VALUES ({places})", table.name, table.columns.join(", "));
+        tables.execute(&sql, params_from_iter(values))?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize, Deserialize)]
+struct RowForm<'a> {
+    table: u8,
+    #[serde(borrow)]
+    values: Vec<Value<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Value<'a> {
+    Null,
+    Integer(i64),
+    Text(#[serde(borrow)] &'a str),
+    Blob(#[serde(borrow)] Raw<'a>),
+}
+
+impl<'a> Value<'a> {
+    fn of(value: ValueRef<'a>) -> Result<Self, IndexDatabaseError> {
+        let damaged = || IndexDatabaseError::Damaged { reason: "a column holds what none of ours does".to_owned() };
+        Ok(match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(number) => Self::Integer(number),
+            ValueRef::Text(text) => Self::Text(std::str::from_utf8(text).map_err(|_| damaged())?),
+            ValueRef::Blob(bytes) => Self::Blob(Raw(bytes)),
+            ValueRef::Real(_) => return Err(damaged()),
+        })
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(Raw(bytes)) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// Bytes that are written in one piece.
+#[derive(Deserialize)]
+struct Raw<'a>(#[serde(borrow)] &'a [u8]);
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}

@@ -1,0 +1,140 @@
+//! The rows of a range as a stream: taken in elsewhere, they are the same index.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use index::command::{CommandBody, CompletePart, CompleteUpload, WhichVersion, WriteConditions};
+use index::contract::samples::{
+    create_upload, delete, etag, form_cluster, key, new_version, numbered, part_in, plain, put, put_object, put_part,
+    run, upload_id,
+};
+use index::{
+    Answer, FIRST_DATA_RANGE, IndexDatabase, IndexDatabaseError, IndexSettings, Query, QueryAnswer, SYSTEM_RANGE,
+};
+use types::{NodeId, Versioning};
+
+use crate::world::World;
+
+/// An index on a disk with rows in every table.
+fn full_world() -> (tempfile::TempDir, World) {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Arc::new(platform::RealDisk::create(directory.path().join("disk")).unwrap());
+    let location = sqlite_vfs::DatabaseLocation { disk, path: "index".into() };
+    let database = IndexDatabase::open(location, IndexSettings::default()).unwrap();
+    let mut world = World { database, ..World::new() };
+    world.apply(CommandBody::Form(Box::new(form_cluster())));
+    world.apply(CommandBody::GrantTicket { holder: NodeId::from_bytes([1; 16]), nonce: [1; 16] });
+    let config = index::command::BucketConfig { versioning: Versioning::Off, object_lock: false };
+    world.apply(CommandBody::CreateBucketRow { id: types::BucketId(1), config });
+    let record = index::command::BucketRecord {
+        id: types::BucketId(0),
+        namespace: types::Namespace::default(),
+        name: types::BucketName::new("a-bucket").unwrap(),
+        owner: index::contract::samples::owner(),
+        region: String::new(),
+        created: world.time,
+        state: index::command::BucketRecordState::Live,
+    };
+    world.apply(CommandBody::ReserveBucket { record: Box::new(record), token: [1; 16] });
+    let at = index::contract::samples::at(1, 1);
+    world.command(put(at, "null\0key", 1, b"inline bytes"));
+    let at = world.set_versioning(at, Versioning::Enabled);
+    world.command(put(at, "null\0key", 2, b"second"));
+    world.command(delete(at, "null\0key", 3, None));
+    let mut striped = put_object(at, key("striped"), 4, part_in(1, &[run(1, 1, 5000)]));
+    striped.degraded = true;
+    world.command(numbered(1, 1, 0, CommandBody::PutObject(Box::new(striped))));
+    world.command(put(at, "gone", 5, b"x"));
+    world.apply(CommandBody::DiscardRuns { runs: vec![run(1, 99, 10)] });
+    for seed in [1, 2] {
+        world.command(create_upload(at, "upload", upload_id(seed)));
+        world.command(put_part(at, "upload", upload_id(seed), part_in(1, &[run(1, 10 + u64::from(seed), 6000)])));
+    }
+    complete(&mut world, at);
+    (directory, world)
+}
+
+fn complete(world: &mut World, at: index::command::BucketAt) {
+    let parts = Query::Parts { bucket: at.id, key: key("upload"), upload: upload_id(2), after: 0, limit: 9 };
+    let QueryAnswer::Parts(parts) = world.ask(parts) else { panic!("parts") };
+    let name = |part: &types::Part| CompletePart {
+        number: part.number,
+        etag: part.etag,
+        modified: part.modified,
+        plain_bytes: part.plain_bytes,
+    };
+    let complete = CompleteUpload {
+        bucket: at,
+        key: key("upload"),
+        upload: upload_id(2),
+        conditions: WriteConditions::default(),
+        parts: parts.iter().map(name).collect(),
+        manifest: None,
+        version: new_version(7, 6000, etag(9)),
+    };
+    let answer = world.command(plain(CommandBody::CompleteUpload(Box::new(complete))));
+    assert!(matches!(answer, Answer::Put { .. }), "{answer:?}");
+}
+
+#[test]
+fn the_rows_of_all_ranges_make_the_same_index() {
+    let (_directory, world) = full_world();
+    let mut reader = world.database.reader().unwrap();
+    for bytes_max in [1, 500, 1 << 20] {
+        let mut copy = IndexDatabase::in_memory().unwrap();
+        for range in [FIRST_DATA_RANGE, SYSTEM_RANGE] {
+            let mut stretches = Vec::new();
+            let mut take = |stretch| {
+                stretches.push(stretch);
+                ControlFlow::Continue(())
+            };
+            let state = reader.range_rows(range, bytes_max, &mut take).unwrap();
+            assert_eq!(state, world.database.applied(range).unwrap());
+            let bodies = copy.last_body().unwrap();
+            stretches.iter().for_each(|stretch| copy.take_rows(stretch, bodies).unwrap());
+        }
+        assert_eq!(copy.verify().unwrap(), Vec::<String>::new());
+        assert_eq!(copy.digest().unwrap(), world.database.digest().unwrap(), "stretches of {bytes_max}");
+        let mut copied = World { database: copy, time: world.time };
+        // It goes on as the original does: what a writer remembers is right too.
+        let at = index::contract::samples::at(1, 2);
+        assert!(matches!(copied.command(put(at, "more", 8, b"y")), Answer::Put { .. }));
+        assert_eq!(copied.version("striped", WhichVersion::Newest).unwrap().plain_bytes, 5000);
+    }
+}
+
+#[test]
+fn a_stream_can_be_broken_off_and_foreign_bytes_are_refused() {
+    let (_directory, world) = full_world();
+    let mut reader = world.database.reader().unwrap();
+    let mut first = Vec::new();
+    let mut take = |stretch| {
+        first = stretch;
+        ControlFlow::Break(())
+    };
+    assert_eq!(reader.range_rows(FIRST_DATA_RANGE, 100, &mut take).unwrap(), None);
+    let mut cut = first.clone();
+    cut.pop();
+    let mut newer = first;
+    newer[0] = 2;
+    for foreign in [&b""[..], &cut, &newer, b"\x01\x63\x00"] {
+        let mut copy = IndexDatabase::in_memory().unwrap();
+        assert!(matches!(copy.take_rows(foreign, 0), Err(IndexDatabaseError::Damaged { .. })));
+    }
+}
+
+/// Bytes on disks outlive the release that wrote them.
+#[test]
+fn stretches_of_version_1_stay_readable() {
+    let (_directory, world) = full_world();
+    let mut all = Vec::new();
+    for range in [SYSTEM_RANGE, FIRST_DATA_RANGE] {
+        let mut take = |stretch: Vec<u8>| {
+            all.push(hex::encode(stretch));
+            ControlFlow::Continue(())
+        };
+        world.database.reader().unwrap().range_rows(range, usize::MAX, &mut take).unwrap();
+    }
+    let golden = include_str!("../golden/range_rows");
+    assert!(golden.trim() == all.join("\n"), "tests/golden/range_rows should read:\n{}", all.join("\n"));
+}
