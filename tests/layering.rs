@@ -11,7 +11,7 @@ const ROWS: [&[&str]; 9] = [
     &["shards", "index"],
     &["rpc"],
     &["objects", "consensus"],
-    &["gateway", "upkeep"],
+    &["gateway", "upkeep", "archive"],
     &["admin"],
     &["node"],
     &["cairn", "sim"],

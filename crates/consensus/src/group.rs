@@ -17,7 +17,7 @@ use crate::error::ConsensusError;
 use crate::log::GroupLogStore;
 use crate::machine::{DurableMarks, StateMachine};
 use crate::network::NoPeers;
-use crate::raft_types::{Answers, Callback, LogId, Member, Proposed, TypeConfig, Voter};
+use crate::raft_types::{Answers, Callback, Member, Proposed, TypeConfig, Voter};
 
 /// How long a start waits until its groups have a leader and have applied what was committed.
 const RECOVERY_PATIENCE: Duration = Duration::from_secs(60);

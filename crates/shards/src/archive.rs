@@ -103,7 +103,8 @@ impl ArchiveStore {
         let mut found = Vec::new();
         for file in files {
             if let Ok(Some(tail)) = find_tail(core, file) {
-                found.push(StoredArchive { file, records: tail.next_seq, bytes: tail.end });
+                let last = tail.last.map_or(0, |head| HEAD_BYTES as u64 + u64::from(head.payload_bytes));
+                found.push(StoredArchive { file, records: tail.next_seq, bytes: tail.end, last: tail.end - last });
             }
         }
         Ok(found)

@@ -36,6 +36,8 @@ pub struct StoredArchive {
     pub records: u64,
     /// Bytes up to the end of the last of them.
     pub bytes: u64,
+    /// The position of the last of them, for [`ArchiveService::read_archive`].
+    pub last: u64,
 }
 
 /// One record of an archive file.

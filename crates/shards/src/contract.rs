@@ -313,6 +313,8 @@ async fn records_read_back_in_order(service: &dyn ArchiveService, disk: DiskId) 
     let listed = service.archives(disk).await.expect("listed");
     assert_eq!(listed.iter().map(|stored| (stored.file, stored.records)).collect::<Vec<_>>(), [(file, 4)]);
     assert!(listed[0].bytes > lengths.iter().sum::<usize>() as u64);
+    let last = service.read_archive(disk, file, listed[0].last, 1).await.expect("read");
+    assert_eq!(last.records.iter().map(|record| record.seq).collect::<Vec<_>>(), [3]);
 }
 
 async fn records_out_of_order_are_refused(service: &dyn ArchiveService, disk: DiskId) {

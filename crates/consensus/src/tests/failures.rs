@@ -1,6 +1,7 @@
 //! Disks fail, vanish and fill up while the index serves.
 
 use super::*;
+use crate::LoggedProposal;
 use crate::failure::Failure;
 use crate::log::SharedLog;
 use crate::machine::range_entry;
