@@ -115,14 +115,8 @@ struct RangeArchive {
 impl Archiver {
     /// Begins with what lies on the disks once it runs.
     pub fn new(parts: ArchiverParts) -> Self {
-        let range = |range| RangeArchive {
-            range,
-            current: None,
-            coming: None,
-            last_generation: 0,
-            pause: 0,
-            looked: false,
-        };
+        let range =
+            |range| RangeArchive { range, current: None, coming: None, last_generation: 0, pause: 0, looked: false };
         let ranges: Vec<RangeArchive> = parts.index.ranges().into_iter().map(range).collect();
         let started = RangeStatus { complete: parts.clock.monotonic(), ..RangeStatus::default() };
         let statuses = ranges.iter().map(|archive| (archive.range, started.clone())).collect();
@@ -205,7 +199,7 @@ impl Archiver {
         }
         archive.looked = true;
         let Some(set) = counting else { return };
-        match Generation::resume(&*self.parts.disks, set).await {
+        match Generation::resume(&self.parts, set).await {
             // Held from here on; what was purged before shows at the first append.
             Ok(Some(generation)) => archive.current = Some(generation),
             Ok(None) => {}

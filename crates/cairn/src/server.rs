@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use node::{Compat, Server, ServerSettings, StartError, Summary};
@@ -141,6 +142,8 @@ fn server_settings(
         memory_patience: settings.memory_patience.0,
         disk_reserve_bytes: settings.disk_reserve.0,
         checkpoint_bytes: settings.checkpoint_size.0,
+        archive_period: archive_period(settings.archive_period.0)?,
+        archive_log_bytes: settings.archive_log.0,
         garbage_grace: settings.garbage_grace.0,
         scrub_period: settings.scrub_period.0,
         header_timeout: settings.header_timeout.0,
@@ -163,6 +166,15 @@ fn size(name: &'static str, bytes: u64, max: u64) -> Result<usize, ServerError> 
         return Err(ServerError::Setting { setting: name, reason: format!("at most {max} bytes") });
     }
     Ok(usize::try_from(bytes).expect("bounded above"))
+}
+
+/// At most 8 s: with what an append takes, the archive is then less than 10 s behind.
+fn archive_period(period: Duration) -> Result<Duration, ServerError> {
+    match period {
+        Duration::ZERO => Err(setting("archive_period", "more than nothing")),
+        period if period > Duration::from_secs(8) => Err(setting("archive_period", "at most 8s")),
+        period => Ok(period),
+    }
 }
 
 /// `K+M` with the shard size and checksum of the settings.

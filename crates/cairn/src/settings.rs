@@ -108,6 +108,10 @@ settings! {
     disk_reserve ("CAIRN_DISK_RESERVE"): ByteCount = ByteCount(256 << 20);
     /// How much log the index gathers before its database is checkpointed
     checkpoint_size ("CAIRN_CHECKPOINT_SIZE"): ByteCount = ByteCount(32 << 20);
+    /// How often what is new in the index is archived
+    archive_period ("CAIRN_ARCHIVE_PERIOD"): Span = Span(std::time::Duration::from_secs(2));
+    /// How much log the index's archive gathers, at least, before it begins anew with a whole state
+    archive_log ("CAIRN_ARCHIVE_LOG"): ByteCount = ByteCount(256 << 20);
     /// How long deleted bytes stay for readers under way
     garbage_grace ("CAIRN_GARBAGE_GRACE"): Span = Span(std::time::Duration::from_secs(3600));
     /// In what time every shard is read and verified once

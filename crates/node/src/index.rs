@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ::index::IndexSettings;
 use admin::IndexStatus;
+use archive::ArchiveStatus;
 use consensus::{ConsensusSettings, DatabaseUpkeep, LogSettings, ReplicatedIndex, ReplicatedIndexStatus};
 use platform::{Clock, Entropy};
 use shards::LocalShards;
@@ -29,8 +30,6 @@ pub(crate) async fn open(
     let states = shards.disk_states();
     let works = |id: &DiskId| states.get(id).is_some_and(|health| !health.is_down());
     let disks = directories.known.iter().filter(|known| works(&known.id)).map(|known| (known.id, known.disk.clone()));
-    let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
-    let parity = settings.storage_classes.iter().map(|(_, profile)| profile.m()).fold(wanted.m(), usize::max);
     let settings = ConsensusSettings {
         disks: disks.collect(),
         registry: Arc::new(SuperblockRegistry::new(shards.clone(), Handle::current())),
@@ -38,7 +37,7 @@ pub(crate) async fn open(
         clock: clock.clone(),
         entropy: entropy.clone(),
         log: LogSettings {
-            mirrors: parity + 1,
+            mirrors: copies(settings),
             free_bytes_min: settings.disk_reserve_bytes / 2,
             ..LogSettings::default()
         },
@@ -48,23 +47,30 @@ pub(crate) async fn open(
     Ok(Arc::new(ReplicatedIndex::open(settings).await?))
 }
 
+/// On how many disks the log, the database and the archive are to lie: one more than may be lost.
+pub(crate) fn copies(settings: &ServerSettings) -> usize {
+    let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
+    settings.storage_classes.iter().map(|(_, profile)| profile.m()).fold(wanted.m(), usize::max) + 1
+}
+
 /// What a disk holds of the index.
-pub(crate) fn roles_of(status: &ReplicatedIndexStatus, disk: DiskId) -> Vec<String> {
+pub(crate) fn roles_of(status: &ReplicatedIndexStatus, archive: &ArchiveStatus, disk: DiskId) -> Vec<String> {
     let roles = [
         ("log", status.log.mirrors.contains(&disk)),
         ("database", status.database_disk == Some(disk)),
         ("copy", status.upkeep.copies.contains_key(&disk)),
+        ("archive", archive.lies_on(disk)),
     ];
     roles.into_iter().filter(|(_, has)| *has).map(|(role, _)| role.to_owned()).collect()
 }
 
 /// The index as `cairn admin status` shows it.
-pub(crate) fn status_of(status: &ReplicatedIndexStatus) -> IndexStatus {
+pub(crate) fn status_of(status: &ReplicatedIndexStatus, archive: &ArchiveStatus) -> IndexStatus {
     IndexStatus {
         leader: status.leads,
         applied: status.applied.values().sum(),
         log_bytes: status.log.bytes,
         database_bytes: status.database_bytes,
-        archive_lag_seconds: None,
+        archive_lag_seconds: archive.lag().map(|lag| lag.as_secs_f64()),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{AdminAuthenticator, AdminServer, AdminServerError, AdminSettings};
+use archive::{ArchiveSettings, Archiver, ArchiverParts};
 use consensus::{ConsensusError, ReplicatedIndex};
 use gateway::tls::{Tls, TlsError, TlsFiles};
 use gateway::{Gateway, GatewayError, GatewayHandle, GatewayServices, GatewaySettings, Readiness, Timeouts};
@@ -249,6 +250,17 @@ impl Server {
                 bad_shards,
             },
         );
+        let archiver = Archiver::new(ArchiverParts {
+            index: index.clone(),
+            disks: shards.clone(),
+            layout: layout.watch(),
+            clock: world.clock.clone(),
+            settings: ArchiveSettings {
+                copies: crate::index::copies(&settings),
+                period: settings.archive_period,
+                log_bytes_min: settings.archive_log_bytes,
+            },
+        });
         let scheme = if tls.is_some() { "https" } else { "http" };
         let endpoint = format!("{scheme}://{}", gateway.local_addr());
         let node_admin = NodeAdmin {
@@ -262,6 +274,7 @@ impl Server {
             readiness: ready,
             shards: shards.clone(),
             index: index.clone(),
+            archive: archiver.status(),
             care: care.clone(),
             budget: world.budget.clone(),
             progress,
@@ -289,6 +302,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = vec![
             tokio::spawn(care.run(stopped.clone())),
+            tokio::spawn(archiver.run(stopped.clone())),
             tokio::spawn(crate::status::watch_readiness(index.clone(), readiness, stopped.clone())),
         ];
         // The reloader ends with the process; it owns nothing that a stop would have to save.

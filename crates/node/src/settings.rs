@@ -45,6 +45,10 @@ pub struct ServerSettings {
     pub disk_reserve_bytes: u64,
     /// Bytes of log between two checkpoints of the index.
     pub checkpoint_bytes: u64,
+    /// How often what is new in the index is archived.
+    pub archive_period: Duration,
+    /// Bytes of log that the archive gathers at least before it begins anew.
+    pub archive_log_bytes: u64,
     /// How long freed runs wait.
     pub garbage_grace: Duration,
     /// In what time every shard is verified once.

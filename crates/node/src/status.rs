@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use admin::{AdminError, AdminService, DiskStatus, IndexStatus, RepairStatus, ScrubStatus, Status, UsageStatus};
+use archive::ArchiveStatus;
 use async_trait::async_trait;
 use consensus::ReplicatedIndex;
 use gateway::Readiness;
@@ -38,6 +39,7 @@ pub(crate) struct NodeAdmin {
     pub(crate) readiness: watch::Receiver<Readiness>,
     pub(crate) shards: Arc<LocalShards>,
     pub(crate) index: Arc<ReplicatedIndex>,
+    pub(crate) archive: ArchiveStatus,
     pub(crate) care: Arc<DiskCare>,
     pub(crate) budget: MemoryBudget,
     pub(crate) progress: Progress,
@@ -54,6 +56,12 @@ impl AdminService for NodeAdmin {
         for (disk, health) in self.shards.disk_states().iter() {
             let up = if health.is_down() { 0.0 } else { 1.0 };
             metrics::gauge!(telemetry::metric::DISK_UP, "disk" => disk.to_string()).set(up);
+        }
+        for (range, lag) in self.archive.lags() {
+            // While a range has no archive, all that there is of it is behind: since the start.
+            let lag = lag.unwrap_or_else(|| self.clock.monotonic() - self.started);
+            metrics::gauge!(telemetry::metric::ARCHIVE_LAG_SECONDS, "range" => range.to_string())
+                .set(lag.as_secs_f64());
         }
         self.metrics.fold();
         self.metrics.render()
@@ -119,7 +127,7 @@ impl NodeAdmin {
                 shard_bytes: usage.live_bytes,
                 shards: usage.shards,
                 read_errors: usage.bad_reads,
-                index_roles: crate::index::roles_of(&roles, row.id),
+                index_roles: crate::index::roles_of(&roles, &self.archive, row.id),
             });
         }
         disks
@@ -153,7 +161,7 @@ impl NodeAdmin {
     }
 
     fn index_status(&self) -> IndexStatus {
-        crate::index::status_of(&self.index.status())
+        crate::index::status_of(&self.index.status(), &self.archive)
     }
 
     fn repair(&self) -> RepairStatus {

@@ -17,7 +17,7 @@ use crate::reads::checksum_of;
 use crate::records::{Manifest, ManifestPart, PartRecord};
 use crate::tickets::Transfer;
 use crate::uploads::FoundUpload;
-use crate::writes::{NewPart, PartToWrite, error_of_refusal};
+use crate::writes::{NewPart, PartToWrite, error_of_refusal, record_of};
 use crate::{BodyFacts, Objects, ObjectsError, ShownVersion, UploadChecksum, WriteConditions};
 
 /// The fewest bytes of a part that is not the last (S3 User Guide, "Amazon S3 multipart upload limits").
@@ -82,7 +82,8 @@ impl Objects {
             let rows = self.named_rows(&found, &request).await?;
             let whole = whole_of(&request, &rows, found.view.checksum)?;
             let transfer = self.begin();
-            let manifest = self.write_manifest(&transfer, &found, request.upload, &rows, &whole).await?;
+            let manifest =
+                self.write_manifest(&transfer, &request.bucket, &found, request.upload, &rows, &whole).await?;
             let completion = Completion {
                 request: request.clone(),
                 rows: rows.iter().map(complete_part).collect(),
@@ -150,6 +151,7 @@ impl Objects {
     async fn write_manifest(
         &self,
         transfer: &Transfer,
+        bucket: &BucketName,
         found: &FoundUpload,
         upload: UploadId,
         rows: &[Part],
@@ -173,7 +175,7 @@ impl Objects {
             home: found.home.clone(),
             number: PartNumber::MANIFEST,
             profile: self.profile_of_standing(&found.view.attributes.storage_class),
-            record: PartRecord::Manifest { upload, began, declared_bytes },
+            record: record_of(bucket, PartRecord::Manifest { upload, began, declared_bytes }),
             checksum: None,
             may_inline: false,
         };

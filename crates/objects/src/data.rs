@@ -25,6 +25,7 @@ mod seams;
 mod settings;
 mod sha;
 mod stripe;
+mod verify;
 mod write;
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use read::{BodyReader, PartToRead, ReadError};
 pub use rebuild::{CopyError, RebuildError, ShardToRebuild};
 pub use seams::{BadShard, DataPathSeams, DiscardSink, GroupPlanner, PlannerError, RepairQueue, RepairSink};
 pub use settings::DataPathSettings;
+pub use verify::PartDigests;
 
 /// Writes bodies to the disks and reads them back. A handle: clones share everything.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use crate::commit::unexpected;
 use crate::data::BodySource;
 use crate::records::{ObjectRecord, PartRecord};
 use crate::tickets::Transfer;
-use crate::writes::{NewPart, PartToWrite, error_of_refusal, full_crc64_nvme, wanted_checksum};
+use crate::writes::{NewPart, PartToWrite, error_of_refusal, full_crc64_nvme, record_of, wanted_checksum};
 use crate::{BodyFacts, Objects, ObjectsError, ShownVersion, WriteConditions};
 
 /// Stores an object.
@@ -76,7 +76,7 @@ impl Objects {
             home: home.clone(),
             number: PartNumber::ONE,
             profile,
-            record: PartRecord::Object(record),
+            record: record_of(&request.bucket, PartRecord::Object(record)),
             checksum,
             may_inline: true,
         };

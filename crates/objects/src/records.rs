@@ -4,13 +4,26 @@
 //! Complete writes under the object's key, with part number [`types::PartNumber::MANIFEST`], before it commits. Both
 //! prove that bytes were written, not that a version was committed.
 //!
-//! Format: a version byte, then postcard. A version's meaning never changes; golden bytes are in the tests.
+//! Format: a version byte, then postcard. A version's meaning never changes; golden bytes are in the tests. A
+//! [`PartRecord`] of version 2 has the bucket's name before it, for the index that knows it may be what was lost.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use types::{Checksum, ETag, ObjectAttributes, Owner, PartNumber, Timestamp, UploadId, Versioning};
+use types::{BucketName, Checksum, ETag, ObjectAttributes, Owner, PartNumber, Timestamp, UploadId, Versioning};
 
+/// Of manifests, and of part records that don't name their bucket.
 const VERSION: u8 = 1;
+/// Of part records.
+const PART_VERSION: u8 = 2;
+
+/// A [`PartRecord`] as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedRecord {
+    /// The name of the bucket that the part's home key names by number; version 1 had none.
+    pub bucket: Option<BucketName>,
+    /// The record.
+    pub record: PartRecord,
+}
 
 /// What a shard header says of the part that it begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +112,7 @@ pub struct ManifestPart {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// Written by a newer release.
-    #[error("record format {found} is not known to this release, which reads up to {VERSION}")]
+    #[error("record format {found} is not known to this release, which reads up to {PART_VERSION}")]
     UnknownVersion {
         /// The version byte; 0 for no bytes at all.
         found: u8,
@@ -109,18 +122,21 @@ pub enum RecordError {
     Malformed,
 }
 
-impl PartRecord {
+impl NamedRecord {
     /// Version byte and body.
     pub fn encode(&self) -> Bytes {
-        encode(self)
+        postcard::to_extend(self, vec![PART_VERSION]).expect("records hold nothing that postcard refuses").into()
     }
 
-    /// Reads what [`PartRecord::encode`] of this or an older release wrote.
+    /// Reads what [`NamedRecord::encode`] of this or an older release wrote.
     ///
     /// # Errors
     /// [`RecordError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        decode(bytes)
+        match bytes.split_first() {
+            Some((&PART_VERSION, body)) => decode_body(body),
+            _ => Ok(Self { bucket: None, record: decode(bytes)? }),
+        }
     }
 }
 
@@ -148,6 +164,10 @@ fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, RecordError> 
     if version != VERSION {
         return Err(RecordError::UnknownVersion { found: version });
     }
+    decode_body(body)
+}
+
+fn decode_body<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, RecordError> {
     match postcard::take_from_bytes(body) {
         Ok((value, [])) => Ok(value),
         Ok(_) | Err(_) => Err(RecordError::Malformed),
@@ -178,7 +198,7 @@ mod tests {
 
     /// Bytes on disks outlive the release that wrote them: these never change. A new form gets a new version byte.
     #[test]
-    fn records_of_version_1_stay_readable() {
+    fn records_of_versions_1_and_2_stay_readable() {
         let object = PartRecord::Object(ObjectRecord {
             began: Timestamp(5),
             versioning: Versioning::Enabled,
@@ -199,8 +219,11 @@ mod tests {
             (manifest, "0102 07070707070707070707070707070707 ac0209"),
         ] {
             let golden = hex::decode(golden.replace(' ', "")).unwrap();
-            assert_eq!(hex::encode(record.encode()), hex::encode(&golden));
-            assert_eq!(PartRecord::decode(&golden), Ok(record));
+            assert_eq!(NamedRecord::decode(&golden), Ok(NamedRecord { bucket: None, record: record.clone() }));
+            let named = NamedRecord { bucket: Some(BucketName::new("logs").unwrap()), record };
+            let of_version_2 = [&hex::decode("0201046c6f6773").unwrap()[..], &golden[1..]].concat();
+            assert_eq!(hex::encode(named.encode()), hex::encode(&of_version_2));
+            assert_eq!(NamedRecord::decode(&of_version_2), Ok(named));
         }
     }
 
@@ -237,12 +260,13 @@ mod tests {
 
     #[test]
     fn foreign_bytes_are_refused() {
-        assert_eq!(PartRecord::decode(&[]), Err(RecordError::UnknownVersion { found: 0 }));
-        assert_eq!(PartRecord::decode(&[9, 0]), Err(RecordError::UnknownVersion { found: 9 }));
-        assert_eq!(PartRecord::decode(&[1, 77]), Err(RecordError::Malformed));
-        let mut long =
-            PartRecord::UploadPart { upload: UPLOAD, began: Timestamp(1), declared_bytes: None }.encode().to_vec();
+        assert_eq!(NamedRecord::decode(&[]), Err(RecordError::UnknownVersion { found: 0 }));
+        assert_eq!(NamedRecord::decode(&[9, 0]), Err(RecordError::UnknownVersion { found: 9 }));
+        assert_eq!(NamedRecord::decode(&[1, 77]), Err(RecordError::Malformed));
+        assert_eq!(NamedRecord::decode(&[2, 77]), Err(RecordError::Malformed));
+        let record = PartRecord::UploadPart { upload: UPLOAD, began: Timestamp(1), declared_bytes: None };
+        let mut long = NamedRecord { bucket: None, record }.encode().to_vec();
         long.push(0);
-        assert_eq!(PartRecord::decode(&long), Err(RecordError::Malformed));
+        assert_eq!(NamedRecord::decode(&long), Err(RecordError::Malformed));
     }
 }

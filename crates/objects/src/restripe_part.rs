@@ -15,7 +15,7 @@ use crate::changes::Finished;
 use crate::commit::unexpected;
 use crate::data::{BodyError, BodyReader, BodySource};
 use crate::reads::{error_of_read, to_read};
-use crate::records::{ObjectRecord, PartRecord};
+use crate::records::{NamedRecord, ObjectRecord, PartRecord};
 use crate::writes::{NewPart, PartToWrite};
 use crate::{BodyFacts, Objects, ObjectsError, WhichVersion};
 
@@ -56,6 +56,11 @@ impl Objects {
             return Ok(Restriped::Changed);
         }
         let transfer = self.begin();
+        // Word for word what the part was first written with, so that a rebuild knows both for one.
+        let first =
+            old_runs.first().ok_or(ObjectsError::Damaged { reason: "a degraded part has no run".to_owned() })?;
+        let written_before = self.data().part_metadata(first, &home).await;
+        let record = written_before.unwrap_or_else(|| NamedRecord { bucket: None, record }.encode());
         let to_write =
             PartToWrite { home: home.clone(), number: part.number, profile, record, checksum: None, may_inline: false };
         let said = BodyFacts { declared_bytes: Some(part.plain_bytes), ..BodyFacts::default() };
@@ -159,7 +164,8 @@ fn runs_of(part: &Part) -> Vec<Run> {
 }
 
 /// Whole copies are 1+m, whatever the wanted k.
-fn is_as_wanted(run: &Run, wanted: Profile) -> bool {
+/// Whether a run has the wanted profile, or what stands for it in its form.
+pub fn is_as_wanted(run: &Run, wanted: Profile) -> bool {
     let wide_enough = matches!(run.form, RunForm::Copies { .. }) || run.profile.k() >= wanted.k();
     wide_enough && run.profile.m() >= wanted.m()
 }

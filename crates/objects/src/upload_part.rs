@@ -9,7 +9,7 @@ use crate::commit::unexpected;
 use crate::data::BodySource;
 use crate::records::PartRecord;
 use crate::uploads::FoundUpload;
-use crate::writes::{NewPart, PartToWrite, wanted_checksum};
+use crate::writes::{NewPart, PartToWrite, record_of, wanted_checksum};
 use crate::{BodyFacts, Objects, ObjectsError};
 
 /// Stores one part of an upload.
@@ -73,7 +73,7 @@ impl Objects {
             home: home.clone(),
             number,
             profile: self.profile_of_standing(&view.attributes.storage_class),
-            record,
+            record: record_of(&bucket, record),
             checksum,
             may_inline: true,
         };

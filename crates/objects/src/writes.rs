@@ -5,13 +5,14 @@ use bytes::Bytes;
 use index::Refusal;
 use tokio::sync::watch;
 use types::{
-    Checksum, ChecksumAlgorithm, ChecksumType, CommitStamp, ETag, HomeKey, ObjectKey, Part, PartNumber, Profile, Run,
+    BucketName, Checksum, ChecksumAlgorithm, ChecksumType, CommitStamp, ETag, HomeKey, ObjectKey, Part, PartNumber,
+    Profile, Run,
 };
 
 use crate::commit::unexpected;
 use crate::data::{BodyError, BodySource, ExpectedDigests, StoredBody, WriteError, WriteRequest};
 use crate::error::Condition;
-use crate::records::PartRecord;
+use crate::records::{NamedRecord, PartRecord};
 use crate::tickets::Transfer;
 use crate::{BodyFacts, Objects, ObjectsError, WriteConditions};
 
@@ -23,10 +24,16 @@ pub(crate) struct PartToWrite {
     pub(crate) home: HomeKey,
     pub(crate) number: PartNumber,
     pub(crate) profile: Profile,
-    pub(crate) record: PartRecord,
+    /// What the headers say of the part: a [`crate::records::NamedRecord`]'s bytes.
+    pub(crate) record: Bytes,
     /// The algorithm of the checksum that is kept beside CRC64NVME.
     pub(crate) checksum: Option<ChecksumAlgorithm>,
     pub(crate) may_inline: bool,
+}
+
+/// What the headers of a part say of it.
+pub(crate) fn record_of(bucket: &BucketName, record: PartRecord) -> Bytes {
+    NamedRecord { bucket: Some(bucket.clone()), record }.encode()
 }
 
 /// A part on the disks, that no command names yet.
@@ -62,7 +69,7 @@ impl Objects {
             checksums: checksum.into_iter().collect(),
             expected: said.expected,
             may_inline,
-            part_metadata: record.encode(),
+            part_metadata: record,
         };
         let mut body = BoundedBody { body, over: transfer.over_signal(), received: 0 };
         let stored = self.data().write(request, &mut body).await.map_err(error_of_write)?;

@@ -24,7 +24,7 @@ pub const REPAIRED_SHARDS: &str = "cairn_repaired_shards_total";
 pub const SCRUBBED_SHARDS: &str = "cairn_scrubbed_shards_total";
 /// Shards that were found corrupt or missing, by `cause`.
 pub const DAMAGED_SHARDS: &str = "cairn_damaged_shards_total";
-/// Seconds by which a range's archive is behind the range.
+/// Seconds by which a range's archive is behind the range, by `range`.
 pub const ARCHIVE_LAG_SECONDS: &str = "cairn_archive_lag_seconds";
 /// Bytes reserved of the memory budget.
 pub const MEMORY_RESERVED_BYTES: &str = "cairn_memory_reserved_bytes";

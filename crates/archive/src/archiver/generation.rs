@@ -92,17 +92,15 @@ pub(super) async fn begin(
     let rows = rows.await.map_err(|error| GenerationError::Index(error.to_string()))?;
     let next = rows.map_err(|error| GenerationError::Index(error.to_string()))?;
     generation.next = next.ok_or_else(|| GenerationError::Index("its rows were broken off".to_owned()))?;
-    let end = ArchiveEntry::State(StateEnd { next: generation.next, time, state_bytes: generation.state_bytes });
+    let end = ArchiveEntry::State(StateEnd { next: generation.next, time, state_bytes: generation.state_bytes, voter: parts.index.voter() });
     generation.append_to_all(&*parts.disks, end.encode()).await?;
     Ok(generation)
 }
 
 impl Generation {
-    /// Goes on with a generation that lies on the disks; `None` where its state was never whole.
-    pub(super) async fn resume(
-        disks: &dyn ArchiveService,
-        set: ArchiveSet,
-    ) -> Result<Option<Self>, GenerationError> {
+    /// Goes on with a generation that lies on the disks; `None` where its state was never whole, or is of another log.
+    pub(super) async fn resume(parts: &ArchiverParts, set: ArchiveSet) -> Result<Option<Self>, GenerationError> {
+        let disks = &*parts.disks;
         let ArchiveSet { file, disks: of_set } = set;
         let mut ends = Vec::new();
         for disk in &of_set {
@@ -116,11 +114,14 @@ impl Generation {
         let page = disks.read_archive(disk, file, end.last, 1).await.map_err(|error| failed(disk, &error))?;
         let last = page.records.into_iter().find(|record| record.seq + 1 == end.records);
         let last = last.and_then(|record| record.payload).ok_or(GenerationError::Unequal)?;
-        let (next, state_bytes) = match ArchiveEntry::decode(&last)? {
+        let (next, state_bytes, voter) = match ArchiveEntry::decode(&last)? {
             ArchiveEntry::Rows(_) => return Ok(None),
-            ArchiveEntry::State(StateEnd { next, state_bytes, .. })
-            | ArchiveEntry::Log(LogStretch { next, state_bytes, .. }) => (next, state_bytes),
+            ArchiveEntry::State(StateEnd { next, state_bytes, voter, .. })
+            | ArchiveEntry::Log(LogStretch { next, state_bytes, voter, .. }) => (next, state_bytes, voter),
         };
+        if voter != parts.index.voter() {
+            return Ok(None);
+        }
         Ok(Some(Self {
             file,
             disks: of_set,
@@ -134,10 +135,7 @@ impl Generation {
     }
 
     /// Appends the next stretch of the range's log, if there is one; returns the disks that failed and are struck.
-    pub(super) async fn append_log(
-        &mut self,
-        parts: &ArchiverParts,
-    ) -> Result<Vec<(DiskId, String)>, GenerationError> {
+    pub(super) async fn append_log(&mut self, parts: &ArchiverParts) -> Result<Vec<(DiskId, String)>, GenerationError> {
         let range = self.file.range;
         if self.is_over {
             return Err(GenerationError::Purged(self.next));
@@ -160,6 +158,7 @@ impl Generation {
             next: stretch.next,
             complete: is_complete.then_some(time),
             state_bytes: self.state_bytes,
+            voter: parts.index.voter(),
             proposals: stretch.proposals.into_iter().map(|proposal| (proposal.index, proposal.bytes)).collect(),
         });
         let payload = entry.encode();

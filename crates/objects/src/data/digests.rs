@@ -39,6 +39,10 @@ impl WantedDigests {
         Self { md5: request.md5 || md5.is_some(), checksums: algorithms, payload_sha256: payload_sha256.is_some() }
     }
 
+    pub(super) fn md5_and(checksum: Option<ChecksumAlgorithm>) -> Self {
+        Self { md5: true, checksums: checksum.into_iter().collect(), payload_sha256: false }
+    }
+
     fn has(&self, algorithm: ChecksumAlgorithm) -> bool {
         self.checksums.contains(&algorithm) || (self.payload_sha256 && algorithm == ChecksumAlgorithm::Sha256)
     }

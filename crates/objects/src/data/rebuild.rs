@@ -80,6 +80,13 @@ impl DataPath {
         Ok((header, pieces.into_iter().map(|piece| tied_bytes(piece, Arc::clone(&memory))).collect()))
     }
 
+    /// What the headers of a part's first run say of the part; `None` where no header of its first stripe can be read.
+    pub async fn part_metadata(&self, run: &Run, home: &HomeKey) -> Option<Bytes> {
+        let core = Arc::clone(&self.core);
+        let reader = StripeReader { core, run: Arc::new(run.clone()), home: Arc::new(home.clone()), stripe: 0 };
+        reader.header_of_another(u8::MAX).await.ok()?.part_metadata
+    }
+
     /// Makes a shard again and appends it on the disk that owns its slot.
     ///
     /// # Errors

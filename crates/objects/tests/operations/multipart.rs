@@ -2,7 +2,7 @@
 
 use index::{CommandBody, Query, QueryAnswer};
 use objects::data::ExpectedDigests;
-use objects::records::{Manifest, PartRecord};
+use objects::records::{Manifest, NamedRecord, PartRecord};
 use objects::{
     BodyFacts, CompleteMultipartUploadRequest, CopySource, CreateMultipartUploadRequest, ETagCondition,
     GetObjectAttributesRequest, ListEntry, ListMultipartUploadsRequest, ListPartsRequest, NamedPart, ObjectsError,
@@ -334,7 +334,9 @@ async fn the_manifest_on_the_disks_tells_the_object() {
     let is_manifest = |header: &shards::ShardHeader| header.part == PartNumber::MANIFEST.get();
     let header = world.disks.headers().into_iter().find(is_manifest).unwrap();
     assert_eq!(header.home.key, key("key"));
-    let record = PartRecord::decode(&header.part_metadata.unwrap()).unwrap();
+    let record = NamedRecord::decode(&header.part_metadata.unwrap()).unwrap();
+    assert_eq!(record.bucket.as_ref(), Some(&bucket));
+    let record = record.record;
     assert!(matches!(record, PartRecord::Manifest { upload, .. } if upload == id));
     let manifest = Manifest::decode(&world.disks.whole_copy(is_manifest).unwrap()).unwrap();
     assert_eq!((manifest.upload, manifest.etag, manifest.checksum), (id, written.etag, written.checksum));
@@ -348,7 +350,7 @@ async fn the_manifest_on_the_disks_tells_the_object() {
     );
     let parts = world.disks.headers().into_iter().filter(|header| header.part == 1);
     for record in parts.filter_map(|header| header.part_metadata) {
-        let record = PartRecord::decode(&record).unwrap();
+        let record = NamedRecord::decode(&record).unwrap().record;
         assert!(matches!(record, PartRecord::UploadPart { upload, .. } if upload == id));
     }
 }

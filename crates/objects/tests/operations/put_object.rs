@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use index::{CommandBody, Query, QueryAnswer};
 use objects::data::ExpectedDigests;
-use objects::records::PartRecord;
+use objects::records::{NamedRecord, PartRecord};
 use objects::{BodyFacts, Condition, ETagCondition, ObjectsError, PutObjectRequest, WriteConditions};
 use types::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectAttributes, StorageClass, Versioning};
 
@@ -174,7 +174,9 @@ async fn shard_headers_say_what_the_object_is() {
     let records: Vec<_> = world.disks.headers().into_iter().filter_map(|header| header.part_metadata).collect();
     assert!(records.len() >= 6, "each shard of the first stripe has the record");
     for record in records {
-        let PartRecord::Object(object) = PartRecord::decode(&record).unwrap() else { panic!("an object was put") };
+        let NamedRecord { bucket: named, record } = NamedRecord::decode(&record).unwrap();
+        assert_eq!(named.as_ref(), Some(&bucket));
+        let PartRecord::Object(object) = record else { panic!("an object was put") };
         assert_eq!(object.attributes, attributes);
         assert_eq!(object.declared_bytes, Some(300_000));
         assert_eq!(object.versioning, Versioning::Off);
