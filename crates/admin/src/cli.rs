@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::client::{AdminClient, AdminClientError, ClientSettings};
 use crate::progress::StatusBars;
+use crate::rebuild::RebuildOptions;
 use crate::status::Status;
 
 /// How a verb reaches the admin API.
@@ -42,6 +43,29 @@ pub enum AdminCommand {
         /// The disk's id, as `status` shows it
         disk: String,
     },
+    /// The index: what is where, and which version of it
+    Index {
+        /// What to do with it
+        #[command(subcommand)]
+        command: IndexCommand,
+    },
+}
+
+/// Verbs of `cairn admin index`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum IndexCommand {
+    /// Make an index that is lost again: from its archive, and from what shards' headers say beyond it
+    ///
+    /// Refused where an index stands. What headers alone tell of is added where nothing stands under its key, and is
+    /// reported as unproven: it was written, but it is not known to have been committed, or not to have been deleted.
+    Rebuild {
+        /// Tell what it would do, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Go on although disks are missing, and lose what only they have
+        #[arg(long)]
+        accept_loss: bool,
+    },
 }
 
 /// Carries out a verb and prints what it answered.
@@ -61,6 +85,9 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
         AdminCommand::Readmit { disk } => {
             client.readmit_disk(&disk).await?;
             print_done(json, "the disk is in service again");
+        }
+        AdminCommand::Index { command: IndexCommand::Rebuild { dry_run, accept_loss } } => {
+            crate::rebuild_command::run(&client, RebuildOptions { dry_run, accept_loss }, json).await?;
         }
     }
     Ok(())
@@ -176,7 +203,7 @@ fn disk_lines(status: &Status) -> String {
 }
 
 /// Bytes in the largest binary unit that leaves at least 1.
-fn human_bytes(bytes: u64) -> String {
+pub(crate) fn human_bytes(bytes: u64) -> String {
     let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     match units.into_iter().find(|(_, unit)| bytes >= *unit) {
         Some((name, unit)) => format!("{:.1} {name}", bytes as f64 / unit as f64),

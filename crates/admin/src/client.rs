@@ -11,6 +11,7 @@ use platform::{Clock, SystemClock};
 use tokio::net::TcpStream;
 use types::{AccessKeyId, SecretKey};
 
+use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::service::AdminError;
 use crate::status::Status;
 
@@ -63,6 +64,9 @@ pub enum AdminClientError {
     /// The server said no.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// A rebuild of the index failed.
+    #[error("the index was not rebuilt: {0}")]
+    Rebuild(String),
     /// The server's answer makes no sense.
     #[error("the admin API at {url} answered {status}, which is not understood")]
     Answer {
@@ -120,6 +124,23 @@ impl AdminClient {
     /// [`AdminClientError`].
     pub async fn readmit_disk(&self, disk: &str) -> Result<(), AdminClientError> {
         self.call(Method::POST, &format!("/v1/disks/{disk}/readmit")).await
+    }
+
+    /// `POST /v1/index/rebuild`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn rebuild_index(&self, options: RebuildOptions) -> Result<(), AdminClientError> {
+        let RebuildOptions { dry_run, accept_loss } = options;
+        self.call(Method::POST, &format!("/v1/index/rebuild?accept_loss={accept_loss}&dry_run={dry_run}")).await
+    }
+
+    /// `GET /v1/index/rebuild`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn index_rebuild(&self) -> Result<RebuildStatus, AdminClientError> {
+        self.call(Method::GET, "/v1/index/rebuild").await
     }
 
     async fn call<T: serde::de::DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, AdminClientError> {

@@ -2,6 +2,7 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::rebuild::RebuildStatus;
 use crate::status::Status;
 
 /// Steps of a bar: progress is shown to a tenth of a percent.
@@ -51,6 +52,42 @@ impl StatusBars {
     pub fn line(&self, text: &str) {
         // A terminal that went away is no reason to stop watching.
         let _ = self.bars.println(text);
+    }
+}
+
+/// One bar for a rebuild of the index.
+pub struct RebuildBar(ProgressBar);
+
+impl RebuildBar {
+    /// A bar on stderr.
+    ///
+    /// # Panics
+    /// Never: the template is a constant.
+    pub fn new() -> Self {
+        let style = ProgressStyle::with_template("{spinner} {prefix:14} [{bar:40}] {msg}");
+        Self(ProgressBar::new(STEPS).with_style(style.expect("the template is valid")))
+    }
+
+    /// Shows how far it is.
+    pub fn show(&self, status: &RebuildStatus) {
+        self.0.set_prefix(status.phase.clone());
+        self.0.set_position(if status.all == 0 { 0 } else { steps(status.done as f64 / status.all as f64) });
+        self.0.set_message(match status.all {
+            0 => status.done.to_string(),
+            all => format!("{} of {all}", status.done),
+        });
+        self.0.tick();
+    }
+
+    /// Takes it away.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Default for RebuildBar {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

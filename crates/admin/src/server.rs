@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::auth::{AdminAuthenticator, AuthFailure};
+use crate::rebuild::RebuildOptions;
 use crate::service::{AdminError, AdminService};
 
 /// How the admin API is served.
@@ -143,6 +144,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/scrub", post(start_scrub))
         .route("/v1/disks/{disk}/readmit", post(readmit_disk))
+        .route("/v1/index/rebuild", get(index_rebuild).post(rebuild_index))
         .route_layer(middleware::from_fn_with_state(shared.clone(), authenticate));
     Router::new()
         .route("/livez", get(async || "ok\n"))
@@ -201,6 +203,14 @@ async fn start_scrub(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn readmit_disk(State(shared): State<Arc<Shared>>, Path(disk): Path<String>) -> Response {
     answer(shared.service.readmit_disk(&disk).await)
+}
+
+async fn rebuild_index(State(shared): State<Arc<Shared>>, Query(options): Query<RebuildOptions>) -> Response {
+    answer(shared.service.rebuild_index(options).await)
+}
+
+async fn index_rebuild(State(shared): State<Arc<Shared>>) -> Response {
+    axum::Json(shared.service.index_rebuild()).into_response()
 }
 
 fn answer<T: serde::Serialize>(outcome: Result<T, AdminError>) -> Response {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use gateway::Readiness;
 use serde::{Deserialize, Serialize};
 
+use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::status::Status;
 
 /// Why an admin request was not carried out.
@@ -46,4 +47,13 @@ pub trait AdminService: Send + Sync + 'static {
     /// # Errors
     /// [`AdminError::NotFound`], [`AdminError::Refused`] when the disk still fails.
     async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError>;
+
+    /// Begins to rebuild an index that is lost.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] when one stands, or when a rebuild is under way.
+    async fn rebuild_index(&self, options: RebuildOptions) -> Result<(), AdminError>;
+
+    /// The rebuild that is under way, or the last one of this process.
+    fn index_rebuild(&self) -> RebuildStatus;
 }

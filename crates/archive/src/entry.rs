@@ -99,9 +99,14 @@ mod tests {
         };
         for (entry, golden) in [
             (ArchiveEntry::Rows(Bytes::from_static(b"rows")), "01 00 04 726f7773"),
-            (ArchiveEntry::State(StateEnd { next: 300, time: Timestamp(5), state_bytes: 9, voter }),
-                "01 01 ac02 05 09 03030303030303030303030303030303"),
-            (ArchiveEntry::Log(log), "01 02 ac02 ae02 0107 09 03030303030303030303030303030303 01 ad02 08 70726f706f73616c"),
+            (
+                ArchiveEntry::State(StateEnd { next: 300, time: Timestamp(5), state_bytes: 9, voter }),
+                "01 01 ac02 05 09 03030303030303030303030303030303",
+            ),
+            (
+                ArchiveEntry::Log(log),
+                "01 02 ac02 ae02 0107 09 03030303030303030303030303030303 01 ad02 08 70726f706f73616c",
+            ),
         ] {
             let golden = hex::decode(golden.replace(' ', "")).expect("hex");
             assert_eq!(hex::encode(entry.encode()), hex::encode(&golden));

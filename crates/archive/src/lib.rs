@@ -9,6 +9,10 @@
 
 mod archiver;
 mod entry;
+mod merged;
+pub mod rebuild;
+mod restore;
 
 pub use archiver::{ArchiveSettings, ArchiveStatus, Archiver, ArchiverParts};
 pub use entry::EntryError;
+pub use restore::RestoredRange;

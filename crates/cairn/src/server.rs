@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use node::{Compat, Server, ServerSettings, StartError, Summary};
+use node::{Compat, Server, ServerSettings, StartError, Started, Summary, WaitingServer};
 use types::{AccessKeyId, BucketName, Integrity, NameError, Profile, ProfileError, SecretKey, StorageClass};
 
 use crate::settings::{Layer, Settings, SettingsError};
@@ -88,15 +88,31 @@ pub fn run(args: ServerArgs) -> Result<(), ServerError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
     runtime.block_on(async {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        let server = Server::start(settings).await?;
+        let server = match Server::start(settings).await? {
+            Started::Serving(server) => *server,
+            Started::WithoutIndex(waiting) => {
+                print_waiting(&waiting);
+                tokio::select! {
+                    () = waiting.rebuilt() => waiting.serve().await?,
+                    () = asked_to_end(&mut terminate) => {
+                        waiting.shutdown().await;
+                        return Ok(());
+                    }
+                }
+            }
+        };
         print_summary(server.summary());
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-            _ = tokio::signal::ctrl_c() => tracing::info!("interrupted: draining"),
-        }
+        asked_to_end(&mut terminate).await;
         server.shutdown().await;
         Ok(())
     })
+}
+
+async fn asked_to_end(terminate: &mut tokio::signal::unix::Signal) {
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+        _ = tokio::signal::ctrl_c() => tracing::info!("interrupted: draining"),
+    }
 }
 
 fn server_settings(
@@ -236,6 +252,14 @@ fn read_secret(variable: &str, path: &Path) -> Result<String, ServerError> {
         source,
     })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Says on stdout that the server can't serve, and what to do.
+fn print_waiting(waiting: &WaitingServer) {
+    println!("cairn {}: NOT SERVING: {}", env!("CARGO_PKG_VERSION"), waiting.reason());
+    println!("  S3       {}  (answers 503)", waiting.endpoint());
+    println!("  admin    {}", waiting.admin_endpoint());
+    println!("  try      cairn admin index rebuild --dry-run --admin-url {}", waiting.admin_endpoint());
 }
 
 /// Says on stdout what runs and how to use it. The secret is shown on a terminal alone.

@@ -32,9 +32,11 @@ mod request_path;
 mod store_error;
 pub mod tls;
 mod transport;
+mod unavailable;
 
 pub use activity::Timeouts;
 pub use compat::Compat;
 pub use framing::HeadLimits;
 pub use gateway::{Gateway, GatewayError, GatewayHandle, GatewayServices, GatewaySettings};
 pub use health::Readiness;
+pub use unavailable::Unavailable;

@@ -5,37 +5,26 @@ use std::sync::Arc;
 use ::index::IndexSettings;
 use admin::IndexStatus;
 use archive::ArchiveStatus;
-use consensus::{ConsensusSettings, DatabaseUpkeep, LogSettings, ReplicatedIndex, ReplicatedIndexStatus};
-use platform::{Clock, Entropy};
-use shards::LocalShards;
+use consensus::{ConsensusSettings, DatabaseUpkeep, LogSettings, ReplicatedIndexStatus};
 use tokio::runtime::Handle;
 use types::{DiskId, Profile};
 
-use crate::disks::Directories;
 use crate::registry::SuperblockRegistry;
-use crate::server::StartError;
+use crate::server::Opened;
 use crate::settings::ServerSettings;
 
-/// Opens the index; a blank one where the disks are blank.
-///
-/// # Errors
-/// [`StartError::Consensus`].
-pub(crate) async fn open(
-    directories: &Directories,
-    shards: &Arc<LocalShards>,
-    settings: &ServerSettings,
-    clock: &Arc<dyn Clock>,
-    entropy: &Arc<dyn Entropy>,
-) -> Result<Arc<ReplicatedIndex>, StartError> {
+/// What the index of these disks is opened with.
+pub(crate) fn consensus_settings(opened: &Opened) -> ConsensusSettings {
+    let Opened { settings, world, directories, shards, .. } = opened;
     let states = shards.disk_states();
     let works = |id: &DiskId| states.get(id).is_some_and(|health| !health.is_down());
     let disks = directories.known.iter().filter(|known| works(&known.id)).map(|known| (known.id, known.disk.clone()));
-    let settings = ConsensusSettings {
+    ConsensusSettings {
         disks: disks.collect(),
         registry: Arc::new(SuperblockRegistry::new(shards.clone(), Handle::current())),
         node: directories.node,
-        clock: clock.clone(),
-        entropy: entropy.clone(),
+        clock: world.clock.clone(),
+        entropy: world.entropy.clone(),
         log: LogSettings {
             mirrors: copies(settings),
             free_bytes_min: settings.disk_reserve_bytes / 2,
@@ -43,8 +32,7 @@ pub(crate) async fn open(
         },
         index: IndexSettings::default(),
         upkeep: DatabaseUpkeep { checkpoint_bytes: settings.checkpoint_bytes, ..DatabaseUpkeep::default() },
-    };
-    Ok(Arc::new(ReplicatedIndex::open(settings).await?))
+    }
 }
 
 /// On how many disks the log, the database and the archive are to lie: one more than may be lost.

@@ -3,17 +3,21 @@
 //! [`Server`] is gateway and storage node in one process. Start with its `start`, which is the list of what a server is
 //! made of, in order.
 
+mod admin_front;
 mod care;
 mod credential;
 mod disks;
 mod duties;
 mod index;
 mod layout;
+mod rebuild;
 mod registry;
 mod server;
 mod settings;
 mod status;
+mod waiting;
 
 pub use gateway::Compat;
-pub use server::{DiskSummary, Server, StartError, Summary};
+pub use server::{DiskSummary, Server, StartError, Started, Summary};
 pub use settings::ServerSettings;
+pub use waiting::WaitingServer;

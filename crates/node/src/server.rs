@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{AdminAuthenticator, AdminServer, AdminServerError, AdminSettings};
+use admin::{AdminServerError, RebuildReport};
 use archive::{ArchiveSettings, Archiver, ArchiverParts};
 use consensus::{ConsensusError, ReplicatedIndex};
 use gateway::tls::{Tls, TlsError, TlsFiles};
@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use types::{Credential, DiskState, FeatureLevel, Layout, Profile, RequestNumber, SecretKey, StorageClass};
 use upkeep::Duties;
 
+use crate::admin_front::AdminFront;
 use crate::care::DiskCare;
 use crate::credential;
 use crate::disks::{self, Blank, Directories, DisksError};
@@ -29,9 +30,10 @@ use crate::duties::{self, DutyServices};
 use crate::layout::{LayoutError, LayoutKeeper};
 use crate::settings::ServerSettings;
 use crate::status::NodeAdmin;
+use crate::waiting::WaitingServer;
 
 /// The newest format that this build reads.
-const FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
+pub(crate) const FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
 /// Connections that read the index's database.
 const INDEX_READERS: u64 = 2;
 /// What SQLite's connections to one disk's shard index may keep.
@@ -122,7 +124,7 @@ impl Summary {
 pub struct Server {
     summary: Summary,
     gateway: GatewayHandle,
-    admin: AdminServer,
+    admin: AdminFront,
     duties: Duties,
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
@@ -133,12 +135,13 @@ pub struct Server {
 }
 
 /// The outside world, and what is shared by everything in the process.
-struct World {
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    workers: Workers,
-    buffers: BufferPool,
-    budget: MemoryBudget,
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) workers: Workers,
+    pub(crate) buffers: BufferPool,
+    pub(crate) budget: MemoryBudget,
 }
 
 impl World {
@@ -154,6 +157,33 @@ impl World {
     }
 }
 
+/// A server before it has an index.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) settings: ServerSettings,
+    pub(crate) world: World,
+    pub(crate) metrics: Metrics,
+    pub(crate) directories: Arc<Directories>,
+    pub(crate) shards: Arc<LocalShards>,
+}
+
+/// An index that stands, and what the process has already.
+pub(crate) struct Standing {
+    pub(crate) index: Arc<ReplicatedIndex>,
+    /// Where the admin API is served already.
+    pub(crate) admin: Option<AdminFront>,
+    /// What came of the rebuild that made the index.
+    pub(crate) rebuilt: Option<RebuildReport>,
+}
+
+/// What became of a start.
+pub enum Started {
+    /// Reads and writes work.
+    Serving(Box<Server>),
+    /// The index is lost.
+    WithoutIndex(Box<WaitingServer>),
+}
+
 /// What is left of the memory for bodies under way, once SQLite's caches have theirs; at least half of it.
 fn body_budget(settings: &ServerSettings) -> u64 {
     let index = index::IndexSettings::default();
@@ -163,19 +193,36 @@ fn body_budget(settings: &ServerSettings) -> u64 {
 }
 
 impl Server {
-    /// Opens the disks, forms a cluster of one where they are blank, and serves once reads and writes work.
+    /// Opens the disks, forms a cluster of one where they are blank, and serves once reads and writes work. Where the
+    /// disks are known and their index is lost, it waits for the command that rebuilds it.
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running.
-    pub async fn start(settings: ServerSettings) -> Result<Self, StartError> {
+    pub async fn start(settings: ServerSettings) -> Result<Started, StartError> {
         erasure::check_cpu()?;
         let metrics = Metrics::install()?;
         let world = World::new(&settings);
         // The disks: each directory is known, blank or unusable.
-        let directories = Directories::open(&settings.directories, &*world.entropy)?;
+        let directories = Arc::new(Directories::open(&settings.directories, &*world.entropy)?);
         let shards = open_stores(&directories, &settings, &world).await?;
+        let opened = Opened { settings, world, metrics, directories, shards };
         // The index: its log and database lie on the disks.
-        let index = crate::index::open(&directories, &shards, &settings, &world.clock, &world.entropy).await?;
+        match ReplicatedIndex::open(crate::index::consensus_settings(&opened)).await {
+            Ok(index) => {
+                let standing = Standing { index: Arc::new(index), admin: None, rebuilt: None };
+                Ok(Started::Serving(Box::new(Self::serve(opened, standing).await?)))
+            }
+            Err(error) if error.is_index_lost() => {
+                Ok(Started::WithoutIndex(Box::new(WaitingServer::start(opened, error).await?)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Serves with an index that stands.
+    pub(crate) async fn serve(opened: Opened, standing: Standing) -> Result<Self, StartError> {
+        let Opened { settings, world, metrics, directories, shards } = opened;
+        let Standing { index, admin, rebuilt } = standing;
         let credential = form(&directories, &settings, &index, &*world.entropy).await?;
         // The layout: which disks and placement groups there are.
         let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
@@ -278,17 +325,19 @@ impl Server {
             care: care.clone(),
             budget: world.budget.clone(),
             progress,
+            rebuilt,
         };
-        let admin = AdminServer::start(
-            AdminSettings {
-                listen: settings.admin_listen,
-                metrics_token: settings.metrics_token.clone(),
-                tls: tls.clone(),
-            },
-            Arc::new(node_admin),
-            AdminAuthenticator::new(credentials.subscribe(), world.clock.clone()),
-        )
-        .await?;
+        let node_admin = Arc::new(node_admin);
+        let admin = match admin {
+            Some(admin) => {
+                admin.switch(node_admin);
+                admin
+            }
+            None => {
+                let (clock, root) = (world.clock.clone(), credential.clone());
+                AdminFront::start(&settings, tls.clone(), clock, root, node_admin).await?
+            }
+        };
         let summary = Summary {
             cluster: directories.cluster.to_string(),
             disks: disk_summaries(&directories),
@@ -505,12 +554,12 @@ fn disk_summaries(directories: &Directories) -> Vec<DiskSummary> {
     known.chain(blank).chain(unusable).map(|(path, state)| DiskSummary { path: path.clone(), state }).collect()
 }
 
-fn classes(wanted: Profile, settings: &ServerSettings) -> BTreeMap<StorageClass, Profile> {
+pub(crate) fn classes(wanted: Profile, settings: &ServerSettings) -> BTreeMap<StorageClass, Profile> {
     let standard = std::iter::once((StorageClass::default(), wanted));
     standard.chain(settings.storage_classes.iter().cloned()).collect()
 }
 
-fn data_path_settings(settings: &ServerSettings) -> DataPathSettings {
+pub(crate) fn data_path_settings(settings: &ServerSettings) -> DataPathSettings {
     DataPathSettings {
         inline_bytes_max: settings.inline_bytes_max,
         copies_bytes_max: settings.small_bytes_max,

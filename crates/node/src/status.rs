@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use admin::{AdminError, AdminService, DiskStatus, IndexStatus, RepairStatus, ScrubStatus, Status, UsageStatus};
+use admin::{
+    AdminError, AdminService, DiskStatus, IndexStatus, RebuildOptions, RebuildReport, RebuildStatus, RepairStatus,
+    ScrubStatus, Status, UsageStatus,
+};
 use archive::ArchiveStatus;
 use async_trait::async_trait;
 use consensus::ReplicatedIndex;
@@ -43,6 +46,8 @@ pub(crate) struct NodeAdmin {
     pub(crate) care: Arc<DiskCare>,
     pub(crate) budget: MemoryBudget,
     pub(crate) progress: Progress,
+    /// What came of the rebuild that made the index, where this process made it.
+    pub(crate) rebuilt: Option<RebuildReport>,
 }
 
 #[async_trait]
@@ -97,6 +102,16 @@ impl AdminService for NodeAdmin {
     async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError> {
         let id = disk.parse().map_err(|_| AdminError::NotFound(format!("{disk} is no disk's id")))?;
         self.care.readmit(id).await.map_err(AdminError::Refused)
+    }
+
+    async fn rebuild_index(&self, _options: RebuildOptions) -> Result<(), AdminError> {
+        let reason = "the index stands: there is nothing to rebuild, and a rebuild would lose what it has";
+        Err(AdminError::Refused(reason.to_owned()))
+    }
+
+    fn index_rebuild(&self) -> RebuildStatus {
+        let state = if self.rebuilt.is_some() { "done" } else { "none" };
+        RebuildStatus { state: state.to_owned(), report: self.rebuilt.clone(), ..RebuildStatus::default() }
     }
 }
 

@@ -92,7 +92,12 @@ pub(super) async fn begin(
     let rows = rows.await.map_err(|error| GenerationError::Index(error.to_string()))?;
     let next = rows.map_err(|error| GenerationError::Index(error.to_string()))?;
     generation.next = next.ok_or_else(|| GenerationError::Index("its rows were broken off".to_owned()))?;
-    let end = ArchiveEntry::State(StateEnd { next: generation.next, time, state_bytes: generation.state_bytes, voter: parts.index.voter() });
+    let end = ArchiveEntry::State(StateEnd {
+        next: generation.next,
+        time,
+        state_bytes: generation.state_bytes,
+        voter: parts.index.voter(),
+    });
     generation.append_to_all(&*parts.disks, end.encode()).await?;
     Ok(generation)
 }

@@ -1,0 +1,151 @@
+//! A range's archive into a database: the rows of the generation that counts, then the log since.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use index::{IndexDatabase, Proposal, RangeEntry};
+use shards::{ArchiveFile, ArchiveService};
+use types::{DiskId, RangeId, Timestamp};
+
+use crate::entry::{ArchiveEntry, LogStretch, StateEnd};
+use crate::merged::MergedArchive;
+use crate::rebuild::{Blocking, RebuildError, settle_wal};
+
+/// What came of a range's archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoredRange {
+    /// The range.
+    pub range: RangeId,
+    /// The generation that was taken.
+    pub generation: u64,
+    /// Everything that was answered before is in it.
+    pub complete: Timestamp,
+    /// Proposals that were applied behind the rows.
+    pub proposals: u64,
+}
+
+/// Where the copies of a range's archive lie.
+#[derive(Debug, Default)]
+pub(crate) struct FoundArchive {
+    /// The disks that have each generation.
+    generations: BTreeMap<u64, Vec<DiskId>>,
+    /// The one that counts, by the superblocks, and the disks that should have it.
+    noted: Option<(u64, Vec<DiskId>)>,
+}
+
+impl FoundArchive {
+    /// Looks on all disks.
+    pub(crate) async fn look(service: &dyn ArchiveService, disks: &[DiskId], range: RangeId) -> Self {
+        let mut found = Self::default();
+        for disk in disks {
+            for stored in service.archives(*disk).await.unwrap_or_default() {
+                if stored.file.range == range {
+                    found.generations.entry(stored.file.generation).or_default().push(*disk);
+                }
+            }
+            for set in service.archive_sets(*disk).await.unwrap_or_default() {
+                let newer = found.noted.as_ref().is_none_or(|(known, _)| *known < set.file.generation);
+                if set.file.range == range && newer {
+                    found.noted = Some((set.file.generation, set.disks));
+                }
+            }
+        }
+        found
+    }
+
+    /// The disks that should have the archive and are not among `disks`, where no copy of it was found.
+    pub(crate) fn missing(&self, disks: &[DiskId]) -> Vec<DiskId> {
+        let Some((generation, of_set)) = &self.noted else { return Vec::new() };
+        if self.generations.contains_key(generation) {
+            return Vec::new();
+        }
+        of_set.iter().copied().filter(|disk| !disks.contains(disk)).collect()
+    }
+
+    /// Generations in the order in which they are tried: the one that counts, then the newest.
+    fn in_order(&self) -> Vec<(u64, &[DiskId])> {
+        let noted = self.noted.as_ref().map(|(generation, _)| *generation);
+        let mut all: Vec<_> = self.generations.iter().map(|(number, disks)| (*number, &disks[..])).collect();
+        all.sort_by_key(|(generation, _)| (Some(*generation) != noted, std::cmp::Reverse(*generation)));
+        all
+    }
+}
+
+/// Takes a range's archive into `database`, which has no row of the range; `Ok(Err(..))`: there is none that can be
+/// taken, and why.
+pub(crate) fn restore_range(
+    blocking: &Blocking,
+    service: &dyn ArchiveService,
+    found: &FoundArchive,
+    range: RangeId,
+    database: &mut IndexDatabase,
+) -> Result<Result<RestoredRange, String>, RebuildError> {
+    let mut reasons = Vec::new();
+    for (generation, copies) in found.in_order() {
+        let file = ArchiveFile { range, generation };
+        // Read through first: what was begun and is not whole must leave no row.
+        match blocking.wait(measure(service, file, copies)) {
+            Ok(records) => return take(blocking, service, file, copies, records, database).map(Ok),
+            Err(reason) => reasons.push(format!("generation {generation}: {reason}")),
+        }
+    }
+    if reasons.is_empty() {
+        reasons.push("no disk has any of it".to_owned());
+    }
+    Ok(Err(reasons.join("; ")))
+}
+
+/// How many records follow one another and make sense.
+async fn measure(service: &dyn ArchiveService, file: ArchiveFile, copies: &[DiskId]) -> Result<u64, String> {
+    let mut records = MergedArchive::new(service, file, copies);
+    let (mut count, mut next) = (0, None);
+    while let Some(payload) = records.next().await {
+        match (ArchiveEntry::decode(&payload), next) {
+            (Ok(ArchiveEntry::Rows(_)), None) => {}
+            (Ok(ArchiveEntry::State(end)), None) => next = Some(end.next),
+            (Ok(ArchiveEntry::Log(stretch)), Some(expected)) if stretch.from == expected => next = Some(stretch.next),
+            (Err(error), None) => return Err(error.to_string()),
+            // What follows can't be used; what came before can.
+            _ => break,
+        }
+        count += 1;
+    }
+    if next.is_none() { Err("its rows are not all there".to_owned()) } else { Ok(count) }
+}
+
+fn take(
+    blocking: &Blocking,
+    service: &dyn ArchiveService,
+    file: ArchiveFile,
+    copies: &[DiskId],
+    records: u64,
+    database: &mut IndexDatabase,
+) -> Result<RestoredRange, RebuildError> {
+    let mut restored =
+        RestoredRange { range: file.range, generation: file.generation, complete: Timestamp(0), proposals: 0 };
+    let bodies = database.last_body()?;
+    let mut reader = MergedArchive::new(service, file, copies);
+    for record in 0..records {
+        blocking.progress.note_step(record, records);
+        let changed = || RebuildError::Archive { reason: "a record was read once and can't be read again".to_owned() };
+        let payload = blocking.wait(reader.next()).ok_or_else(changed)?;
+        let malformed = |error: &dyn ToString| RebuildError::Archive { reason: error.to_string() };
+        match ArchiveEntry::decode(&payload).map_err(|error| malformed(&error))? {
+            ArchiveEntry::Rows(stretch) => database.take_rows(&stretch, bodies)?,
+            ArchiveEntry::State(StateEnd { time, .. }) => restored.complete = time,
+            ArchiveEntry::Log(LogStretch { complete, proposals, .. }) => {
+                let mut entries = Vec::with_capacity(proposals.len());
+                for (_, bytes) in &proposals {
+                    let Proposal { time, commands } = Proposal::decode(bytes).map_err(|error| malformed(&error))?;
+                    let applied = Bytes::new();
+                    entries.push(RangeEntry { range: file.range, applied, membership: None, time, commands });
+                }
+                database.apply(&entries)?;
+                restored.proposals += proposals.len() as u64;
+                restored.complete = complete.unwrap_or(restored.complete);
+            }
+        }
+        settle_wal(database)?;
+    }
+    Ok(restored)
+}

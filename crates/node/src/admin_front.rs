@@ -1,0 +1,103 @@
+//! The admin API of this process: one port, whoever answers behind it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use admin::{
+    AdminAuthenticator, AdminError, AdminServer, AdminServerError, AdminService, AdminSettings, RebuildOptions,
+    RebuildStatus, Status,
+};
+use async_trait::async_trait;
+use gateway::Readiness;
+use gateway::tls::Tls;
+use parking_lot::RwLock;
+use platform::Clock;
+use tokio::sync::watch;
+use types::Credential;
+
+use crate::settings::ServerSettings;
+
+/// The admin port, and who answers.
+pub(crate) struct AdminFront {
+    server: AdminServer,
+    service: Arc<Switched>,
+}
+
+impl AdminFront {
+    /// Opens the port.
+    ///
+    /// # Errors
+    /// [`AdminServerError`].
+    pub(crate) async fn start(
+        settings: &ServerSettings,
+        tls: Option<Tls>,
+        clock: Arc<dyn Clock>,
+        root: Credential,
+        service: Arc<dyn AdminService>,
+    ) -> Result<Self, AdminServerError> {
+        let service = Arc::new(Switched(RwLock::new(service)));
+        // Receivers keep the last value.
+        let credentials: watch::Sender<Arc<[Credential]>> = watch::Sender::new(Arc::new([root]));
+        let server = AdminServer::start(
+            AdminSettings { listen: settings.admin_listen, metrics_token: settings.metrics_token.clone(), tls },
+            service.clone(),
+            AdminAuthenticator::new(credentials.subscribe(), clock),
+        )
+        .await?;
+        Ok(Self { server, service })
+    }
+
+    /// Another one answers from now on.
+    pub(crate) fn switch(&self, service: Arc<dyn AdminService>) {
+        *self.service.0.write() = service;
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Closes the port.
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+struct Switched(RwLock<Arc<dyn AdminService>>);
+
+impl Switched {
+    fn now(&self) -> Arc<dyn AdminService> {
+        self.0.read().clone()
+    }
+}
+
+#[async_trait]
+impl AdminService for Switched {
+    fn readiness(&self) -> Readiness {
+        self.now().readiness()
+    }
+
+    fn metrics_page(&self) -> String {
+        self.now().metrics_page()
+    }
+
+    async fn status(&self) -> Result<Status, AdminError> {
+        self.now().status().await
+    }
+
+    async fn start_scrub(&self) -> Result<(), AdminError> {
+        self.now().start_scrub().await
+    }
+
+    async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError> {
+        self.now().readmit_disk(disk).await
+    }
+
+    async fn rebuild_index(&self, options: RebuildOptions) -> Result<(), AdminError> {
+        self.now().rebuild_index(options).await
+    }
+
+    fn index_rebuild(&self) -> RebuildStatus {
+        self.now().index_rebuild()
+    }
+}

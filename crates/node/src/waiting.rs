@@ -1,0 +1,209 @@
+//! A server whose disks are known and whose index is lost: it forms no new one over the shards that lie there, but says
+//! so, and waits for the command that rebuilds it.
+
+use std::sync::Arc;
+
+use admin::{AdminError, AdminService, RebuildOptions, RebuildReport, RebuildStatus, Status};
+use archive::rebuild::RebuildProgress;
+use async_trait::async_trait;
+use consensus::{ConsensusError, ReplicatedIndex};
+use gateway::tls::{Tls, TlsFiles};
+use gateway::{Readiness, Unavailable};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use types::Credential;
+
+use crate::admin_front::AdminFront;
+use crate::credential;
+use crate::rebuild;
+use crate::server::{Opened, Server, Standing, StartError};
+
+/// A server that waits for its index to be rebuilt.
+pub struct WaitingServer {
+    desk: Arc<DeskState>,
+    admin: AdminFront,
+    s3: Unavailable,
+    reason: String,
+    scheme: &'static str,
+}
+
+impl WaitingServer {
+    pub(crate) async fn start(opened: Opened, error: ConsensusError) -> Result<Self, StartError> {
+        let given = opened.settings.root.clone();
+        let given = given.map(|(access, secret)| credential::root_credential(access, secret));
+        let copy = || opened.directories.known.iter().find_map(|known| credential::read_copy(&*known.disk));
+        // Without either nobody could ask for the rebuild: the copies lie on every disk.
+        let Some(root) = given.or_else(copy) else { return Err(error.into()) };
+        let reason = format!(
+            "the index is lost ({error}); bring missing disks back and start again, or rebuild it: cairn admin index rebuild"
+        );
+        tracing::error!(reason, "there are shards and no index");
+        let tls = opened.settings.tls.clone();
+        let tls = tls.map(|(certificate, key)| Tls::load(TlsFiles { certificate, key })).transpose()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let readiness = watch::Sender::new(Readiness::NotReady { reason: reason.clone() });
+        let s3 =
+            Unavailable::serve(opened.settings.listen, tls.clone(), readiness.subscribe(), &*opened.world.entropy)?;
+        let (settings, clock) = (opened.settings.clone(), opened.world.clock.clone());
+        let desk = Arc::new(DeskState {
+            opened: Arc::new(opened),
+            root: root.clone(),
+            reason: reason.clone(),
+            state: Mutex::new(State::Idle),
+            rebuilt: watch::Sender::new(None),
+        });
+        let admin = AdminFront::start(&settings, tls, clock, root, Arc::new(Desk(desk.clone()))).await?;
+        Ok(Self { desk, admin, s3, reason, scheme })
+    }
+
+    /// What is wrong, and what to do.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Where S3 answers 503.
+    pub fn endpoint(&self) -> String {
+        format!("{}://{}", self.scheme, self.s3.local_addr())
+    }
+
+    /// Where the admin API is served.
+    pub fn admin_endpoint(&self) -> String {
+        format!("{}://{}", self.scheme, self.admin.address())
+    }
+
+    /// Waits until the index was rebuilt.
+    pub async fn rebuilt(&self) {
+        // The desk lives as long as this, so the channel can't be closed.
+        let _ = self.desk.rebuilt.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Serves, at the same addresses, with the index that was rebuilt.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    ///
+    /// # Panics
+    /// Before [`Self::rebuilt`] has returned.
+    pub async fn serve(self) -> Result<Server, StartError> {
+        let Self { desk, admin, s3, .. } = self;
+        let rebuilt = desk.rebuilt.borrow().clone();
+        let Rebuilt { index, report } = rebuilt.expect("the index was rebuilt");
+        let listen = s3.local_addr();
+        s3.close().await;
+        let mut opened = Opened::clone(&desk.opened);
+        opened.settings.listen = listen;
+        Server::serve(opened, Standing { index, admin: Some(admin), rebuilt: Some(report) }).await
+    }
+
+    /// Ends without an index.
+    pub async fn shutdown(self) {
+        self.s3.close().await;
+        self.admin.stop().await;
+        self.desk.opened.shards.close().await;
+    }
+}
+
+#[derive(Clone)]
+struct Rebuilt {
+    index: Arc<ReplicatedIndex>,
+    report: RebuildReport,
+}
+
+/// Where rebuilds are asked for. Clones are the same desk.
+#[derive(Clone)]
+struct Desk(Arc<DeskState>);
+
+struct DeskState {
+    opened: Arc<Opened>,
+    root: Credential,
+    reason: String,
+    state: Mutex<State>,
+    rebuilt: watch::Sender<Option<Rebuilt>>,
+}
+
+enum State {
+    Idle,
+    Running(RebuildProgress),
+    Failed(String),
+    /// A dry run.
+    Told(Box<RebuildReport>),
+}
+
+impl DeskState {
+    async fn run(&self, options: RebuildOptions, progress: RebuildProgress) {
+        let outcome = rebuild::run(&self.opened, &self.root, options, progress).await;
+        match outcome {
+            Ok((report, Some(index))) => {
+                tracing::info!(unproven = report.unproven.count, objects = report.objects, "the index was rebuilt");
+                // Goes on as running until whoever serves with it answers.
+                self.rebuilt.send_replace(Some(Rebuilt { index, report }));
+            }
+            Ok((report, None)) => *self.state.lock() = State::Told(Box::new(report)),
+            Err(reason) => {
+                tracing::error!(reason, "the index was not rebuilt");
+                *self.state.lock() = State::Failed(reason);
+            }
+        }
+    }
+
+    fn refused(&self) -> AdminError {
+        AdminError::Refused(self.reason.clone())
+    }
+}
+
+#[async_trait]
+impl AdminService for Desk {
+    fn readiness(&self) -> Readiness {
+        Readiness::NotReady { reason: self.0.reason.clone() }
+    }
+
+    fn metrics_page(&self) -> String {
+        self.0.opened.metrics.fold();
+        self.0.opened.metrics.render()
+    }
+
+    async fn status(&self) -> Result<Status, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn start_scrub(&self) -> Result<(), AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn readmit_disk(&self, _disk: &str) -> Result<(), AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn rebuild_index(&self, options: RebuildOptions) -> Result<(), AdminError> {
+        let progress = RebuildProgress::default();
+        {
+            let mut state = self.0.state.lock();
+            if matches!(*state, State::Running(_)) {
+                return Err(AdminError::Refused("a rebuild is under way".to_owned()));
+            }
+            *state = State::Running(progress.clone());
+        }
+        let desk = self.0.clone();
+        tokio::spawn(async move { desk.run(options, progress).await });
+        Ok(())
+    }
+
+    fn index_rebuild(&self) -> RebuildStatus {
+        let status = |state: &str| RebuildStatus { state: state.to_owned(), ..RebuildStatus::default() };
+        match &*self.0.state.lock() {
+            State::Idle => status("none"),
+            State::Running(progress) => {
+                let now = progress.now();
+                RebuildStatus {
+                    phase: now.phase.to_owned(),
+                    done: now.done,
+                    all: now.all,
+                    read_bytes: now.read_bytes,
+                    ..status("running")
+                }
+            }
+            State::Failed(reason) => RebuildStatus { failure: Some(reason.clone()), ..status("failed") },
+            State::Told(report) => RebuildStatus { report: Some((**report).clone()), ..status("done") },
+        }
+    }
+}
