@@ -41,6 +41,11 @@ impl Server {
         Self { directory: path, _kept: Some(directory), process: Mutex::new(process), endpoint, admin, arguments: all }
     }
 
+    /// How many disks it was started over.
+    pub fn disks(&self) -> usize {
+        self.arguments.iter().take_while(|argument| !argument.starts_with("--")).count()
+    }
+
     /// The server that tests which break nothing share: six disks, 4+2.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Server> = OnceLock::new();
@@ -76,16 +81,17 @@ impl Server {
         let _ = process.wait();
     }
 
+    /// `cairn admin VERB --json` with the root key.
+    pub fn admin_command(&self, verb: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+        command.arg("admin").args(verb).args(["--json", "--admin-url", &self.admin]);
+        command.env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY).env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY);
+        command
+    }
+
     /// What `cairn admin VERB --json` prints; it must succeed.
     pub fn admin(&self, verb: &[&str]) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_cairn"))
-            .arg("admin")
-            .args(verb)
-            .args(["--json", "--admin-url", &self.admin])
-            .env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY)
-            .env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY)
-            .output()
-            .expect("the verb runs");
+        let output = self.admin_command(verb).output().expect("the verb runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("JSON is UTF-8")
     }
@@ -164,11 +170,8 @@ fn spawn(arguments: &[String]) -> (Child, String, String) {
     let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
     let mut endpoint_after = |word: &str| {
         let line = lines.by_ref().map_while(Result::ok).find(|line| line.trim_start().starts_with(word));
-        line.unwrap_or_else(|| panic!("the server ended before it said its {word} address"))
-            .trim_start()
-            .trim_start_matches(word)
-            .trim()
-            .to_owned()
+        let line = line.unwrap_or_else(|| panic!("the server ended before it said its {word} address"));
+        line.split_whitespace().nth(1).expect("an address follows").to_owned()
     };
     let (endpoint, admin) = (endpoint_after("S3"), endpoint_after("admin"));
     std::thread::spawn(move || lines.for_each(drop));
