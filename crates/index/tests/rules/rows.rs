@@ -17,10 +17,10 @@ use crate::world::World;
 
 /// An index on a disk with rows in every table.
 fn full_world() -> (tempfile::TempDir, World) {
-    let directory = tempfile::tempdir().unwrap();
-    let disk = Arc::new(platform::RealDisk::create(directory.path().join("disk")).unwrap());
+    let directory = tempfile::tempdir().expect("made");
+    let disk = Arc::new(platform::RealDisk::create(directory.path().join("disk")).expect("made"));
     let location = sqlite_vfs::DatabaseLocation { disk, path: "index".into() };
-    let database = IndexDatabase::open(location, IndexSettings::default()).unwrap();
+    let database = IndexDatabase::open(location, IndexSettings::default()).expect("made");
     let mut world = World { database, ..World::new() };
     world.apply(CommandBody::Form(Box::new(form_cluster())));
     world.apply(CommandBody::GrantTicket { holder: NodeId::from_bytes([1; 16]), nonce: [1; 16] });
@@ -29,7 +29,7 @@ fn full_world() -> (tempfile::TempDir, World) {
     let record = index::command::BucketRecord {
         id: types::BucketId(0),
         namespace: types::Namespace::default(),
-        name: types::BucketName::new("a-bucket").unwrap(),
+        name: types::BucketName::new("a-bucket").expect("made"),
         owner: index::contract::samples::owner(),
         region: String::new(),
         created: world.time,
