@@ -24,6 +24,13 @@ use crate::settings::DatabaseUpkeep;
 const ROUND: Duration = Duration::from_millis(500);
 /// After so many rounds a copy that failed is tried again.
 const ROUNDS_UNTIL_RETRY: u32 = 120;
+/// Only `tests/net`, which proves that the tests would notice, builds a keeper that purges the log without a checkpoint;
+/// nothing else can by accident.
+const LEAVE_OUT_CHECKPOINT: bool = {
+    let asked = cfg!(feature = "leave-out-checkpoint");
+    assert!(!asked || option_env!("CAIRN_PROVES_ITS_NET").is_some(), "leave-out-checkpoint is for tests/net alone");
+    asked
+};
 
 /// What the keeper works with.
 pub(crate) struct KeeperParts {
@@ -195,7 +202,7 @@ impl DatabaseKeeper {
         let Some(mut kept) = self.database.take() else { return };
         self.parts.desk.note_checkpoint();
         let (kept, outcome) = blocking(move || {
-            let outcome = if cfg!(feature = "omit-checkpoint-before-purge") {
+            let outcome = if LEAVE_OUT_CHECKPOINT {
                 kept.reader.applied().map(|applied| index::Checkpoint { applied, complete: true, wal_pages: 0 })
             } else {
                 kept.checkpointer.checkpoint()

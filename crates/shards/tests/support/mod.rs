@@ -198,6 +198,9 @@ impl Model {
                     true
                 }
                 Err(ShardError::Gone { .. } | ShardError::Missing { .. }) => false,
+                Err(error) if *known == Known::There => {
+                    panic!("{context}: {address:?} was acknowledged and is gone: {error}")
+                }
                 Err(error) => panic!("{context}: {address:?} ({known:?}): {error}"),
             };
             assert_eq!(
