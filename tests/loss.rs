@@ -1,6 +1,10 @@
 //! Six directories, 4+2: any two may go while serving. Reads and writes go on, and after a restart everything
 //! acknowledged is there, inline objects too.
 
+mod full;
+mod mount_points;
+mod read_only;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,14 +22,13 @@ const KEYS: u64 = 15;
 const STEPS: usize = 40;
 
 /// Loads a server, takes two disks away by `fault`, goes on writing and reading, restarts, and reads again.
-async fn two_disks_may_go(first: usize, second: usize, fault: impl Fn(&Path)) {
-    let mut server = Server::start(6);
+async fn two_disks_may_go(mut server: Server, first: usize, second: usize, mut fault: impl FnMut(&mut Server, usize)) {
     let bucket = server.bucket().await;
     let answers = Arc::new(Answers::default());
     let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, KEYS)).collect();
     write_all(&server, &bucket, &mut writers, &answers).await;
-    fault(&server.disk(first));
-    fault(&server.disk(second));
+    fault(&mut server, first);
+    fault(&mut server, second);
     write_all(&server, &bucket, &mut writers, &answers).await;
     check_all(&server, &bucket, &mut writers).await;
     server.kill();
@@ -154,15 +157,15 @@ async fn scrub_finds_and_repairs_flipped_bits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_deleted_disks_lose_nothing_the_first_ones() {
-    two_disks_may_go(1, 2, delete).await;
+    two_disks_may_go(Server::start(6), 1, 2, |server, disk| delete(&server.disk(disk))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_deleted_disks_lose_nothing_later_ones() {
-    two_disks_may_go(3, 6, delete).await;
+    two_disks_may_go(Server::start(6), 3, 6, |server, disk| delete(&server.disk(disk))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_corrupted_disks_lose_nothing() {
-    two_disks_may_go(2, 5, corrupt).await;
+    two_disks_may_go(Server::start(6), 2, 5, |server, disk| corrupt(&server.disk(disk))).await;
 }

@@ -11,6 +11,7 @@ mod crash;
 mod layering;
 mod loss;
 mod model;
+mod mounts;
 mod rebuild;
 mod s3;
 mod semantics;

@@ -1,13 +1,15 @@
 //! The binary under test: started on free ports over fresh directories, ended with the test.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
 use tempfile::TempDir;
+
+use crate::mounts::{FileSystem, Mounts};
 
 /// The root key of every server under test.
 pub const ACCESS_KEY: &str = "root-of-the-tests";
@@ -22,6 +24,11 @@ pub struct Server {
     endpoint: String,
     admin: String,
     arguments: Vec<String>,
+    /// What the process is started with, and where this process sees its root.
+    launcher: Vec<String>,
+    root: PathBuf,
+    // Dropped after the process was killed.
+    mounts: Option<Mounts>,
 }
 
 impl Server {
@@ -32,13 +39,26 @@ impl Server {
 
     /// Starts over `disks` fresh directories with more arguments.
     pub fn start_with(disks: usize, arguments: &[&str]) -> Self {
+        Self::start_in(TempDir::new().expect("a temporary directory"), None, disks, arguments)
+    }
+
+    /// Starts over `disks` file systems; `None`, said loudly, where the machine doesn't allow that.
+    pub fn start_on(file_system: FileSystem, disks: usize, arguments: &[&str]) -> Option<Self> {
         let directory = TempDir::new().expect("a temporary directory");
-        let mut all: Vec<String> =
-            (1..=disks).map(|n| directory.path().join(format!("d{n}")).display().to_string()).collect();
-        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let mounts = Mounts::new(file_system, &disks_of(directory.path(), disks))?;
+        Some(Self::start_in(directory, Some(mounts), disks, arguments))
+    }
+
+    fn start_in(directory: TempDir, mounts: Option<Mounts>, disks: usize, arguments: &[&str]) -> Self {
         let path = directory.path().to_owned();
-        let (process, endpoint, admin) = spawn(&all);
-        Self { directory: path, _kept: Some(directory), process: Mutex::new(process), endpoint, admin, arguments: all }
+        let launcher = mounts.as_ref().map(Mounts::launcher).unwrap_or_default();
+        let root = mounts.as_ref().map_or_else(|| PathBuf::from("/"), Mounts::root);
+        let mut all: Vec<String> = disks_of(&path, disks).iter().map(|disk| disk.display().to_string()).collect();
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let (process, endpoint, admin) = spawn(&launcher, &all);
+        let process = Mutex::new(process);
+        let _kept = Some(directory);
+        Self { directory: path, _kept, process, endpoint, admin, arguments: all, launcher, root, mounts }
     }
 
     /// How many disks it was started over.
@@ -52,9 +72,21 @@ impl Server {
         SHARED.get_or_init(|| Self::start(6))
     }
 
-    /// The directory of disk `n`, counted from 1.
+    /// The directory of disk `n`, counted from 1, as this process sees it.
     pub fn disk(&self, n: usize) -> PathBuf {
+        let own = self.own_disk(n);
+        self.root.join(own.strip_prefix("/").unwrap_or(&own))
+    }
+
+    /// The directory of disk `n`, counted from 1, as the server sees it.
+    fn own_disk(&self, n: usize) -> PathBuf {
         self.directory.join(format!("d{n}"))
+    }
+
+    /// Does something to the mount of disk `n`.
+    pub fn with_mount<T>(&mut self, n: usize, change: impl FnOnce(&mut Mounts, &Path) -> T) -> T {
+        let disk = self.own_disk(n);
+        change(self.mounts.as_mut().expect("started on mounts"), &disk)
     }
 
     /// `http://127.0.0.1:PORT`
@@ -69,7 +101,7 @@ impl Server {
 
     /// Starts the process again over the same directories.
     pub fn restart(&mut self) {
-        let (process, endpoint, admin) = spawn(&self.arguments);
+        let (process, endpoint, admin) = spawn(&self.launcher, &self.arguments);
         (self.process, self.endpoint, self.admin) = (Mutex::new(process), endpoint, admin);
     }
 
@@ -138,6 +170,10 @@ impl Server {
     }
 }
 
+fn disks_of(directory: &Path, disks: usize) -> Vec<PathBuf> {
+    (1..=disks).map(|n| directory.join(format!("d{n}"))).collect()
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
@@ -146,8 +182,10 @@ impl Drop for Server {
 
 /// Starts the binary and waits until it says where it serves. A helper shell kills the server once this process has
 /// ended, however it ended: the shared server is never dropped.
-fn spawn(arguments: &[String]) -> (Child, String, String) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_cairn"))
+fn spawn(launcher: &[String], arguments: &[String]) -> (Child, String, String) {
+    let words: Vec<&str> = launcher.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_cairn")]).collect();
+    let mut process = Command::new(words[0])
+        .args(&words[1..])
         .arg("server")
         .args(arguments)
         .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])

@@ -54,7 +54,14 @@ pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Ve
         wanted: care.scrub_wanted.subscribe(),
     };
     let duties: Vec<Arc<dyn Duty>> = vec![
-        Arc::new(Collect::new(index.clone(), shards.clone(), layout.clone(), clock, settings.garbage_grace)),
+        Arc::new(Collect::new(
+            index.clone(),
+            shards.clone(),
+            shards.watch(),
+            layout.clone(),
+            clock,
+            settings.garbage_grace,
+        )),
         Arc::new(Repair::new(repair.clone(), bad_shards)),
         Arc::new(RebuildDisks::new(repair, shards.clone(), care.replaced.subscribe())),
         Arc::new(Scrub::new(scrub, settings.scrub_period)),

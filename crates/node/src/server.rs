@@ -543,8 +543,9 @@ fn replaced_by(
 
 fn places(directories: &Directories) -> BTreeMap<PathBuf, Option<types::DiskId>> {
     let known = directories.known.iter().map(|known| (known.path.clone(), Some(known.id)));
-    let unusable = directories.unusable.iter().map(|(path, _)| (path.clone(), None));
-    known.chain(unusable).collect()
+    // Looked at again and again: what is blank may be a mount point later.
+    let others = directories.unusable.iter().map(|(path, _)| path).chain(&directories.blank);
+    known.chain(others.map(|path| (path.clone(), None))).collect()
 }
 
 fn disk_summaries(directories: &Directories) -> Vec<DiskSummary> {

@@ -1,4 +1,5 @@
-//! Collect: frees the shards of runs that nothing refers to, once their grace time is over.
+//! Collect: frees the shards of runs that nothing refers to, once their grace time is over: a sixtieth of it while some
+//! disk is full, for then the space is worth more than that slow readers need not ask the index again.
 //!
 //! A garbage row goes only when every slot's disk has confirmed the free or is out: a disk that is down keeps its rows,
 //! so that what comes back with it is freed then.
@@ -13,7 +14,7 @@ use index::query::GarbageRow;
 use index::{CommandBody, IndexService, Query, QueryAnswer};
 use parking_lot::Mutex;
 use platform::Clock;
-use shards::ShardService;
+use shards::{DiskHealth, DiskStates, ShardService};
 use tokio::sync::watch;
 use types::{CommitStamp, DiskId, DiskState, Layout, PlacementGroupId, RunId};
 
@@ -25,11 +26,14 @@ const ROWS_MAX: usize = 1000;
 const PERIOD: Duration = Duration::from_secs(2);
 /// How often rows that wait for a disk are tried again.
 const PERIOD_OF_WAITING: Duration = Duration::from_secs(30);
+/// The part of the grace time that is waited for while a disk is full.
+const GRACE_DIVISOR_WHEN_FULL: u32 = 60;
 
 /// The duty.
 pub struct Collect {
     index: Arc<dyn IndexService>,
     shards: Arc<dyn ShardService>,
+    health: watch::Receiver<DiskStates>,
     layout: watch::Receiver<Arc<Layout>>,
     clock: Arc<dyn Clock>,
     grace: Duration,
@@ -37,15 +41,21 @@ pub struct Collect {
 }
 
 impl Collect {
-    /// Collects runs that were freed more than `grace` ago.
+    /// Collects runs that were freed more than `grace` ago, by `health` sooner.
     pub fn new(
         index: Arc<dyn IndexService>,
         shards: Arc<dyn ShardService>,
+        health: watch::Receiver<DiskStates>,
         layout: watch::Receiver<Arc<Layout>>,
         clock: Arc<dyn Clock>,
         grace: Duration,
     ) -> Self {
-        Self { index, shards, layout, clock, grace, after: Mutex::new(None) }
+        Self { index, shards, health, layout, clock, grace, after: Mutex::new(None) }
+    }
+
+    fn grace_now(&self) -> Duration {
+        let some_full = self.health.borrow().values().any(|health| *health == DiskHealth::Full);
+        if some_full { self.grace / GRACE_DIVISOR_WHEN_FULL } else { self.grace }
     }
 
     /// Frees the runs of `rows` on all disks that can be asked, and returns the rows that are done with.
@@ -93,7 +103,7 @@ impl Duty for Collect {
     }
 
     async fn step(&self) -> Result<Step, DutyError> {
-        let grace = u64::try_from(self.grace.as_micros()).unwrap_or(u64::MAX);
+        let grace = u64::try_from(self.grace_now().as_micros()).unwrap_or(u64::MAX);
         let freed_before = CommitStamp(self.clock.now().0.saturating_sub(grace));
         let after = self.after.lock().take();
         let resumed = after.is_some();

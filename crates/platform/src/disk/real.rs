@@ -99,8 +99,13 @@ impl Disk for RealDisk {
         }
         let (file, read_only) = match how.open(&located) {
             // What lies on a file system that turned read-only can still be read.
-            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem && options.create != Create::New => {
-                (File::open(located)?, true)
+            Err(refused) if refused.kind() == io::ErrorKind::ReadOnlyFilesystem && options.create != Create::New => {
+                let there = File::open(located).map_err(|error| match error.kind() {
+                    // It was to be made.
+                    io::ErrorKind::NotFound if options.create == Create::IfMissing => refused,
+                    _ => error,
+                });
+                (there?, true)
             }
             other => (other?, false),
         };
