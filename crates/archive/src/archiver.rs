@@ -320,7 +320,8 @@ impl Archiver {
         let candidates: Vec<DiskId> = up(layout).filter(|disk| !self.avoided.contains_key(disk)).collect();
         let wanted = self.parts.settings.copies.max(1).min(candidates.len());
         let is_due = archive.current.as_ref().is_none_or(|current| {
-            let lost = current.disks.iter().any(|disk| !up(layout).any(|up| up == *disk));
+            // A disk that failed another range is no place for this one either.
+            let lost = current.disks.iter().any(|disk| !candidates.contains(disk));
             let long = current.log_bytes >= self.parts.settings.log_bytes_min.max(current.state_bytes);
             current.is_over || lost || long || current.disks.len() < wanted
         });

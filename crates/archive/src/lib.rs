@@ -12,6 +12,8 @@ mod entry;
 mod merged;
 pub mod rebuild;
 mod restore;
+#[cfg(test)]
+mod tests;
 
 pub use archiver::{ArchiveSettings, ArchiveStatus, Archiver, ArchiverParts};
 pub use entry::EntryError;

@@ -154,6 +154,10 @@ pub(crate) struct Blocking {
 }
 
 impl Blocking {
+    pub(crate) fn new(handle: Handle, progress: RebuildProgress) -> Self {
+        Self { handle, progress }
+    }
+
     pub(crate) fn wait<F: Future>(&self, future: F) -> F::Output {
         self.handle.block_on(future)
     }
@@ -164,7 +168,7 @@ impl Blocking {
 /// # Errors
 /// [`RebuildError`]; what was built so far is of no use then.
 pub fn rebuild(parts: &RebuildParts, handle: Handle, progress: RebuildProgress) -> Result<RebuildReport, RebuildError> {
-    let blocking = Blocking { handle, progress };
+    let blocking = Blocking::new(handle, progress);
     let database = IndexDatabase::open(parts.built.clone(), parts.index.clone())?;
     Rebuild {
         parts,
