@@ -159,3 +159,77 @@ pub(super) fn short_groups(
     };
     layout.groups.iter().filter_map(short).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use platform::SystemEntropy;
+    use types::SlotIndex;
+
+    use super::*;
+
+    const GROUP: PlacementGroupId = PlacementGroupId(3);
+
+    fn id(number: u8) -> DiskId {
+        DiskId::from_bytes([number; 16])
+    }
+
+    fn disk(number: u8, slots: &[(u8, u64)]) -> PresentDisk {
+        let row = Disk {
+            id: id(number),
+            node: NodeId::from_bytes([9; 16]),
+            path: format!("/d{number}"),
+            mount_point: false,
+            capacity_bytes: 1,
+            state: DiskState::Up,
+        };
+        let claim = |(slot, epoch): &(u8, u64)| SlotClaim {
+            group: GROUP,
+            slot: SlotIndex(*slot),
+            epoch: SlotEpoch(*epoch),
+            sealed: false,
+        };
+        PresentDisk { row, slots: slots.iter().map(claim).collect() }
+    }
+
+    fn assembled(archived: Option<Layout>, disks: &[PresentDisk], empty: &[EmptyPlace], seen: &Seen) -> Layout {
+        let wanted = ["2+1".parse().expect("a profile")];
+        let node = NodeId::from_bytes([9; 16]);
+        LostLayout { archived, node, disks, empty, wanted: &wanted, seen }.assemble(&SystemEntropy)
+    }
+
+    #[test]
+    fn superblocks_alone_make_a_layout_and_absent_disks_get_the_empty_places() {
+        let disks = [disk(1, &[(0, 4)]), disk(2, &[(2, 1)])];
+        let empty = [EmptyPlace { path: "/d3".to_owned(), mount_point: true }];
+        let mut seen = Seen::default();
+        seen.groups.insert(GROUP);
+        let layout = assembled(None, &disks, &empty, &seen);
+        let group = layout.group(GROUP).expect("it is there");
+        assert_eq!(group.profile, "2+1".parse().expect("a profile"));
+        assert_eq!((group.slots[0].disk, group.slots[2].disk), (id(1), id(2)));
+        assert_eq!((group.slots[0].epoch, group.slots[2].epoch), (SlotEpoch(4), SlotEpoch(1)));
+        let absent = layout.disk(group.slots[1].disk).expect("it has a row");
+        assert_eq!((absent.path.as_str(), absent.mount_point, absent.state), ("/d3", true, DiskState::Down));
+        let present = [id(1), id(2)].into();
+        assert_eq!(short_groups(&layout, &present, &seen, false), []);
+        let short = short_groups(&layout, &[id(1)].into(), &seen, false);
+        assert_eq!(short, [ShortGroup { group: GROUP, present: 1, needed: 2 }]);
+        assert_eq!(short_groups(&layout, &[id(1)].into(), &Seen::default(), false), [], "nothing lies in it");
+    }
+
+    #[test]
+    fn a_slot_that_was_handed_on_after_the_archive_ended_is_its_new_owners() {
+        let disks = [disk(1, &[(0, 1)]), disk(2, &[(1, 1)]), disk(3, &[(2, 1)])];
+        let archived = assembled(None, &disks, &[], &Seen::default());
+        let replaced = [disk(1, &[(0, 1)]), disk(2, &[(1, 1)]), disk(4, &[(2, 2)])];
+        let layout = assembled(Some(archived.clone()), &replaced, &[], &Seen::default());
+        assert!(layout.epoch.0 > archived.epoch.0 + 1000);
+        let slots = &layout.group(GROUP).expect("it is there").slots;
+        assert_eq!(slots[2], Slot { disk: id(4), epoch: SlotEpoch(2) });
+        assert_eq!(slots[..2], archived.group(GROUP).expect("it is there").slots[..2]);
+        assert!(layout.disk(id(4)).is_some() && layout.disk(id(3)).is_some());
+        // An owner of old does not get it back by its claim.
+        let back = assembled(Some(layout.clone()), &disks, &[], &Seen::default());
+        assert_eq!(back.group(GROUP).expect("it is there").slots[2].disk, id(4));
+    }
+}
