@@ -137,8 +137,6 @@ impl Drop for Mounts {
 pub struct Filling {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    /// One for each directory.
-    pub files: Vec<PathBuf>,
 }
 
 impl Filling {
@@ -159,7 +157,7 @@ impl Filling {
                 std::thread::park_timeout(Duration::from_millis(5));
             }
         });
-        Self { stop, thread: Some(thread), files }
+        Self { stop, thread: Some(thread) }
     }
 }
 
