@@ -379,7 +379,8 @@ impl ReplicatedIndex {
     }
 
     fn low_space(&self) -> bool {
-        self.log.low_space() || self.desk.is_full.load(Ordering::Relaxed)
+        let desk = &self.desk;
+        self.log.low_space() || desk.is_short.load(Ordering::Relaxed) || desk.is_full.load(Ordering::Relaxed)
     }
 }
 

@@ -73,6 +73,10 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Reserves blocks for `[offset, offset + bytes)` and grows the file over them; unwritten ones read as zeros.
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()>;
 
+    /// Reserves blocks for `[offset, offset + bytes)` and leaves the file's length as it is, so that it can grow there
+    /// when the file system is full. Where that can't be had, does nothing.
+    fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()>;
+
     /// Gives the blocks of `[offset, offset + bytes)` back to the file system; they read as zeros.
     fn punch_hole(&self, offset: u64, bytes: u64) -> io::Result<()>;
 

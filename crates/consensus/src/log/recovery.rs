@@ -209,8 +209,8 @@ impl Contents {
                 let header = SegmentHeader::decode(&block).filter(|header| header.number == number);
                 let header = header.ok_or_else(|| io::Error::other(format!("{name} has no valid header")))?;
                 segments.insert(number, (header, file));
-            } else if name.starts_with("spare-") && is_whole(mirror, &path, settings.segment_bytes)? {
-                mirror.add_spare(path, settings.segment_bytes);
+            } else if let Some(bytes) = spare_bytes(mirror, &name, settings)? {
+                mirror.add_spare(path, bytes);
             } else {
                 // Left over from a segment that was being made.
                 mirror.disk.remove(&path)?;
@@ -239,10 +239,15 @@ impl Contents {
     }
 }
 
-/// Whether a spare was written throughout; one that was not would only be slower.
-fn is_whole(mirror: &MirrorDisk, path: &std::path::Path, bytes: u64) -> io::Result<bool> {
-    let status = mirror.disk.status(path)?;
-    Ok(status.is_some_and(|status| status.bytes == bytes && status.allocated_bytes >= bytes))
+/// The length of a spare of a wanted length that was written throughout; one that was not would only be slower. Small
+/// ones too: a start on a full disk has no other room for its first segment.
+fn spare_bytes(mirror: &MirrorDisk, name: &str, settings: &LogSettings) -> io::Result<Option<u64>> {
+    if !name.starts_with("spare-") {
+        return Ok(None);
+    }
+    let status = mirror.disk.status(&mirror.directory.join(name))?;
+    let is_whole = |bytes: &u64| status.is_some_and(|found| found.bytes == *bytes && found.allocated_bytes >= *bytes);
+    Ok([settings.first_segment_bytes, settings.segment_bytes].into_iter().find(is_whole))
 }
 
 /// What the records of the base mirror say.

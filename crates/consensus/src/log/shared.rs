@@ -351,6 +351,11 @@ impl SharedLog {
         self.shared.control(Control::Strike { disk: id, reason: reason.to_owned() });
     }
 
+    /// Below so many free bytes a disk is short of space.
+    pub(crate) fn free_bytes_min(&self) -> u64 {
+        self.shared.settings.free_bytes_min
+    }
+
     /// Whether space is short.
     pub(crate) fn low_space(&self) -> bool {
         self.shared.low_space.load(Ordering::Relaxed)

@@ -47,6 +47,9 @@ pub(crate) struct DatabaseDesk {
     wal_bytes: AtomicU64,
     /// Bytes of its WAL when the last checkpoint began. SQLite may go on behind them, or begin the WAL anew.
     checkpointed_wal_bytes: AtomicU64,
+    /// Whether its disk is short of space and there is no other: what is reserved for the database is left to commands
+    /// that win space back.
+    pub(crate) is_short: AtomicBool,
     /// Whether its disk is full.
     pub(crate) is_full: AtomicBool,
     /// Wakes the keeper.
@@ -175,7 +178,30 @@ impl Applier {
         if !due && self.parts.desk.is_checkpoint_due(self.parts.checkpoint_bytes) {
             self.parts.desk.wake.notify_one();
         }
+        self.mind_space()
+    }
+
+    /// Leaves a disk that is short of space while another has some; to wait until it is full would hold up everybody.
+    fn mind_space(&mut self) -> Result<(), String> {
+        let own = self.opened.disk;
+        let short = self.parts.places.is_short(own, self.parts.log.free_bytes_min());
+        if short && self.can_move() {
+            return self.leave_full_disk();
+        }
+        self.parts.desk.is_short.store(short, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether another mirror has space for the database.
+    fn can_move(&self) -> bool {
+        self.parts.places.can_take(&self.opened.place, self.opened.disk, &self.parts.log)
+    }
+
+    fn leave_full_disk(&mut self) -> Result<(), String> {
+        let full = self.opened.disk;
+        let moved = self.replace("its disk is full");
+        self.lost.retain(|disk| *disk != full);
+        moved
     }
 
     /// Makes good for a failed transaction: nothing of it was applied, and the database takes nothing more.
@@ -193,13 +219,9 @@ impl Applier {
     /// Goes on from a copy where there is space, else waits for some; nothing that was committed is lost meanwhile.
     fn wait_for_space(&mut self) -> Result<(), String> {
         tracing::error!(disk = %self.opened.disk, "the index database's disk is full");
-        let needed = self.opened.place.bytes().saturating_mul(2);
         loop {
-            if self.parts.places.has_space_beside(self.opened.disk, &self.parts.log.mirrors(), needed) {
-                let full = self.opened.disk;
-                let moved = self.replace("its disk is full");
-                self.lost.retain(|disk| *disk != full);
-                return moved;
+            if self.can_move() {
+                return self.leave_full_disk();
             }
             self.parts.desk.is_full.store(true, Ordering::Relaxed);
             if self.parts.failure.wait_or_closing(FULL_DISK_RETRY) {

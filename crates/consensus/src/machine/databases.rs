@@ -176,9 +176,15 @@ impl DatabasePlaces {
         Err(DatabasesError::NoneUsable { reason: reasons.join("; ") })
     }
 
-    /// Whether one of `mirrors`, but `own`, has `needed` bytes free.
-    pub(crate) fn has_space_beside(&self, own: DiskId, mirrors: &[DiskId], needed: u64) -> bool {
-        let others = mirrors.iter().filter(|id| **id != own).filter_map(|id| self.disk(*id));
+    /// Whether a disk has fewer than `bytes_min` bytes free.
+    pub(crate) fn is_short(&self, id: DiskId, bytes_min: u64) -> bool {
+        self.disk(id).is_some_and(|disk| disk.space().is_ok_and(|space| space.free_bytes < bytes_min))
+    }
+
+    /// Whether a mirror other than `own` has space for a database as large as that of `place`, and will not be short then.
+    pub(crate) fn can_take(&self, place: &DatabasePlace, own: DiskId, log: &SharedLog) -> bool {
+        let needed = place.bytes().saturating_mul(2).saturating_add(log.free_bytes_min().saturating_mul(2));
+        let others = log.mirrors().into_iter().filter(|id| *id != own).filter_map(|id| self.disk(id));
         others.into_iter().any(|disk| disk.space().is_ok_and(|space| space.free_bytes > needed))
     }
 

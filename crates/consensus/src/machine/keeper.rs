@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use index::{AppliedState, IndexReader};
@@ -143,6 +144,7 @@ impl DatabaseKeeper {
     async fn round(&mut self) {
         self.take_database();
         self.check_database();
+        self.look_for_space();
         self.tell_of_lost().await;
         if self.checkpoint_is_due() {
             self.checkpoint().await;
@@ -246,6 +248,14 @@ impl DatabaseKeeper {
             let epoch = kept.epoch;
             self.database_failed(epoch, &reason);
         }
+    }
+
+    /// Tells whether there is space again, or a disk to move to: while writes are refused, the applier may see neither.
+    fn look_for_space(&self) {
+        let Some(kept) = &self.database else { return };
+        let (places, log) = (&self.parts.places, &self.parts.log);
+        let short = places.is_short(kept.disk, log.free_bytes_min()) && !places.can_take(&kept.place, kept.disk, log);
+        self.parts.desk.is_short.store(short, Ordering::Relaxed);
     }
 
     /// The database can't be used any more: the applier is to replace it.

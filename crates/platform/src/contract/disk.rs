@@ -130,6 +130,9 @@ fn blocks_are_reserved_and_given_back(disk: &dyn Disk) {
     let mut expected = vec![7; 100];
     expected.resize(MIB as usize, 0);
     assert_eq!(read_all(&*file), expected, "reserving keeps what is there");
+    file.reserve(MIB, MIB).expect("reserved");
+    assert_eq!(file.status().expect("known").bytes, MIB, "room to grow is no growth");
+    assert_eq!(read_all(&*file), expected);
     write(&*file, &vec![5; MIB as usize], 0);
     file.sync_data().expect("synced");
     let before = file.status().expect("known").allocated_bytes;

@@ -283,6 +283,14 @@ impl DiskFile for RealFile {
         }
     }
 
+    fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.check_writable()?;
+        match retry_on_intr(|| rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, bytes)) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
     fn punch_hole(&self, offset: u64, bytes: u64) -> io::Result<()> {
         self.check_writable()?;
         let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;

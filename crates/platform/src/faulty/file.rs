@@ -133,6 +133,11 @@ impl DiskFile for FaultyFile {
         self.change(Operation::Allocate, Change::Allocate { offset, bytes })
     }
 
+    /// The least that is allowed: nothing.
+    fn reserve(&self, _offset: u64, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn punch_hole(&self, offset: u64, bytes: u64) -> io::Result<()> {
         self.change(Operation::PunchHole, Change::PunchHole { offset, bytes })
     }

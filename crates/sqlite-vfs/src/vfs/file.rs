@@ -26,6 +26,8 @@ pub(super) enum OpenFile {
 pub(super) struct FileOnDisk {
     file: Arc<dyn DiskFile>,
     place: Place,
+    /// Up to where blocks are reserved, as far as this connection knows.
+    reserved_to: u64,
     /// The first sync makes the name durable too.
     name_may_be_new: bool,
     removed_on_close: bool,
@@ -50,6 +52,9 @@ pub(super) enum Purpose {
 /// Suffixes of the files that SQLite puts beside a database.
 const SUFFIXES: [&str; 2] = [WAL_SUFFIX, "-journal"];
 const WAL_SUFFIX: &str = "-wal";
+/// Blocks that are kept beyond what is written, so that a database takes commits for a while when its disk is full:
+/// deletes, which win space back, are commits too. New ones are reserved when half of them are used.
+const RESERVE_BYTES: u64 = 8 << 20;
 
 impl FileOnDisk {
     pub(super) fn open(place: Place, purpose: Purpose, create: Create, removed_on_close: bool) -> io::Result<Self> {
@@ -70,7 +75,18 @@ impl FileOnDisk {
         let is_wal = place.path.to_str().is_some_and(|name| name.ends_with(WAL_SUFFIX));
         let frames = (purpose == Purpose::Log && is_wal).then(Frames::default);
         let lock = FileLock::None;
-        Ok(Self { file, place, name_may_be_new, removed_on_close, frames, database, lock, wal_index: None })
+        let reserved_to = 0;
+        Ok(Self {
+            file,
+            place,
+            reserved_to,
+            name_may_be_new,
+            removed_on_close,
+            frames,
+            database,
+            lock,
+            wal_index: None,
+        })
     }
 
     /// Whether the name leads elsewhere by now.
@@ -100,6 +116,7 @@ impl FileOnDisk {
             Gathering::Full => self.write_frames(),
             Gathering::Apart => {
                 self.write_frames()?;
+                self.reserve(offset + data.len() as u64);
                 self.change(|file| file.write_all_at(&[IoSlice::new(data)], offset))
             }
         }
@@ -110,9 +127,22 @@ impl FileOnDisk {
     fn write_frames(&mut self) -> io::Result<()> {
         let pending = self.frames.as_ref().and_then(Frames::pending);
         let Some((bytes, start)) = pending else { return Ok(()) };
+        let end = start + bytes.len() as u64;
         let written = self.change(|file| file.write_all_at(&[IoSlice::new(bytes)], start));
         self.frames.iter_mut().for_each(Frames::clear);
+        self.reserve(end);
         written
+    }
+
+    /// Sees to it that the file can grow beyond `end`, while there is room.
+    fn reserve(&mut self, end: u64) {
+        if end + RESERVE_BYTES / 2 <= self.reserved_to {
+            return;
+        }
+        // Without room the write itself says so, once what is reserved is used up.
+        if self.file.reserve(end, RESERVE_BYTES).is_ok() {
+            self.reserved_to = end + RESERVE_BYTES;
+        }
     }
 
     /// The file, with all that was written to it.
@@ -155,6 +185,8 @@ impl OpenFile {
         match self {
             Self::OnDisk(file) => {
                 file.write_frames()?;
+                // What lay beyond the end may go with it.
+                file.reserved_to = 0;
                 file.change(|file| file.set_len(length))
             }
             Self::InMemory(bytes) => {
