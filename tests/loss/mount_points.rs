@@ -5,12 +5,14 @@ use crate::mounts::{FileSystem, Mounts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_not_mounted_is_not_formatted_and_a_blank_mount_is_rebuilt() {
-    let Some(mut server) = Server::start_on(FileSystem::Tmpfs(384 << 20), 6, &[]) else { return };
+    let Some(mut server) = Server::start_on(FileSystem::Tmpfs(1 << 30), 6, &[]) else { return };
     let bucket = server.bucket().await;
     let answers = Arc::new(Answers::default());
     let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, KEYS)).collect();
     write_all(&server, &bucket, &mut writers, &answers).await;
+    // Under load, so that whatever wants to make files there comes to it.
     server.with_mount(2, Mounts::unmount);
+    write_all(&server, &bucket, &mut writers, &answers).await;
     server.wait_for_status("the loss is noticed", |status| status.matches(r#""state":"down""#).count() == 1);
     write_all(&server, &bucket, &mut writers, &answers).await;
     // Nor does a start take the directory under the mount for a disk.

@@ -9,13 +9,13 @@ fn turn_read_only(server: &mut Server, disk: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_read_only_disks_lose_nothing_the_first_ones() {
-    let Some(server) = Server::start_on(FileSystem::Tmpfs(384 << 20), 6, &[]) else { return };
+    let Some(server) = Server::start_on(FileSystem::Tmpfs(1 << 30), 6, &[]) else { return };
     two_disks_may_go(server, 1, 2, turn_read_only).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_read_only_disks_lose_nothing_later_ones() {
-    let Some(server) = Server::start_on(FileSystem::Tmpfs(384 << 20), 6, &[]) else { return };
+    let Some(server) = Server::start_on(FileSystem::Tmpfs(1 << 30), 6, &[]) else { return };
     two_disks_may_go(server, 3, 5, turn_read_only).await;
 }
 

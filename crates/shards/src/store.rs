@@ -455,10 +455,13 @@ impl Core {
     }
 
     fn update_superblock(&self, change: impl FnOnce(&mut Superblock)) -> Result<Arc<Superblock>, ShardError> {
-        self.superblock.update(change).map_err(|error| match error {
+        let changed = self.superblock.update(change).map_err(|error| match error {
             SuperblockError::TooLong { .. } => invalid(error.to_string()),
             error => self.health.take_down(&error.to_string()),
-        })
+        })?;
+        // The open file takes the change though the disk was unmounted.
+        self.check_in_place().map_err(|failure| self.health.take_down(&failure.to_string()))?;
+        Ok(changed)
     }
 }
 

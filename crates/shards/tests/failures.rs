@@ -151,6 +151,17 @@ async fn an_idle_disk_whose_directory_is_gone_is_noticed_by_probing() {
     assert!(shards.disk_states()[&id].is_down());
 }
 
+/// The mirror set stands in superblocks: one that nobody will find again must not count.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_superblock_of_a_deleted_directory_takes_no_change() {
+    let disk = faulty_disk(4);
+    let (shards, id) = open(&disk, tiny_settings()).await.unwrap();
+    disk.delete_directory();
+    let changed = shards.update_superblock(id, |superblock| drop(superblock.notes.insert("a".into(), vec![]))).await;
+    assert!(matches!(changed, Err(ShardError::DiskDown { .. })), "{changed:?}");
+    assert!(shards.disk_states()[&id].is_down());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_serves_reads_and_frees_and_takes_shards_again_when_there_is_room() {
     for bytes in [20_000, 200_000] {

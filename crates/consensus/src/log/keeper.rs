@@ -217,6 +217,10 @@ impl Keeper {
     }
 
     fn try_build(&self, mirror: Arc<MirrorDisk>) -> io::Result<()> {
+        // That the disk is in place is known to its superblock alone: in a directory under a mount that is gone, nothing
+        // may be made, or it would not be blank when the disk's successor is mounted.
+        let set = self.shared.set.lock().clone();
+        self.shared.registry.write(mirror.id, &set)?;
         clear(&mirror)?;
         mirror.create_directory()?;
         let mut copied = BTreeMap::new();

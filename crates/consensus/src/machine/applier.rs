@@ -185,23 +185,16 @@ impl Applier {
     fn mind_space(&mut self) -> Result<(), String> {
         let own = self.opened.disk;
         let short = self.parts.places.is_short(own, self.parts.log.free_bytes_min());
-        if short && self.can_move() {
-            return self.leave_full_disk();
+        if short && self.can_move(own, &self.opened.place) {
+            return self.wait_for_space();
         }
         self.parts.desk.is_short.store(short, Ordering::Relaxed);
         Ok(())
     }
 
     /// Whether another mirror has space for the database.
-    fn can_move(&self) -> bool {
-        self.parts.places.can_take(&self.opened.place, self.opened.disk, &self.parts.log)
-    }
-
-    fn leave_full_disk(&mut self) -> Result<(), String> {
-        let full = self.opened.disk;
-        let moved = self.replace("its disk is full");
-        self.lost.retain(|disk| *disk != full);
-        moved
+    fn can_move(&self, own: DiskId, place: &DatabasePlace) -> bool {
+        self.parts.places.can_take(place, own, &self.parts.log)
     }
 
     /// Makes good for a failed transaction: nothing of it was applied, and the database takes nothing more.
@@ -216,25 +209,45 @@ impl Applier {
         }
     }
 
-    /// Goes on from a copy where there is space, else waits for some; nothing that was committed is lost meanwhile.
+    /// Goes on elsewhere where there is space, else here once there is some; nothing that was committed is lost meanwhile.
     fn wait_for_space(&mut self) -> Result<(), String> {
-        tracing::error!(disk = %self.opened.disk, "the index database's disk is full");
+        let (own, place) = (self.opened.disk, self.opened.place.clone());
+        tracing::warn!(disk = %own, "the index database's disk is full");
         loop {
-            if self.can_move() {
-                return self.leave_full_disk();
+            if self.can_move(own, &place) && self.try_move(own) {
+                break;
+            }
+            let reopened = self.parts.places.reopen(own, &place);
+            match reopened.and_then(|opened| self.adopt(opened)) {
+                Ok(()) => break,
+                Err(IndexDatabaseError::DiskFull(_)) => {}
+                Err(error) => {
+                    self.lost.push(own);
+                    return self.replace(&full(&error));
+                }
             }
             self.parts.desk.is_full.store(true, Ordering::Relaxed);
             if self.parts.failure.wait_or_closing(FULL_DISK_RETRY) {
                 return Err("the index database's disk is full".to_owned());
             }
-            let reopened = self.parts.places.reopen(self.opened.disk, &self.opened.place);
-            match reopened.and_then(|opened| self.adopt(opened)) {
-                Ok(()) => {
-                    self.parts.desk.is_full.store(false, Ordering::Relaxed);
-                    return Ok(());
-                }
-                Err(IndexDatabaseError::DiskFull(_)) => {}
-                Err(error) => return self.replace(&full(&error)),
+        }
+        self.parts.desk.is_full.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Goes on from a copy on another disk; the database on `own` stays as good as it was where that fails, for others
+    /// may have filled the disk meanwhile.
+    fn try_move(&mut self, own: DiskId) -> bool {
+        let elsewhere: Vec<DiskId> = self.lost.iter().copied().chain([own]).collect();
+        let opened = self.parts.places.open_newest(&self.parts.log, &elsewhere).map_err(|error| full(&error));
+        match opened.and_then(|opened| self.adopt(opened).map_err(|error| full(&error))) {
+            Ok(()) => {
+                tracing::info!(disk = %self.opened.disk, "the index is served from another disk");
+                true
+            }
+            Err(reason) => {
+                tracing::warn!(reason, "the index database could not leave its full disk");
+                false
             }
         }
     }

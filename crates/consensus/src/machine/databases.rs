@@ -113,6 +113,14 @@ impl DatabasePlaces {
         status.and_then(Result::ok).flatten().map_or(0, |status| status.bytes)
     }
 
+    /// Checks that a mirror's disk has its directory, which the log has made: else the disk is not in place any more, and
+    /// nothing may be made there.
+    pub(crate) fn check_mirror(&self, id: DiskId) -> io::Result<()> {
+        let disk = self.disk(id).ok_or(io::ErrorKind::NotFound)?;
+        let there = disk.status(&voter_directory(self.voter))?;
+        there.map(drop).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the mirror's directory is gone"))
+    }
+
     /// Makes a disk's directory for databases, durably.
     pub(crate) fn prepare(&self, id: DiskId) -> io::Result<()> {
         let disk = self.disk(id).ok_or(io::ErrorKind::NotFound)?;
@@ -248,7 +256,7 @@ impl DatabasePlaces {
     }
 
     fn make(&self, id: DiskId, disk: &Arc<dyn Disk>) -> Result<OpenedDatabase, String> {
-        self.prepare(id).map_err(|error| error.to_string())?;
+        self.check_mirror(id).map_err(|error| error.to_string())?;
         let location = self.location(disk, DATABASE);
         if is_there(&location).map_err(|error| error.to_string())? {
             // It was looked at and can't be used; the log has all of it.

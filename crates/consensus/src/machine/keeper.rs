@@ -341,7 +341,7 @@ impl DatabaseKeeper {
         let Some(to) = self.parts.places.copy_on(disk) else { return };
         let log_bytes = self.parts.log.appended_bytes();
         let places = self.parts.places.clone();
-        let copied = self.copy_to(to, move |_| places.prepare(disk).map_err(|error| full(&error))).await;
+        let copied = self.copy_to(to, move |_| places.check_mirror(disk).map_err(|error| full(&error))).await;
         match copied.and_then(|applied| marks_of(&applied).map_err(|error| error.to_string())) {
             Ok(marks) => {
                 self.copies.insert(disk, Copied { marks, log_bytes });
