@@ -137,6 +137,8 @@ impl Drop for Mounts {
 pub struct Filling {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    /// One for each directory.
+    pub files: Vec<PathBuf>,
 }
 
 impl Filling {
@@ -157,7 +159,7 @@ impl Filling {
                 std::thread::park_timeout(Duration::from_millis(5));
             }
         });
-        Self { stop, thread: Some(thread) }
+        Self { stop, thread: Some(thread), files }
     }
 }
 
