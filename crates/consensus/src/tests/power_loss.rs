@@ -36,9 +36,10 @@ async fn lose_power_at(mirrors: usize, step: u64) {
                 index.shutdown().await;
             }
             // The power may have gone while it was opened.
+            Err(_) if life < 2 => {}
+            Err(error) if acknowledged.is_empty() => panic!("{case}: nothing opens: {error}"),
             Err(error) => {
-                let lost = acknowledged.len();
-                assert!(life < 2, "{case}: {lost} keys were acknowledged and are gone, for nothing opens: {error}");
+                panic!("{case}: {} keys were acknowledged and are gone, for nothing opens: {error}", acknowledged.len())
             }
         }
         disks = disks.iter().map(FaultyDisk::crash).collect();
@@ -47,21 +48,21 @@ async fn lose_power_at(mirrors: usize, step: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_commands_survive_power_loss_on_one_mirror() {
-    for step in (20..700).step_by(9) {
+    for step in (20..700).rev().step_by(9) {
         lose_power_at(1, step).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_commands_survive_power_loss_on_two_mirrors() {
-    for step in (20..700).step_by(19) {
+    for step in (20..700).rev().step_by(19) {
         lose_power_at(2, step).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_commands_survive_power_loss_on_three_mirrors() {
-    for step in (20..700).step_by(29) {
+    for step in (20..700).rev().step_by(29) {
         lose_power_at(3, step).await;
     }
 }
