@@ -7,6 +7,7 @@
 //! can't be written.
 
 mod generation;
+mod patient;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 use types::{DiskId, DiskState, Layout, RangeId};
 
 use generation::{Generation, GenerationError, begin};
+use patient::Patient;
 
 /// Rounds that a disk which failed is passed over for, and that a range waits after a generation failed.
 const ROUNDS_UNTIL_RETRY: u32 = 15;
@@ -114,7 +116,8 @@ struct RangeArchive {
 
 impl Archiver {
     /// Begins with what lies on the disks once it runs.
-    pub fn new(parts: ArchiverParts) -> Self {
+    pub fn new(mut parts: ArchiverParts) -> Self {
+        parts.disks = Arc::new(Patient(parts.disks));
         let range =
             |range| RangeArchive { range, current: None, coming: None, last_generation: 0, pause: 0, looked: false };
         let ranges: Vec<RangeArchive> = parts.index.ranges().into_iter().map(range).collect();
@@ -221,14 +224,13 @@ impl Archiver {
         let range = archive.range;
         let ready = match begun {
             Ok(mut generation) => match self.catch_up(&mut generation).await {
-                Ok(()) => Ok(generation),
+                Ok(()) => self.publish(&generation, layout).await.map(|()| generation),
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),
         };
         match ready {
             Ok(generation) => {
-                self.publish(&generation, layout).await;
                 self.ranges[at].current = Some(generation);
                 self.drop_others(at, layout).await;
             }
@@ -253,15 +255,21 @@ impl Archiver {
         }
     }
 
-    /// Writes into every superblock which generation counts.
-    async fn publish(&self, generation: &Generation, layout: &Layout) {
+    /// Writes into every superblock which generation counts; those of its own disks must say so before anybody relies on
+    /// it.
+    async fn publish(&self, generation: &Generation, layout: &Layout) -> Result<(), GenerationError> {
         let set = ArchiveSet { file: generation.file, disks: generation.disks.clone() };
         let noted = up(layout).map(async |disk| (disk, self.parts.disks.note_archive(disk, set.clone()).await));
+        let mut outcome = Ok(());
         for (disk, noted) in futures::future::join_all(noted).await {
             if let Err(error) = noted {
                 tracing::warn!(%disk, %error, "a disk was not told where the archive lies");
+                if generation.disks.contains(&disk) {
+                    outcome = Err(GenerationError::Disk { disk, reason: error.to_string() });
+                }
             }
         }
+        outcome
     }
 
     /// Drops the range's files but those of the current generation.

@@ -1,11 +1,11 @@
-//! A range's archive into a database: the rows of the generation that counts, then the log since.
+//! A range's archive into a database: the rows of the generation that reaches furthest, then the log since.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use index::{IndexDatabase, Proposal, RangeEntry};
 use shards::{ArchiveFile, ArchiveService};
-use types::{DiskId, RangeId, Timestamp};
+use types::{DiskId, RangeId, Timestamp, VoterId};
 
 use crate::entry::{ArchiveEntry, LogStretch, StateEnd};
 use crate::merged::MergedArchive;
@@ -61,14 +61,16 @@ impl FoundArchive {
         }
         of_set.iter().copied().filter(|disk| !disks.contains(disk)).collect()
     }
+}
 
-    /// Generations in the order in which they are tried: the one that counts, then the newest.
-    fn in_order(&self) -> Vec<(u64, &[DiskId])> {
-        let noted = self.noted.as_ref().map(|(generation, _)| *generation);
-        let mut all: Vec<_> = self.generations.iter().map(|(number, disks)| (*number, &disks[..])).collect();
-        all.sort_by_key(|(generation, _)| (Some(*generation) != noted, std::cmp::Reverse(*generation)));
-        all
-    }
+/// What of a generation can be used.
+#[derive(Debug, Clone, Copy)]
+struct Usable {
+    records: u64,
+    /// The index after the last entry that is in it.
+    next: u64,
+    /// Whose log that index counts in.
+    voter: VoterId,
 }
 
 /// Takes a range's archive into `database`, which has no row of the range; `Ok(Err(..))`: there is none that can be
@@ -81,13 +83,24 @@ pub(crate) fn restore_range(
     database: &mut IndexDatabase,
 ) -> Result<Result<RestoredRange, String>, RebuildError> {
     let mut reasons = Vec::new();
-    for (generation, copies) in found.in_order() {
-        let file = ArchiveFile { range, generation };
-        // Read through first: what was begun and is not whole must leave no row.
+    let mut best: Option<(ArchiveFile, &[DiskId], Usable)> = None;
+    // All are read through, the newest first: what was begun and is not whole must leave no row, and the old one goes on
+    // while the state of a new one is written, so that either may reach further.
+    for (generation, copies) in found.generations.iter().rev() {
+        let file = ArchiveFile { range, generation: *generation };
         match blocking.wait(measure(service, file, copies)) {
-            Ok(records) => return take(blocking, service, file, copies, records, database).map(Ok),
+            Ok(usable) => {
+                let reaches_further =
+                    |(_, _, known): &(_, _, Usable)| usable.voter == known.voter && usable.next > known.next;
+                if best.as_ref().is_none_or(reaches_further) {
+                    best = Some((file, copies, usable));
+                }
+            }
             Err(reason) => reasons.push(format!("generation {generation}: {reason}")),
         }
+    }
+    if let Some((file, copies, usable)) = best {
+        return take(blocking, service, file, copies, usable.records, database).map(Ok);
     }
     if reasons.is_empty() {
         reasons.push("no disk has any of it".to_owned());
@@ -95,22 +108,25 @@ pub(crate) fn restore_range(
     Ok(Err(reasons.join("; ")))
 }
 
-/// How many records follow one another and make sense.
-async fn measure(service: &dyn ArchiveService, file: ArchiveFile, copies: &[DiskId]) -> Result<u64, String> {
-    let mut records = MergedArchive::new(service, file, copies);
-    let (mut count, mut next) = (0, None);
-    while let Some(payload) = records.next().await {
-        match (ArchiveEntry::decode(&payload), next) {
+/// How many records follow one another and make sense, and how far they reach.
+async fn measure(service: &dyn ArchiveService, file: ArchiveFile, copies: &[DiskId]) -> Result<Usable, String> {
+    let mut reader = MergedArchive::new(service, file, copies);
+    let (mut records, mut reached) = (0, None);
+    while let Some(payload) = reader.next().await {
+        match (ArchiveEntry::decode(&payload), reached) {
             (Ok(ArchiveEntry::Rows(_)), None) => {}
-            (Ok(ArchiveEntry::State(end)), None) => next = Some(end.next),
-            (Ok(ArchiveEntry::Log(stretch)), Some(expected)) if stretch.from == expected => next = Some(stretch.next),
+            (Ok(ArchiveEntry::State(end)), None) => reached = Some((end.next, end.voter)),
+            (Ok(ArchiveEntry::Log(stretch)), Some((expected, voter))) if stretch.from == expected => {
+                reached = Some((stretch.next, voter));
+            }
             (Err(error), None) => return Err(error.to_string()),
             // What follows can't be used; what came before can.
             _ => break,
         }
-        count += 1;
+        records += 1;
     }
-    if next.is_none() { Err("its rows are not all there".to_owned()) } else { Ok(count) }
+    let (next, voter) = reached.ok_or("its rows are not all there")?;
+    Ok(Usable { records, next, voter })
 }
 
 fn take(

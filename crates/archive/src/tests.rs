@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use types::{BucketId, ClusterId, DiskId, DiskState, Layout, NodeId};
 
 use crate::archiver::{ArchiveSettings, ArchiveStatus, Archiver, ArchiverParts};
+use crate::entry::ArchiveEntry;
 use crate::rebuild::{Blocking, RebuildProgress};
 use crate::restore::{FoundArchive, RestoredRange, restore_range};
 
@@ -321,6 +322,34 @@ async fn a_record_that_is_damaged_on_one_disk_is_read_from_another() {
 }
 
 /// The power goes while generations begin, grow and are dropped; what the archive had by then is in what is left.
+/// As a crash leaves it: the state of a new generation is whole, but the old one went on while it was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_generation_that_reaches_less_far_is_passed_over() {
+    let mut world = World::new(3, ArchiveSettings { log_bytes_min: 1 << 30, ..settings(2) }).await;
+    world.start();
+    world.archived().await;
+    world.put(30).await;
+    world.archived().await;
+    world.stop().await;
+    let of_range = |file: &ArchiveFile| file.range == FIRST_DATA_RANGE;
+    let mut newer = 0;
+    for disk in 0..3 {
+        let Some(file) = world.files(disk).await.into_iter().find(of_range) else { continue };
+        let page = world.shards.read_archive(disk_id(disk), file, 0, u64::MAX).await.expect("read");
+        let is_log = |payload: &[u8]| matches!(ArchiveEntry::decode(payload), Ok(ArchiveEntry::Log(_)));
+        let payloads: Vec<_> = page.records.into_iter().map(|record| record.payload.expect("whole")).collect();
+        assert!(payloads.iter().any(|payload| is_log(payload)), "what was put came after the state");
+        let next = ArchiveFile { generation: file.generation + 1, ..file };
+        for (seq, payload) in payloads.into_iter().take_while(|payload| !is_log(payload)).enumerate() {
+            world.shards.append_archive(disk_id(disk), next, seq as u64, payload).await.expect("appended");
+            newer += 1;
+        }
+    }
+    assert!(newer > 0);
+    assert_restores(world.shards.clone(), world.puts, "with a newer state").await;
+    world.index.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn archived_commands_survive_a_power_loss_at_any_step() {
     for seed in 0..24u64 {
