@@ -10,11 +10,10 @@ mod pages;
 mod small;
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use platform::{BufferPool, DiskFile, OpenOptions};
+use platform::OpenOptions;
 use tokio::sync::oneshot;
 
 use crate::ShardError;
@@ -24,12 +23,11 @@ use crate::core::{Core, WriteFailure};
 use crate::health::Counters;
 use crate::location::Location;
 use crate::queue::{AppendOp, Appended, SmallOp};
-use crate::segment::{PAGE_BYTES, SegmentFile, SegmentIdentity, SegmentKind, write_zeros};
+use crate::segment::{SegmentFile, SegmentIdentity, SegmentKind, write_zeros};
 
 /// So many times more entries than are flushed at once may be in memory when the index has no room; then nothing is
 /// taken any more.
 const UNFLUSHED_FACTOR_MAX: usize = 16;
-const PAGE: u64 = PAGE_BYTES as u64;
 
 /// The committing thread's own state.
 #[derive(Debug)]
@@ -50,30 +48,8 @@ struct OpenSegment {
     segment: SegmentFile,
     /// Where the next record goes.
     tail: u64,
-    /// What stands before the tail in the tail's own page, which is written again with the next record. Large records
-    /// end with their page, so nothing does.
-    tail_page: Vec<u8>,
     /// Up to where its blocks are reserved.
     allocated: u64,
-}
-
-impl OpenSegment {
-    /// Where the page begins that the next record goes into.
-    fn page_start(&self) -> u64 {
-        self.tail - self.tail_page.len() as u64
-    }
-}
-
-fn read_tail_page(file: &dyn DiskFile, tail: u64, pool: &BufferPool) -> io::Result<Vec<u8>> {
-    let bytes = usize::try_from(tail % PAGE).expect("less than a page");
-    if bytes == 0 {
-        return Ok(Vec::new());
-    }
-    let mut page = pool.take(PAGE_BYTES);
-    if file.read_at(&mut page, tail - bytes as u64)? < bytes {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(page[..bytes].to_vec())
 }
 
 /// A caller that is answered when its batch is durable.
@@ -147,10 +123,14 @@ impl Committer {
     }
 
     fn open(&self, identity: SegmentIdentity, tail: u64) -> std::io::Result<OpenSegment> {
-        let segment = self.core.home.open(identity, OpenOptions::EXISTING.direct())?;
+        let options = match identity.kind {
+            // What is small is likely to be read soon, and shares its page with the next record.
+            SegmentKind::Small => OpenOptions::EXISTING,
+            SegmentKind::Large => OpenOptions::EXISTING.direct(),
+        };
+        let segment = self.core.home.open(identity, options)?;
         let allocated = segment.file.status()?.bytes.min(identity.bytes);
-        let tail_page = read_tail_page(&*segment.file, tail, &self.core.pool)?;
-        Ok(OpenSegment { segment, tail, tail_page, allocated })
+        Ok(OpenSegment { segment, tail, allocated })
     }
 
     /// Commits until the queue is closed and empty.
@@ -200,7 +180,7 @@ impl Committer {
     }
 
     /// Syncs what was written to a segment and publishes it; then the callers are answered.
-    fn finish(&mut self, kind: SegmentKind, tail: u64, tail_page: Vec<u8>, last_seq: u64, outcome: Outcome) {
+    fn finish(&mut self, kind: SegmentKind, tail: u64, last_seq: u64, outcome: Outcome) {
         let opened = match kind {
             SegmentKind::Small => self.small.as_mut(),
             SegmentKind::Large => self.large.as_mut(),
@@ -221,7 +201,6 @@ impl Committer {
             self.core.keeper.ask_prepare();
         }
         opened.tail = tail;
-        opened.tail_page = tail_page;
         self.synced_seq = last_seq;
         let id = opened.segment.identity.id;
         self.core.catalog.publish_with_tombstones(outcome.effects, id, tail, last_seq, outcome.tombstone_bytes);
@@ -261,15 +240,7 @@ impl Committer {
         let Some(opened) = opened else { return Ok(()) };
         let file = &opened.segment.file;
         match kind {
-            SegmentKind::Small => {
-                let page = pages::gather([&opened.tail_page[..]], opened.tail_page.len(), &self.core.pool);
-                let start = opened.tail.next_multiple_of(PAGE);
-                file.write_all_at(
-                    &page.iter().map(|page| IoSlice::new(page)).collect::<Vec<_>>(),
-                    opened.page_start(),
-                )?;
-                write_zeros(&**file, start, end.next_multiple_of(PAGE).saturating_sub(start))?;
-            }
+            SegmentKind::Small => write_zeros(&**file, opened.tail, end - opened.tail)?,
             SegmentKind::Large => file.punch_hole(opened.tail, end - opened.tail)?,
         }
         file.sync_data()

@@ -256,6 +256,12 @@ impl SegmentHome {
 #[repr(align(4096))]
 struct Zeros([u8; 64 * 1024]);
 
+/// As many zeros as there are bytes between `offset` and the end of its page; none where a page begins there.
+pub(crate) fn zeros_to_page_end(offset: u64) -> &'static [u8] {
+    let bytes = offset.next_multiple_of(PAGE_BYTES as u64) - offset;
+    &ZEROS.0[..usize::try_from(bytes).expect("less than a page")]
+}
+
 /// Writes zeros over `bytes` bytes from `offset`; both are multiples of a page where the file is written directly.
 pub(crate) fn write_zeros(file: &dyn DiskFile, offset: u64, bytes: u64) -> io::Result<()> {
     let end = offset + bytes;

@@ -83,7 +83,7 @@ impl Committer {
             slices.extend(body.iter().map(|piece| IoSlice::new(piece.bytes())));
         }
         match opened.segment.file.write_all_at(&slices, opened.tail) {
-            Ok(()) => self.finish(SegmentKind::Large, batch.tail, Vec::new(), batch.last_seq, batch.outcome),
+            Ok(()) => self.finish(SegmentKind::Large, batch.tail, batch.last_seq, batch.outcome),
             Err(error) => self.abandon(SegmentKind::Large, batch.tail, error.into(), batch.outcome.replies),
         }
     }

@@ -4,11 +4,9 @@ use std::collections::HashSet;
 use std::io::IoSlice;
 use std::ops::Range;
 
-use platform::Buffer;
 use types::Integrity;
 
-use super::pages::gather;
-use super::{Committer, OpenSegment, Outcome, PAGE, Reply};
+use super::{Committer, OpenSegment, Outcome, Reply};
 use crate::catalog::Effect;
 use crate::core::WriteFailure;
 use crate::database::IndexFailure;
@@ -16,7 +14,7 @@ use crate::layer::{RunKey, run_of};
 use crate::location::Location;
 use crate::queue::{AppendOp, EntombOp, FreeOp, RelocateOp, SmallOp};
 use crate::record::{NO_ADDRESS, RecordHeader, RecordKind, Tombstone, encode_tombstones};
-use crate::segment::{PAGE_BYTES, RECORDS_START, SegmentId, SegmentKind};
+use crate::segment::{RECORDS_START, SegmentId, SegmentKind, zeros_to_page_end};
 use crate::{ShardAddress, ShardBody};
 
 /// A batch ends when it is this long; more than recovery searches for its remains would be too much.
@@ -100,7 +98,7 @@ impl Committer {
     }
 
     fn write_small(&mut self, batch: Batch) {
-        let Batch { headers, records, tail, last_seq, mut outcome, .. } = batch;
+        let Batch { headers, records, start, tail, last_seq, mut outcome, .. } = batch;
         if records.is_empty() {
             // Effects without a record: runs of which nothing was here.
             if let Some(opened) = &self.small
@@ -113,14 +111,17 @@ impl Committer {
             return;
         }
         let opened = self.small.as_ref().expect("records are planned into an open segment");
-        let records = records.iter().flat_map(|(header, body)| {
-            std::iter::once(&headers[header.clone()]).chain(body.iter().map(|piece| &piece[..]))
-        });
-        let bytes = usize::try_from(tail - opened.page_start()).expect("a batch fits the memory");
-        let pages = gather(std::iter::once(&opened.tail_page[..]).chain(records), bytes, &self.core.pool);
-        let slices: Vec<_> = pages.iter().map(|pages| IoSlice::new(pages)).collect();
-        match opened.segment.file.write_all_at(&slices, opened.page_start()) {
-            Ok(()) => self.finish(SegmentKind::Small, tail, tail_page(&pages, tail), last_seq, outcome),
+        let mut slices = Vec::with_capacity(2 * records.len() + 1);
+        for (header, body) in &records {
+            slices.push(IoSlice::new(&headers[header.clone()]));
+            slices.extend(body.iter().filter(|piece| !piece.is_empty()).map(|piece| IoSlice::new(piece)));
+        }
+        // A page that is written whole need not be read first.
+        slices.push(IoSlice::new(zeros_to_page_end(tail)));
+        let written = opened.segment.file.write_all_at(&slices, start);
+        drop(slices);
+        match written {
+            Ok(()) => self.finish(SegmentKind::Small, tail, last_seq, outcome),
             Err(error) => self.abandon(SegmentKind::Small, tail, error.into(), outcome.replies),
         }
     }
@@ -358,14 +359,6 @@ impl Committer {
         batch.last_seq = seq;
         location
     }
-}
-
-/// What the next batch writes again, of the pages that the last one filled up to `tail`.
-fn tail_page(pages: &[Buffer], tail: u64) -> Vec<u8> {
-    let bytes = usize::try_from(tail % PAGE).expect("less than a page");
-    let last = pages.last().expect("a batch has records");
-    let start = last.len() - last.len().min(PAGE_BYTES);
-    last[start..start + bytes].to_vec()
 }
 
 /// Tombstones as the metadata of as many records as they need.
