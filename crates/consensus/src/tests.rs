@@ -129,10 +129,14 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 async fn is_there(index: &ReplicatedIndex, bucket: BucketAt, key: &str) -> bool {
+    look_up(index, bucket, key).await.expect("answered")
+}
+
+async fn look_up(index: &ReplicatedIndex, bucket: BucketAt, key: &str) -> Result<bool, index::IndexError> {
     let which = index::command::WhichVersion::Newest;
     let query = Query::Version { bucket: bucket.id, key: samples::key(key), which };
-    let QueryAnswer::Version { version, .. } = index.query(query).await.expect("answered") else { panic!("a version") };
-    version.is_some()
+    let QueryAnswer::Version { version, .. } = index.query(query).await? else { panic!("a version") };
+    Ok(version.is_some())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,11 @@ mod checkpoint;
 mod copy;
 mod integrity;
 mod open;
+mod room;
 mod vfs;
 
 pub use checkpoint::{CheckpointOutcome, checkpoint, checkpoint_and_empty};
 pub use copy::copy_database;
 pub use integrity::{integrity_check, quick_check};
 pub use open::{DatabaseError, DatabaseLocation, Role, Settings, Synchronous, open};
+pub use room::reserve_room;

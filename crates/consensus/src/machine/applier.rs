@@ -235,12 +235,18 @@ impl Applier {
         Ok(())
     }
 
-    /// Goes on from a copy on another disk; the database on `own` stays as good as it was where that fails, for others
-    /// may have filled the disk meanwhile.
+    /// Goes on from a copy on another disk that has room in reserve; the database on `own` stays as good as it was where
+    /// that fails, for others may have filled the disk meanwhile.
     fn try_move(&mut self, own: DiskId) -> bool {
         let elsewhere: Vec<DiskId> = self.lost.iter().copied().chain([own]).collect();
         let opened = self.parts.places.open_newest(&self.parts.log, &elsewhere).map_err(|error| full(&error));
-        match opened.and_then(|opened| self.adopt(opened).map_err(|error| full(&error))) {
+        let moved = opened.and_then(|opened| {
+            self.opened = opened;
+            self.catch_up().map_err(|error| full(&error))?;
+            self.opened.place.reserve_room().map_err(|error| full(&error))?;
+            self.publish().map_err(|error| full(&error))
+        });
+        match moved {
             Ok(()) => {
                 tracing::info!(disk = %self.opened.disk, "the index is served from another disk");
                 true
@@ -275,13 +281,19 @@ impl Applier {
     /// Takes a database in use, after it was brought up to what had been applied.
     fn adopt(&mut self, opened: OpenedDatabase) -> Result<(), IndexDatabaseError> {
         self.opened = opened;
+        self.catch_up()?;
+        self.publish()
+    }
+
+    /// Brings the database up to what had been applied.
+    fn catch_up(&mut self) -> Result<(), IndexDatabaseError> {
         for (range, done) in self.done.clone() {
             let mut next = self.opened.marks.get(&range).and_then(|mark| mark.applied).map_or(0, |id| id.index + 1);
             while next < done {
                 next = self.replay(range, next..done)?;
             }
         }
-        self.publish()
+        Ok(())
     }
 
     /// Applies a stretch of the log again; returns the index after it.

@@ -71,6 +71,11 @@ impl DatabasePlace {
         }
     }
 
+    /// Sees to it that the database, which is open, can take commits when its disk is full.
+    pub(crate) fn reserve_room(&self) -> io::Result<()> {
+        sqlite_vfs::reserve_room(&self.location)
+    }
+
     /// Bytes of the database file.
     pub(crate) fn bytes(&self) -> u64 {
         self.location.disk.status(&self.location.path).ok().flatten().map_or(0, |status| status.bytes)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use index::{AppliedState, IndexReader};
+use index::{AppliedState, IndexDatabaseError, IndexReader};
 use parking_lot::Mutex;
 use platform::Clock;
 use sqlite_vfs::DatabaseLocation;
@@ -210,17 +210,24 @@ impl DatabaseKeeper {
                 kept.checkpointer.checkpoint()
             };
             // After it, for a file that was deleted meanwhile takes a checkpoint too.
-            let outcome = outcome.map_err(|error| full(&error));
-            let outcome = outcome.and_then(|done| kept.place.check().map(|()| done).map_err(|error| full(&error)));
+            let outcome = match (outcome, kept.place.check()) {
+                (_, Err(error)) => Err(full(&error)),
+                // The database is as good as it was, and the WAL holds the rest.
+                (Err(error @ IndexDatabaseError::DiskFull(_)), Ok(())) => {
+                    tracing::warn!(disk = %kept.disk, error = full(&error), "no checkpoint of the index was made");
+                    Ok(None)
+                }
+                (outcome, Ok(())) => outcome.map(Some).map_err(|error| full(&error)),
+            };
             (kept, outcome)
         })
         .await;
         match outcome {
-            Ok(done) if done.complete => match marks_of(&done.applied) {
+            Ok(Some(done)) if done.complete => match marks_of(&done.applied) {
                 Ok(marks) => self.note_checkpoint(marks),
                 Err(error) => return self.database_failed(kept.epoch, &error),
             },
-            // Some reader held on; the next round tries again.
+            // Some reader held on, or there was no room; the next round tries again.
             Ok(_) => {}
             Err(error) => return self.database_failed(kept.epoch, &error),
         }

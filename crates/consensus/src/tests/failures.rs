@@ -7,6 +7,7 @@ use crate::log::SharedLog;
 use crate::machine::range_entry;
 use crate::testing::numbered;
 use platform::FaultyDisk;
+use platform::faulty::{Fault, FaultKind, Operation};
 use types::DiskId;
 
 fn faulty(count: usize) -> Vec<FaultyDisk> {
@@ -155,6 +156,26 @@ async fn with_all_disks_full_deletes_still_work_and_space_lets_it_go_on() {
     until("space is back", || !index.status().low_space).await;
     acknowledged.extend(put_from_many(&index, bucket, "after", 4, 50).await);
     assert_all_there(&index, bucket, &acknowledged, "after space came back").await;
+    index.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_finds_no_room_costs_no_database() {
+    let disks = faulty(2);
+    let index = open(&disks, 2).await;
+    let bucket = make_bucket(&index).await;
+    let mut acknowledged = put_from_many(&index, bucket, "before", 4, 50).await;
+    let own = index.status().database_disk.expect("a database");
+    let database = crate::log::voter_directory(index.voter()).join("index.db");
+    disks[number_of(own)].inject(Fault::once(Operation::Write).on(database).forever().with(FaultKind::StorageFull));
+    acknowledged.extend(put_from_many(&index, bucket, "meanwhile", 4, 50).await);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let status = index.status();
+    assert_eq!(status.database_disk, Some(own), "a disk without room is not left as if it were lost");
+    disks.iter().for_each(FaultyDisk::heal);
+    let before = status.upkeep.checkpoints;
+    until("a checkpoint is made", || index.status().upkeep.checkpoints > before).await;
+    assert_all_there(&index, bucket, &acknowledged, "after there was room").await;
     index.shutdown().await;
 }
 

@@ -25,7 +25,14 @@ async fn lose_power_at(mirrors: usize, step: u64) {
             Ok(index) => {
                 let index = Arc::new(index);
                 if let Some(bucket) = bucket {
-                    assert_all_there(&index, bucket, &acknowledged, &case).await;
+                    for key in &acknowledged {
+                        match look_up(&index, bucket, key).await {
+                            Ok(there) => assert!(there, "{case}: {key} was acknowledged and is gone"),
+                            // A checkpoint or a copy of the index itself may have come to the step meanwhile.
+                            Err(_) if life < 2 => break,
+                            Err(error) => panic!("{case}: {key}: {error}"),
+                        }
+                    }
                 } else if let Ok(index::Answer::BucketRow(_)) = index.propose(bucket_row()).await {
                     bucket = Some(samples::at(7, 1));
                 }

@@ -11,6 +11,7 @@ use super::guard::Guard;
 use super::locks::FileLock;
 use super::names::Place;
 use super::shared::{SharedDatabase, WalIndexUse};
+use crate::room::RESERVE_BYTES;
 
 /// An open file.
 #[derive(Debug)]
@@ -52,9 +53,6 @@ pub(super) enum Purpose {
 /// Suffixes of the files that SQLite puts beside a database.
 const SUFFIXES: [&str; 2] = [WAL_SUFFIX, "-journal"];
 const WAL_SUFFIX: &str = "-wal";
-/// Blocks that are kept beyond what is written, so that a database takes commits for a while when its disk is full:
-/// deletes, which win space back, are commits too. New ones are reserved when half of them are used.
-const RESERVE_BYTES: u64 = 8 << 20;
 
 impl FileOnDisk {
     pub(super) fn open(place: Place, purpose: Purpose, create: Create, removed_on_close: bool) -> io::Result<Self> {
