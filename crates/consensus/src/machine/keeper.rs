@@ -85,6 +85,8 @@ impl LogHolds {
 pub struct UpkeepStatus {
     /// Completed checkpoints since the start.
     pub checkpoints: u64,
+    /// Checkpoints that found no room on the disk.
+    pub checkpoints_without_room: u64,
     /// How far each range was when the last one began: the index after its last entry.
     pub durable: BTreeMap<RangeId, u64>,
     /// The disks that have a copy of the database, and how far each is.
@@ -223,11 +225,12 @@ impl DatabaseKeeper {
         })
         .await;
         match outcome {
+            Ok(None) => self.parts.status.lock().checkpoints_without_room += 1,
             Ok(Some(done)) if done.complete => match marks_of(&done.applied) {
                 Ok(marks) => self.note_checkpoint(marks),
                 Err(error) => return self.database_failed(kept.epoch, &error),
             },
-            // Some reader held on, or there was no room; the next round tries again.
+            // Some reader held on; the next round tries again.
             Ok(_) => {}
             Err(error) => return self.database_failed(kept.epoch, &error),
         }

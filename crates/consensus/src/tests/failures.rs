@@ -169,11 +169,10 @@ async fn a_checkpoint_that_finds_no_room_costs_no_database() {
     let database = crate::log::voter_directory(index.voter()).join("index.db");
     disks[number_of(own)].inject(Fault::once(Operation::Write).on(database).forever().with(FaultKind::StorageFull));
     acknowledged.extend(put_from_many(&index, bucket, "meanwhile", 4, 50).await);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let status = index.status();
-    assert_eq!(status.database_disk, Some(own), "a disk without room is not left as if it were lost");
+    until("checkpoints find no room", || index.status().upkeep.checkpoints_without_room > 2).await;
+    assert_eq!(index.status().database_disk, Some(own), "a disk without room is not left as if it were lost");
     disks.iter().for_each(FaultyDisk::heal);
-    let before = status.upkeep.checkpoints;
+    let before = index.status().upkeep.checkpoints;
     until("a checkpoint is made", || index.status().upkeep.checkpoints > before).await;
     assert_all_there(&index, bucket, &acknowledged, "after there was room").await;
     index.shutdown().await;
