@@ -1,6 +1,7 @@
 //! Disks: one directory tree each, with explicit syncs.
 
 mod real;
+mod writeback;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -76,6 +77,10 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Reserves blocks for `[offset, offset + bytes)` and leaves the file's length as it is, so that it can grow there
     /// when the file system is full. Where that can't be had, does nothing.
     fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()>;
+
+    /// Asks that what was written to `[offset, offset + bytes)` begin its way to the disk, so that a later sync finds
+    /// less to do at once; 0 bytes stand for all up to the end. Says nothing about what is durable; where it can't be had, does nothing.
+    fn begin_writeback(&self, offset: u64, bytes: u64);
 
     /// Gives the blocks of `[offset, offset + bytes)` back to the file system; they read as zeros.
     fn punch_hole(&self, offset: u64, bytes: u64) -> io::Result<()>;

@@ -27,7 +27,7 @@ const HEADER_BYTES: usize = 64;
 const MAC_BYTES: usize = 16;
 const MAGIC: [u8; 8] = *b"\xc4CNSEG\r\n";
 const FORMAT_VERSION: u16 = 1;
-static ZEROS: Zeros = Zeros([0; 64 * 1024]);
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 /// How many bytes of zeros one call writes.
 const ZEROS_PER_CALL: u64 = 4 << 20;
 
@@ -100,6 +100,12 @@ impl SegmentKey {
         Self(*blake3::keyed_hash(secret.bytes(), &name).as_bytes())
     }
 
+    /// One that everybody knows.
+    #[cfg(fuzzing)]
+    pub(crate) fn of_fuzzing() -> Self {
+        Self([0x42; 32])
+    }
+
     pub(crate) fn mac(&self, bytes: &[u8]) -> [u8; MAC_BYTES] {
         *blake3::keyed_hash(&self.0, bytes).as_bytes().first_chunk().expect("a hash has 32 bytes")
     }
@@ -138,20 +144,12 @@ impl SegmentHome {
         Ok(SegmentFile { identity, key: self.key(&identity), file })
     }
 
-    /// Makes a new segment, durably: its zeros or its first `allocated` bytes, then its header, then its name.
+    /// Makes a new segment, durably: its first `allocated` bytes, then its header, then its name.
     ///
     /// An older file of that name is one that never came to be used, and is written over.
     pub(crate) fn create(&self, identity: SegmentIdentity, allocated: u64) -> io::Result<SegmentFile> {
         let segment = self.open(identity, OpenOptions::CREATE)?;
-        match identity.kind {
-            SegmentKind::Small => {
-                // Not through the page cache, which would be filled with zeros that nobody reads.
-                let direct = self.disk.open(&identity.path(), OpenOptions::EXISTING.direct())?;
-                write_zeros(&*direct, 0, identity.bytes)?;
-                direct.sync_data()?;
-            }
-            SegmentKind::Large => segment.file.allocate(0, allocated)?,
-        }
+        segment.file.allocate(0, allocated)?;
         self.write_header(&segment)?;
         self.disk.sync_directory(Path::new(DIRECTORY))?;
         Ok(segment)
@@ -252,26 +250,22 @@ impl SegmentHome {
     }
 }
 
-/// Aligned to pages, as a direct write's source must be.
-#[repr(align(4096))]
-struct Zeros([u8; 64 * 1024]);
-
 /// As many zeros as there are bytes between `offset` and the end of its page; none where a page begins there.
 pub(crate) fn zeros_to_page_end(offset: u64) -> &'static [u8] {
     let bytes = offset.next_multiple_of(PAGE_BYTES as u64) - offset;
-    &ZEROS.0[..usize::try_from(bytes).expect("less than a page")]
+    &ZEROS[..usize::try_from(bytes).expect("less than a page")]
 }
 
-/// Writes zeros over `bytes` bytes from `offset`; both are multiples of a page where the file is written directly.
+/// Writes zeros over `bytes` bytes from `offset`.
 pub(crate) fn write_zeros(file: &dyn DiskFile, offset: u64, bytes: u64) -> io::Result<()> {
     let end = offset + bytes;
     let mut at = offset;
     while at < end {
         let mut left = usize::try_from((end - at).min(ZEROS_PER_CALL)).expect("at most ZEROS_PER_CALL");
-        let mut slices = Vec::with_capacity(left.div_ceil(ZEROS.0.len()));
+        let mut slices = Vec::with_capacity(left.div_ceil(ZEROS.len()));
         while left > 0 {
-            let piece = left.min(ZEROS.0.len());
-            slices.push(IoSlice::new(&ZEROS.0[..piece]));
+            let piece = left.min(ZEROS.len());
+            slices.push(IoSlice::new(&ZEROS[..piece]));
             left -= piece;
         }
         file.write_all_at(&slices, at)?;
@@ -343,7 +337,7 @@ mod tests {
         for seed in 0..60 {
             let disk = FaultyDisk::new(seed);
             let home = home(&disk);
-            let segment = home.create(identity(1, SegmentKind::Small), 0).unwrap();
+            let segment = home.create(identity(1, SegmentKind::Small), 4096).unwrap();
             disk.power_off_at(disk.counts().steps + 1 + seed % 3);
             let recycled = home.recycle(&segment, 9);
             let home = SegmentHome { disk: Arc::new(disk.crash()), ..home };
@@ -356,7 +350,7 @@ mod tests {
     fn a_header_of_another_disk_or_name_is_refused() {
         let disk = FaultyDisk::new(1);
         let home = home(&disk);
-        home.create(identity(1, SegmentKind::Small), 0).unwrap();
+        home.create(identity(1, SegmentKind::Small), 4096).unwrap();
         disk.rename(&identity(1, SegmentKind::Small).path(), &identity(2, SegmentKind::Small).path()).unwrap();
         assert_eq!(home.identify(SegmentId(2), SegmentKind::Small).unwrap(), None);
         let stranger = SegmentHome { disk_id: DiskId::from_bytes([4; 16]), ..home };

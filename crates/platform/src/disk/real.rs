@@ -291,6 +291,10 @@ impl DiskFile for RealFile {
         }
     }
 
+    fn begin_writeback(&self, offset: u64, bytes: u64) {
+        super::writeback::begin(&self.file, offset, bytes);
+    }
+
     fn punch_hole(&self, offset: u64, bytes: u64) -> io::Result<()> {
         self.check_writable()?;
         let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;

@@ -138,6 +138,8 @@ impl DiskFile for FaultyFile {
         Ok(())
     }
 
+    fn begin_writeback(&self, _offset: u64, _bytes: u64) {}
+
     fn punch_hole(&self, offset: u64, bytes: u64) -> io::Result<()> {
         self.change(Operation::PunchHole, Change::PunchHole { offset, bytes })
     }

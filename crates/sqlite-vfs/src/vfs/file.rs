@@ -29,6 +29,8 @@ pub(super) struct FileOnDisk {
     place: Place,
     /// Up to where blocks are reserved, as far as this connection knows.
     reserved_to: u64,
+    /// Bytes that were written since the disk was last asked to begin with them.
+    lagging: u64,
     /// The first sync makes the name durable too.
     name_may_be_new: bool,
     removed_on_close: bool,
@@ -54,6 +56,11 @@ pub(super) enum Purpose {
 const SUFFIXES: [&str; 2] = [WAL_SUFFIX, "-journal"];
 const WAL_SUFFIX: &str = "-wal";
 
+/// The disk is asked to begin with what was written whenever it is so much.
+const WRITEBACK_BYTES: u64 = 2 << 20;
+/// To whatever end a file has.
+const WHOLE_FILE: u64 = 0;
+
 impl FileOnDisk {
     pub(super) fn open(place: Place, purpose: Purpose, create: Create, removed_on_close: bool) -> io::Result<Self> {
         let file = place.disk.open(&place.path, OpenOptions { create, direct: false })?;
@@ -78,6 +85,7 @@ impl FileOnDisk {
             file,
             place,
             reserved_to,
+            lagging: 0,
             name_may_be_new,
             removed_on_close,
             frames,
@@ -115,7 +123,9 @@ impl FileOnDisk {
             Gathering::Apart => {
                 self.write_frames()?;
                 self.reserve(offset + data.len() as u64);
-                self.change(|file| file.write_all_at(&[IoSlice::new(data)], offset))
+                self.change(|file| file.write_all_at(&[IoSlice::new(data)], offset))?;
+                self.begin_writeback(data.len() as u64);
+                Ok(())
             }
         }
     }
@@ -127,9 +137,21 @@ impl FileOnDisk {
         let Some((bytes, start)) = pending else { return Ok(()) };
         let end = start + bytes.len() as u64;
         let written = self.change(|file| file.write_all_at(&[IoSlice::new(bytes)], start));
+        let length = end - start;
         self.frames.iter_mut().for_each(Frames::clear);
         self.reserve(end);
+        self.begin_writeback(length);
         written
+    }
+
+    /// Lets the disk begin with what was written, once it is much: all of it at once, at a checkpoint's syncs, would
+    /// hold up the log's, which commits wait for.
+    fn begin_writeback(&mut self, bytes: u64) {
+        self.lagging += bytes;
+        if self.lagging >= WRITEBACK_BYTES {
+            self.lagging = 0;
+            self.file.begin_writeback(0, WHOLE_FILE);
+        }
     }
 
     /// Sees to it that the file can grow beyond `end`, while there is room.
