@@ -12,6 +12,7 @@ pub mod contract;
 pub mod disk;
 pub mod entropy;
 pub mod faulty;
+pub mod threads;
 pub mod workers;
 
 pub use buffers::{BudgetError, Buffer, BufferPool, MemoryBudget, Reservation};
@@ -19,4 +20,5 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::{Create, DIRECT_ALIGNMENT, DirectoryLock, Disk, DiskFile, DiskSpace, FileStatus, OpenOptions, RealDisk};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use faulty::FaultyDisk;
+pub use threads::prefer_short_slices;
 pub use workers::Workers;

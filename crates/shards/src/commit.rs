@@ -135,6 +135,7 @@ impl Committer {
 
     /// Commits until the queue is closed and empty.
     pub(crate) fn run(mut self) {
+        platform::prefer_short_slices();
         let core = Arc::clone(&self.core);
         // Should this thread ever panic, its callers must not wait for ever.
         let _guard = CloseOnPanic(&core);

@@ -306,6 +306,7 @@ impl Mirror {
         let segment = Arc::new(Mutex::new(None));
         let own = (disk.clone(), segment.clone());
         let thread = std::thread::Builder::new().name("log-mirror".into()).spawn(move || {
+            platform::prefer_short_slices();
             for task in todo {
                 if answer.send(task.run(&own.0, &mut own.1.lock())).is_err() {
                     break;

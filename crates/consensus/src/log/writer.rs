@@ -105,6 +105,7 @@ impl Writer {
 
     /// Takes requests until the log is closed or fails.
     pub(super) fn run(mut self) {
+        platform::prefer_short_slices();
         loop {
             let (requests, controls, closing) = self.next();
             let controlled = controls.into_iter().try_for_each(|control| self.control(control));

@@ -119,6 +119,7 @@ impl Applier {
 
     /// Applies until the groups are gone, or until nothing can be applied any more.
     pub(crate) fn run(mut self) {
+        platform::prefer_short_slices();
         while let Some(first) = self.work.blocking_recv() {
             match self.take(first) {
                 Ok(true) => {}

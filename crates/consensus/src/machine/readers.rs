@@ -247,6 +247,7 @@ struct Reader {
 
 impl Reader {
     fn run(mut self) {
+        platform::prefer_short_slices();
         while let Some(jobs) = self.next() {
             self.answer(jobs);
         }
