@@ -12,6 +12,8 @@ mod barrier;
 mod encoding;
 mod error;
 mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod group;
 mod log;
 mod machine;

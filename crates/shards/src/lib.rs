@@ -16,6 +16,8 @@ mod commit;
 pub mod contract;
 mod core;
 mod database;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod health;
 mod keeper;
 mod layer;

@@ -154,6 +154,16 @@ impl RecordHeader<'_> {
         })
     }
 
+    /// Gives bytes that may be a header its offset and its MAC.
+    #[cfg(fuzzing)]
+    pub(crate) fn seal(bytes: &mut [u8], key: &SegmentKey, offset: u64) {
+        let lengths = bytes.first_chunk().and_then(Lengths::read);
+        let Some(header) = lengths.and_then(|lengths| bytes.get_mut(..lengths.header)) else { return };
+        header[40..48].copy_from_slice(&offset.to_le_bytes());
+        let (checked, mac) = header.split_at_mut(header.len() - MAC_BYTES);
+        mac.copy_from_slice(&key.mac(checked));
+    }
+
     /// The header's own length in bytes.
     pub(crate) fn header_bytes(&self) -> usize {
         FIXED_BYTES + self.metadata.len() + self.checksums.len() + MAC_BYTES

@@ -96,6 +96,16 @@ impl SegmentHeader {
         })
     }
 
+    /// Gives a block that may be one its CRC.
+    #[cfg(fuzzing)]
+    pub(crate) fn seal_block(block: &mut [u8]) {
+        if let Some((body, rest)) = block.split_at_mut_checked(HEADER_CRC_AT)
+            && let Some(crc) = rest.first_chunk_mut::<4>()
+        {
+            *crc = crc32c::crc32c(body).to_le_bytes();
+        }
+    }
+
     /// What the CRCs of its records begin with.
     pub(crate) fn seal(&self) -> RecordSeal {
         let seed = crc32c::crc32c(&self.voter.to_bytes());
@@ -188,6 +198,15 @@ impl<'a> Record<'a> {
 /// The length of the record at the start of `bytes` as it claims; not to be trusted before its CRC was checked.
 pub(crate) fn claimed_bytes(bytes: &[u8]) -> Option<usize> {
     RECORD_HEADER_BYTES.checked_add(read_u32(bytes, 4)? as usize)
+}
+
+/// Gives bytes that may be a record its CRC.
+#[cfg(fuzzing)]
+pub(crate) fn seal_record(bytes: &mut [u8], seal: RecordSeal, offset: u64) {
+    if let Some(record) = claimed_bytes(bytes).and_then(|end| bytes.get_mut(..end)) {
+        let crc = seal.crc(offset, &record[4..]);
+        record[..4].copy_from_slice(&crc.to_le_bytes());
+    }
 }
 
 /// Builds one batch in a buffer that is used again.
