@@ -201,11 +201,14 @@ impl<'a> RequestBody<'a> {
     }
 
     pub(crate) fn trailing_checksums(&mut self) -> Result<Vec<Checksum>, S3Error> {
-        let Some(Chunked { trailer, announced: Some(algorithm), .. }) = &mut self.chunked else {
-            return Ok(Vec::new());
-        };
-        let trailer = trailer.take().ok_or(ErrorCode::MalformedTrailerError)?;
-        Ok(vec![trailer.checksum(*algorithm)?])
+        let Some(Chunked { trailer, announced, .. }) = &mut self.chunked else { return Ok(Vec::new()) };
+        match (*announced, trailer.take()) {
+            (Some(algorithm), Some(trailer)) => Ok(vec![trailer.checksum(algorithm)?]),
+            // A checksum that nobody would check, or nobody knows what.
+            (None, Some(trailer)) if !trailer.headers().is_empty() => Err(ErrorCode::MalformedTrailerError.into()),
+            (Some(_), None) => Err(ErrorCode::MalformedTrailerError.into()),
+            (None, _) => Ok(Vec::new()),
+        }
     }
 }
 

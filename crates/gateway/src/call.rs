@@ -81,6 +81,14 @@ impl<'a> Call<'a> {
         to_s3(error)
     }
 
+    /// The same of a copy's source.
+    pub(crate) fn copy_refusal(&self, error: ObjectsError, source: &BucketName) -> S3Error {
+        match error {
+            ObjectsError::NamedIsMarker { .. } => s3_wire::copy_object::source_is_marker(),
+            error => self.read_refusal(error, source),
+        }
+    }
+
     /// What the head says of the body, as `objects` takes it.
     pub(crate) fn body_facts(&self, announced: &ObjectBody) -> BodyFacts {
         let integrity = &announced.integrity;

@@ -67,6 +67,7 @@ pub(crate) fn to_s3(error: ObjectsError) -> S3Error {
 
         ObjectsError::NoSuchUpload { upload } => complete::no_such_upload(upload),
         ObjectsError::InvalidPart { upload, number, etag } => complete::invalid_part(upload, number, &etag.to_string()),
+        ObjectsError::MissingPartChecksum { algorithm, number } => complete::missing_part_checksum(algorithm, number),
         ObjectsError::InvalidPartOrder { upload } => {
             S3Error::new(ErrorCode::InvalidPartOrder).with("UploadId", upload.to_string())
         }

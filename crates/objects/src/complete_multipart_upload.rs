@@ -340,6 +340,11 @@ fn checksum_of_whole(
         let given = given.map(|given| given.algorithm);
         return Err(ObjectsError::ChecksumKindMismatch { wanted: Some(algorithm), given });
     }
+    if checksum_type == ChecksumType::Composite
+        && let Some(bare) = request.parts.iter().find(|part| part.checksums.iter().all(|it| it.algorithm != algorithm))
+    {
+        return Err(ObjectsError::MissingPartChecksum { algorithm, number: bare.number });
+    }
     let of_parts: Option<Vec<_>> = rows
         .iter()
         .map(|row| {

@@ -187,6 +187,14 @@ pub enum ObjectsError {
         /// The upload.
         upload: UploadId,
     },
+    /// A part that Complete names comes without its checksum, which a composite one is made of.
+    #[error("part {} is named without its checksum", number.get())]
+    MissingPartChecksum {
+        /// The upload's.
+        algorithm: ChecksumAlgorithm,
+        /// The part.
+        number: PartNumber,
+    },
     /// A part that Complete names isn't there, or has another tag or checksum.
     #[error("part {} is not there as named", number.get())]
     InvalidPart {

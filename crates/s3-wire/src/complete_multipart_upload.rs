@@ -8,6 +8,7 @@ use crate::answer;
 use crate::checksum;
 use crate::conditions::WriteConditions;
 use crate::error::{ErrorCode, S3Error};
+use crate::get_object::refuse_encryption_keys;
 use crate::head::{RequestHead, VersionRef};
 use crate::operation::LONG_XML_BYTES_MAX;
 use crate::xml::{Element, XmlWriter};
@@ -55,6 +56,7 @@ impl CompleteMultipartUploadRequest {
     /// `InvalidPart` for what can't be a tag; `InvalidArgument` and `InvalidRequest` for checksums and sizes.
     pub fn parse(head: &RequestHead<'_>, body: &[u8]) -> Result<Self, S3Error> {
         let (bucket, key, upload) = (head.bucket()?, head.key()?, head.upload()?);
+        refuse_encryption_keys(head)?;
         let conditions = WriteConditions::of_write(head.headers)?;
         let checksum_type = head.header("x-amz-checksum-type")?.map(checksum::parse_type).transpose()?;
         let checksum = parse_object_checksum(head, checksum_type)?;

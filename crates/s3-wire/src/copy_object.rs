@@ -58,6 +58,7 @@ impl CopyObjectRequest {
     /// Those of [`CopySource::parse`], [`object_attributes::parse`] and [`WriteConditions::of_write`];
     /// `InvalidArgument` for directives that S3 doesn't have.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
+        head.refuse_version()?;
         let attributes = object_attributes::parse(head)?;
         let replaces = directive(head, "x-amz-metadata-directive", "Unknown metadata directive.")?;
         let replaces_tags = directive(head, "x-amz-tagging-directive", "Unknown tagging directive.")?;
@@ -106,6 +107,13 @@ pub fn source_too_large() -> S3Error {
     S3Error::invalid_request(format!(
         "The specified copy source is larger than the maximum allowable size for a copy source: {limit}"
     ))
+}
+
+/// `InvalidRequest` for a source that names a delete marker by its version.
+pub fn source_is_marker() -> S3Error {
+    S3Error::invalid_request(
+        "The source of a copy request may not specifically refer to a delete marker by version id.",
+    )
 }
 
 /// Whether the directive is REPLACE.

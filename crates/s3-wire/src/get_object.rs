@@ -34,15 +34,24 @@ pub struct GetObjectRequest {
     pub checksum_mode: bool,
 }
 
+/// Refuses keys of encryption: no object is encrypted with one.
+///
+/// # Errors
+/// `InvalidRequest`.
+pub(crate) fn refuse_encryption_keys(head: &RequestHead<'_>) -> Result<(), S3Error> {
+    if head.headers.keys().any(|name| name.as_str().starts_with("x-amz-server-side-encryption-customer")) {
+        return Err(S3Error::invalid_request("The encryption parameters are not applicable to this object."));
+    }
+    Ok(())
+}
+
 impl GetObjectRequest {
     /// Reads the request.
     ///
     /// # Errors
     /// `InvalidArgument`, `InvalidRequest` for a range with a part number, and for keys of encryption.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
-        if head.headers.keys().any(|name| name.as_str().starts_with("x-amz-server-side-encryption-customer")) {
-            return Err(S3Error::invalid_request("The encryption parameters are not applicable to this object."));
-        }
+        refuse_encryption_keys(head)?;
         let part_number = head.part_number()?;
         let range = head.headers.get(header::RANGE);
         if part_number.is_some() && range.is_some() {

@@ -8,7 +8,7 @@ use crate::answer;
 use crate::checksum;
 use crate::conditions::ReadConditions;
 use crate::error::S3Error;
-use crate::get_object::ObjectFacts;
+use crate::get_object::{ObjectFacts, refuse_encryption_keys};
 use crate::head::{RequestHead, VersionRef};
 use crate::listing;
 use crate::time::http_date;
@@ -52,8 +52,9 @@ impl GetObjectAttributesRequest {
     /// Reads the request.
     ///
     /// # Errors
-    /// `InvalidRequest` without attributes; `InvalidArgument`.
+    /// `InvalidRequest` without attributes, and for keys of encryption; `InvalidArgument`.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
+        refuse_encryption_keys(head)?;
         let marker = listing::bounded_number("x-amz-part-number-marker", head.header("x-amz-part-number-marker")?)?;
         Ok(Self {
             bucket: head.bucket()?,

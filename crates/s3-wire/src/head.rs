@@ -102,6 +102,19 @@ impl RequestHead<'_> {
         self.query.text("versionId")?.map(VersionRef::parse).transpose()
     }
 
+    /// Refuses a version: what is written becomes a new one.
+    ///
+    /// # Errors
+    /// `InvalidArgument`.
+    pub fn refuse_version(&self) -> Result<(), S3Error> {
+        match self.query.text("versionId")? {
+            None => Ok(()),
+            Some(given) => {
+                Err(S3Error::invalid_argument("This operation does not accept a version-id.", "versionId", given))
+            }
+        }
+    }
+
     /// The upload that `uploadId` names.
     ///
     /// # Errors

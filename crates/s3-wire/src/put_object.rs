@@ -33,6 +33,7 @@ impl PutObjectRequest {
     /// # Errors
     /// Those of [`object_attributes::parse`], [`ObjectBody::parse`] and [`WriteConditions::of_write`].
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
+        head.refuse_version()?;
         Ok(Self {
             bucket: head.bucket()?,
             key: head.key()?,

@@ -29,6 +29,7 @@ impl UploadPartRequest {
     /// `InvalidArgument` for the part's number, `NoSuchUpload` for what is no upload id, and those of
     /// [`ObjectBody::parse`].
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
+        head.refuse_version()?;
         refuse_unbuilt(head)?;
         Ok(Self {
             bucket: head.bucket()?,

@@ -41,6 +41,7 @@ impl UploadPartCopyRequest {
     /// # Errors
     /// `InvalidArgument` for part number, source or range; `NoSuchUpload` for what is no upload id.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
+        head.refuse_version()?;
         refuse_unbuilt(head)?;
         Ok(Self {
             bucket: head.bucket()?,

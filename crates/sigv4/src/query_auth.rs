@@ -138,6 +138,9 @@ fn check_time(signed: Timestamp, expires: &str, now: Timestamp) -> Result<(), Au
     if seconds < 0 {
         return Err(refused("X-Amz-Expires must be non-negative"));
     }
+    if seconds == 0 {
+        return Err(refused("X-Amz-Expires must be greater than or equal to 1"));
+    }
     if seconds > EXPIRES_SECONDS_MAX {
         return Err(refused(
             "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than \

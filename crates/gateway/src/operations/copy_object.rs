@@ -39,7 +39,7 @@ pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
             legal_hold: false,
         })
         .await
-        .map_err(|error| call.read_refusal(error, &request.source.bucket))?;
+        .map_err(|error| call.copy_refusal(error, &request.source.bucket))?;
     let answer = CopiedAnswer {
         etag: &copied.etag,
         modified: copied.modified,

@@ -55,8 +55,8 @@ pub(super) fn head_of(selected: &SelectedObject, wanted: &Wanted) -> Response<()
     let is_whole = *range == (0..head.plain_bytes);
     let content = match wanted.selection {
         Selection::Whole => Chosen::Whole,
-        // A part by number is answered 206 of what was uploaded in parts.
-        Selection::Part(_) if head.parts.is_none() => Chosen::Whole,
+        // An object that was not uploaded in parts is its own first part.
+        Selection::Part(_) if range.is_empty() && head.parts.is_none() => Chosen::Whole,
         Selection::Part(_) if range.is_empty() => Chosen::EmptyPart,
         Selection::Range(_) | Selection::Part(_) => {
             Chosen::Range(ByteRange { first: range.start, last: range.end - 1 })

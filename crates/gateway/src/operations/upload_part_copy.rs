@@ -29,7 +29,7 @@ pub(crate) async fn upload_part_copy(call: &Call<'_>) -> Result<Answer, S3Error>
             number: request.number,
         })
         .await
-        .map_err(|error| call.read_refusal(error, &request.source.bucket))?;
+        .map_err(|error| call.copy_refusal(error, &request.source.bucket))?;
     let copied = CopiedAnswer {
         etag: &copied.part.etag,
         modified: copied.modified,

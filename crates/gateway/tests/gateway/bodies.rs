@@ -225,3 +225,19 @@ async fn documents_are_bounded_and_their_digests_compared() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(client.get("/bucket?versioning").await.element("Status").as_deref(), Some("Enabled"));
 }
+
+#[tokio::test]
+async fn a_trailer_that_was_not_announced_is_refused() {
+    let (_world, mut client) = World::with_bucket("bucket").await;
+    for (trailer, expected) in [("x-amz-checksum-crc32:AAAAAA==\r\n", 400), ("foo:bar\r\n", 400), ("", 200)] {
+        let headers = [("x-amz-decoded-content-length", "5")];
+        let signed = client.sign("PUT", "/bucket/key", &headers, &Payload::Named("STREAMING-UNSIGNED-PAYLOAD-TRAILER"));
+        let body = format!("5\r\nhello\r\n0\r\n{trailer}\r\n");
+        let answer = client.exchange(&signed.with("content-length", &body.len().to_string()), body.as_bytes()).await;
+        assert_eq!(answer.status, expected, "{trailer:?}: {}", answer.text());
+        if expected == 400 {
+            assert_eq!(answer.error().1, "MalformedTrailerError");
+            assert_eq!(client.get("/bucket/key").await.status, 404, "nothing is left behind");
+        }
+    }
+}

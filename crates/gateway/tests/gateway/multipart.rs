@@ -123,3 +123,28 @@ async fn a_long_complete_is_kept_alive_and_may_end_in_an_error() {
     assert_eq!(outcomes[0].element("RequestId").as_deref(), outcomes[0].header("x-amz-request-id"));
     assert!(outcomes[1].text().starts_with("<?xml") && outcomes[1].element("ETag").is_some());
 }
+
+#[tokio::test]
+async fn a_composite_checksum_asks_for_that_of_each_part() {
+    let (_world, mut client) = World::with_bucket("bucket").await;
+    let algorithm = [("x-amz-checksum-algorithm", "SHA256")];
+    let created = client.send("POST", "/bucket/key?uploads", &algorithm, b"").await;
+    let id = created.element("UploadId").unwrap();
+    let target = format!("/bucket/key?partNumber=1&uploadId={id}");
+    let stored = client.put(&target, b"x").await;
+    assert_eq!(stored.status, 200, "{}", stored.text());
+    let etag = stored.header("etag").unwrap().to_owned();
+    let sum = stored.header("x-amz-checksum-sha256").unwrap().to_owned();
+    let document = |more: &str| {
+        format!(
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag>{more}</Part></CompleteMultipartUpload>"
+        )
+    };
+    let target = format!("/bucket/key?uploadId={id}");
+    let bare = client.send("POST", &target, &[], document("").as_bytes()).await;
+    assert_eq!(bare.error(), (400, "InvalidRequest".to_owned()));
+    assert!(bare.text().contains("It was missing for part 1 in the request."), "{}", bare.text());
+    let with_sum = document(&format!("<ChecksumSHA256>{sum}</ChecksumSHA256>"));
+    let completed = client.send("POST", &target, &[], with_sum.as_bytes()).await;
+    assert_eq!(completed.status, 200, "{}", completed.text());
+}

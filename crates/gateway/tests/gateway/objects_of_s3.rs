@@ -249,3 +249,52 @@ async fn keys_are_bytes_up_to_1024() {
     assert_eq!(client.put(&long, b"").await.error(), (400, "KeyTooLongError".to_owned()));
     assert_eq!(client.put("/bucket/../x", b"").await.error(), (400, "InvalidURI".to_owned()));
 }
+
+#[tokio::test]
+async fn the_first_part_of_any_object_is_a_range_of_it() {
+    let (_world, mut client) = World::with_bucket("bucket").await;
+    assert_eq!(client.put("/bucket/key", b"0123456789").await.status, 200);
+    assert_eq!(client.put("/bucket/empty", b"").await.status, 200);
+    for method in ["GET", "HEAD"] {
+        let part = client.send(method, "/bucket/key?partNumber=1", &[], b"").await;
+        assert_eq!((part.status, part.header("content-range")), (206, Some("bytes 0-9/10")), "{method}");
+        let empty = client.send(method, "/bucket/empty?partNumber=1", &[], b"").await;
+        assert_eq!((empty.status, empty.header("content-range")), (200, None), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn what_writes_takes_no_version() {
+    let (_world, mut client) = World::with_bucket("bucket").await;
+    for version in ["null", "abc", ""] {
+        let refused = client.put(&format!("/bucket/key?versionId={version}"), b"x").await;
+        assert_eq!(refused.error(), (400, "InvalidArgument".to_owned()), "{version}");
+    }
+    assert_eq!(client.get("/bucket/key").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_delete_marker_is_no_source_of_a_copy() {
+    let (_world, mut client) = World::with_bucket("bucket").await;
+    enable_versioning(&mut client, "bucket").await;
+    assert_eq!(client.put("/bucket/key", b"x").await.status, 200);
+    let deleted = client.send("DELETE", "/bucket/key", &[], b"").await;
+    let marker = deleted.header("x-amz-version-id").unwrap().to_owned();
+    let source = format!("/bucket/key?versionId={marker}");
+    let refused = client.send("PUT", "/bucket/copy", &[("x-amz-copy-source", source.as_str())], b"").await;
+    assert_eq!(refused.error(), (400, "InvalidRequest".to_owned()));
+    assert!(refused.text().contains("may not specifically refer to a delete marker"), "{}", refused.text());
+    let newest = client.send("PUT", "/bucket/copy", &[("x-amz-copy-source", "/bucket/key")], b"").await;
+    assert_eq!(newest.error(), (404, "NoSuchKey".to_owned()));
+}
+
+#[tokio::test]
+async fn keys_of_encryption_are_refused_by_every_read() {
+    let (_world, mut client) = World::with_bucket("bucket").await;
+    assert_eq!(client.put("/bucket/key", b"x").await.status, 200);
+    let keys = [("x-amz-server-side-encryption-customer-algorithm", "AES256"), ("x-amz-object-attributes", "ETag")];
+    for target in ["/bucket/key", "/bucket/key?attributes"] {
+        let refused = client.send("GET", target, &keys, b"").await;
+        assert_eq!(refused.error(), (400, "InvalidRequest".to_owned()), "{target}");
+    }
+}
