@@ -16,7 +16,7 @@ use crate::commit::unexpected;
 use crate::data::{BodyError, BodyReader, BodySource};
 use crate::reads::{error_of_read, to_read};
 use crate::records::{NamedRecord, ObjectRecord, PartRecord};
-use crate::writes::{NewPart, PartToWrite};
+use crate::writes::{NewPart, PartToWrite, error_of_write};
 use crate::{BodyFacts, Objects, ObjectsError, WhichVersion};
 
 /// What re-striping a part came to.
@@ -55,10 +55,16 @@ impl Objects {
         if old_runs.iter().all(|run| is_as_wanted(run, profile)) {
             return Ok(Restriped::Changed);
         }
-        let transfer = self.begin();
-        // Word for word what the part was first written with, so that a rebuild knows both for one.
         let first =
             old_runs.first().ok_or(ObjectsError::Damaged { reason: "a degraded part has no run".to_owned() })?;
+        // Asked before anything is written: as long as disks are missing, what would be written and discarded at each
+        // look would fill the others.
+        let reachable = self.data().reachable(profile, first.form).await.map_err(error_of_write)?;
+        if Some(rank(reachable)) <= narrowest(&old_runs) {
+            return Ok(Restriped::NotYet);
+        }
+        let transfer = self.begin();
+        // Word for word what the part was first written with, so that a rebuild knows both for one.
         let written_before = self.data().part_metadata(first, &home).await;
         let record = written_before.unwrap_or_else(|| NamedRecord { bucket: None, record }.encode());
         let to_write =
@@ -170,9 +176,14 @@ pub fn is_as_wanted(run: &Run, wanted: Profile) -> bool {
     wide_enough && run.profile.m() >= wanted.m()
 }
 
-/// The worst of the runs' profiles: parity counts before width.
+/// What the worst of the runs' profiles is worth.
 fn narrowest(runs: &[Run]) -> Option<(usize, usize)> {
-    runs.iter().map(|run| (run.profile.m(), run.profile.k())).min()
+    runs.iter().map(|run| rank(run.profile)).min()
+}
+
+/// What a profile is worth: more parity counts before more width.
+fn rank(profile: Profile) -> (usize, usize) {
+    (profile.m(), profile.k())
 }
 
 /// A part's bytes as a body to write.

@@ -169,7 +169,7 @@ impl BodySource for BoundedBody<'_> {
 }
 
 /// A body's own errors may be this crate's: of [`BoundedBody`], or of the source of a copy.
-fn error_of_write(error: WriteError) -> ObjectsError {
+pub(crate) fn error_of_write(error: WriteError) -> ObjectsError {
     match error {
         WriteError::Body(BodyError(error)) => match error.downcast::<ObjectsError>() {
             Ok(own) => *own,

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use shards::{ShardBody, ShardError, ShardHeader};
-use types::{Checksum, HomeKey, Run, RunForm};
+use types::{Checksum, HomeKey, Profile, Run, RunForm};
 
 use super::DataPath;
 use super::body::{BodyError, BodySource, StoredBody, WriteError, WriteRequest};
 use super::fetch::StripeReader;
+use super::groups::{choose_copies, likely_profile};
 use super::memory::tied_bytes;
 use super::read::{BodyReader, PartToRead, ReadError};
 
@@ -78,6 +79,14 @@ impl DataPath {
         let sibling = reader.header_of_another(*shard).await?;
         let header = ShardHeader { address: reader.address(*shard), slot, slot_epoch, ..sibling };
         Ok((header, pieces.into_iter().map(|piece| tied_bytes(piece, Arc::clone(&memory))).collect()))
+    }
+
+    /// The profile that a run of this form would get now, if `wanted` is asked for.
+    pub(crate) async fn reachable(&self, wanted: Profile, form: RunForm) -> Result<Profile, WriteError> {
+        match form {
+            RunForm::Striped => likely_profile(&self.core, wanted),
+            RunForm::Copies { .. } => Ok(choose_copies(&self.core, wanted).await?.profile),
+        }
     }
 
     /// What the headers of a part's first run say of the part; `None` where no header of its first stripe can be read.

@@ -28,9 +28,11 @@ async fn degraded_objects_parts_and_manifests_become_whole() {
     world.put(&bucket, "small", &small).await;
     let rows = degraded(&world).await;
     assert!(rows.len() >= 2, "{rows:?}");
+    let shards = world.disks.headers().len();
     for row in &rows {
         assert_eq!(world.objects.restripe_part(row).await.unwrap(), Restriped::NotYet);
     }
+    assert_eq!(world.disks.headers().len(), shards, "nothing is written while there is nowhere wider to write it");
     let before = world.objects.head_object(get(&bucket, "large")).await.unwrap().head;
 
     world.take_down(0);
