@@ -1,5 +1,6 @@
 //! `cairn admin ...`: the verbs that speak to a running cluster.
 
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -95,6 +96,8 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
 
 /// Shows the status every second until the process is interrupted.
 async fn watch(client: &AdminClient, json: bool) -> Result<(), AdminClientError> {
+    // Bars are drawn where they can be drawn over.
+    let in_place = std::io::stderr().is_terminal();
     let bars = StatusBars::new();
     let mut shown = None;
     let mut every = tokio::time::interval(Duration::from_secs(1));
@@ -102,7 +105,15 @@ async fn watch(client: &AdminClient, json: bool) -> Result<(), AdminClientError>
         every.tick().await;
         let status = client.status().await?;
         if json {
-            print_status(&status, true);
+            let line = serde_json::to_string(&status).expect("a status is plain data");
+            if writeln!(std::io::stdout(), "{line}").is_err() {
+                // Whoever read it has seen enough.
+                return Ok(());
+            }
+            continue;
+        }
+        if !in_place {
+            print_status(&status, false);
             continue;
         }
         let summary = disk_lines(&status);

@@ -415,6 +415,7 @@ async fn open_stores(
         }
     }
     if failures.len() == directories.known.len() {
+        failures.extend(directories.unusable.iter().map(|(path, reason)| format!("{}: {reason}", path.display())));
         return Err(StartError::NoDisk(failures.join("; ")));
     }
     Ok(shards)

@@ -155,10 +155,13 @@ impl Duty for Scrub {
             }
         }
         if pass.disks.is_empty() {
+            let empty = read(&self.progress.scrubbed_shards) == 0;
+            // A pass that nobody asked for over a store that holds nothing has shown nothing.
+            if pass.at_once || !empty {
+                self.progress.last_pass_ended.store(self.clock.now().seconds(), Ordering::Relaxed);
+            }
             pass.at_once = false;
             self.progress.scrubbing.store(false, Ordering::Relaxed);
-            self.progress.last_pass_ended.store(self.clock.now().seconds(), Ordering::Relaxed);
-            let empty = read(&self.progress.scrubbed_shards) == 0;
             return Ok(Step::Idle(if empty { self.period } else { self.pause() }));
         }
         Ok(if pass.at_once || verified.is_empty() { Step::Again } else { Step::Idle(self.pause()) })
