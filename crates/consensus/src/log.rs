@@ -14,9 +14,6 @@ mod keeper;
 mod mirror;
 #[cfg(test)]
 mod openraft_suite;
-#[cfg(not(fuzzing))]
-mod record;
-#[cfg(fuzzing)]
 pub(crate) mod record;
 mod recovery;
 mod registry;

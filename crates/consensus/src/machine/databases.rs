@@ -112,6 +112,11 @@ impl DatabasePlaces {
         Some(self.location(&self.disk(id)?, COPY))
     }
 
+    /// Whether a disk has a copy.
+    pub(crate) fn has_copy(&self, id: DiskId) -> bool {
+        self.copy_on(id).is_some_and(|location| is_there(&location).unwrap_or(false))
+    }
+
     /// Bytes of a disk's database.
     pub(crate) fn database_bytes(&self, id: DiskId) -> u64 {
         let status = self.disk(id).map(|disk| disk.status(&self.location(&disk, DATABASE).path));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use index::{AppliedState, IndexDatabaseError, IndexReader};
+use index::{AppliedState, Checkpoint, IndexDatabaseError, IndexReader};
 use parking_lot::Mutex;
 use platform::Clock;
 use sqlite_vfs::DatabaseLocation;
@@ -93,6 +93,13 @@ pub struct UpkeepStatus {
     pub copies: BTreeMap<DiskId, BTreeMap<RangeId, u64>>,
 }
 
+/// What a checkpoint came to that costs no database.
+enum Checkpointed {
+    Done(Checkpoint),
+    /// Nothing was copied, for this reason; the WAL still holds it.
+    NoRoom(String),
+}
+
 /// A copy of the database.
 struct Copied {
     marks: BTreeMap<RangeId, Mark>,
@@ -111,6 +118,8 @@ pub(crate) struct DatabaseKeeper {
     /// What was applied at the last checkpoint, and when something was last seen to be applied.
     checkpointed: BTreeMap<RangeId, u64>,
     seen: (BTreeMap<RangeId, u64>, Duration),
+    /// Whether the last checkpoint found no room.
+    lacks_room: bool,
 }
 
 impl DatabaseKeeper {
@@ -125,6 +134,7 @@ impl DatabaseKeeper {
             lost: None,
             checkpointed: BTreeMap::new(),
             seen,
+            lacks_room: false,
         }
     }
 
@@ -184,6 +194,8 @@ impl DatabaseKeeper {
             // A copy that became the database is none any more.
             self.copies.remove(&opened.disk);
             self.parts.places.remove_old(opened.disk);
+            // Nor is one that became a database which could not be used; the log is not released for its sake.
+            self.copies.retain(|disk, _| self.parts.places.has_copy(*disk));
             self.checkpointed.clear();
             self.database = Some(opened);
             self.tell_copies();
@@ -207,7 +219,7 @@ impl DatabaseKeeper {
         self.parts.desk.note_checkpoint();
         let (kept, outcome) = blocking(move || {
             let outcome = if LEAVE_OUT_CHECKPOINT {
-                kept.reader.applied().map(|applied| index::Checkpoint { applied, complete: true, wal_pages: 0 })
+                kept.reader.applied().map(|applied| Checkpoint { applied, complete: true, wal_pages: 0 })
             } else {
                 kept.checkpointer.checkpoint()
             };
@@ -215,18 +227,20 @@ impl DatabaseKeeper {
             let outcome = match (outcome, kept.place.check()) {
                 (_, Err(error)) => Err(full(&error)),
                 // The database is as good as it was, and the WAL holds the rest.
-                (Err(error @ IndexDatabaseError::DiskFull(_)), Ok(())) => {
-                    tracing::warn!(disk = %kept.disk, error = full(&error), "no checkpoint of the index was made");
-                    Ok(None)
-                }
-                (outcome, Ok(())) => outcome.map(Some).map_err(|error| full(&error)),
+                (Err(error @ IndexDatabaseError::DiskFull(_)), Ok(())) => Ok(Checkpointed::NoRoom(full(&error))),
+                (outcome, Ok(())) => outcome.map(Checkpointed::Done).map_err(|error| full(&error)),
             };
             (kept, outcome)
         })
         .await;
         match outcome {
-            Ok(None) => self.parts.status.lock().checkpoints_without_room += 1,
-            Ok(Some(done)) if done.complete => match marks_of(&done.applied) {
+            Ok(Checkpointed::NoRoom(error)) => {
+                self.parts.status.lock().checkpoints_without_room += 1;
+                if !std::mem::replace(&mut self.lacks_room, true) {
+                    tracing::warn!(disk = %kept.disk, error, "no checkpoint of the index can be made");
+                }
+            }
+            Ok(Checkpointed::Done(done)) if done.complete => match marks_of(&done.applied) {
                 Ok(marks) => self.note_checkpoint(marks),
                 Err(error) => return self.database_failed(kept.epoch, &error),
             },
@@ -238,6 +252,7 @@ impl DatabaseKeeper {
     }
 
     fn note_checkpoint(&mut self, marks: BTreeMap<RangeId, Mark>) {
+        self.lacks_room = false;
         self.checkpointed = next_of(&marks);
         let mut status = self.parts.status.lock();
         status.checkpoints += 1;

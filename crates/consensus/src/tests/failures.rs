@@ -178,6 +178,48 @@ async fn a_checkpoint_that_finds_no_room_costs_no_database() {
     index.shutdown().await;
 }
 
+/// The disk that the database lies on is short, and the one with the copy takes no commit: the copy, which was to be the
+/// database, is none any more, and counts again only once it was made anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_fails_leaves_a_copy_that_is_one() {
+    let disks = faulty(2);
+    let index = open(&disks, 2).await;
+    let bucket = make_bucket(&index).await;
+    let mut acknowledged = put_from_many(&index, bucket, "before", 4, 50).await;
+    let mut round = 0;
+    while index.status().upkeep.copies.is_empty() || index.status().log.bytes > 400_000 {
+        acknowledged.extend(put_from_many(&index, bucket, &format!("grow {round}"), 4, 20).await);
+        round += 1;
+    }
+    let own = index.status().database_disk.expect("a database");
+    let other = *index.status().upkeep.copies.keys().next().expect("a copy");
+    let directory = crate::log::voter_directory(index.voter());
+    let (to, from) = (&disks[number_of(other)], &disks[number_of(own)]);
+    let no_room = Fault::once(Operation::Write).on(directory.join("index.db-wal")).forever();
+    to.inject(no_room.with(FaultKind::StorageFull));
+    from.set_capacity((1 << 40) - from.space().expect("space").free_bytes + (3 << 20));
+    until("a move was tried", || {
+        let gone = acknowledged.pop().expect("keys are left");
+        let deleted = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(index.propose(samples::delete(bucket, &gone, 1, None)))
+        });
+        deleted.expect("deletes are taken");
+        to.status(&directory.join("copy.db")).expect("looked up").is_none()
+    })
+    .await;
+    until("a copy is there that counts", || {
+        let counts = index.status().upkeep.copies.contains_key(&other);
+        counts && to.status(&directory.join("copy.db")).expect("looked up").is_some()
+    })
+    .await;
+    assert_eq!(index.status().database_disk, Some(own));
+    to.heal();
+    from.fail_after(0);
+    until("the database lies elsewhere", || index.status().database_disk == Some(other)).await;
+    assert_all_there(&index, bucket, &acknowledged, "after the loss").await;
+    index.shutdown().await;
+}
+
 /// The log says all: a database that is made from it anew is the same, row by row, however entries are grouped.
 #[tokio::test(flavor = "multi_thread")]
 async fn applying_the_log_again_makes_the_same_database() {
