@@ -1,5 +1,6 @@
 //! `cairn admin ...`: the verbs that speak to a running cluster.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,7 +78,9 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
     let json = target.json;
     let client = AdminClient::new(ClientSettings { url: target.admin_url, data: target.data, ca: target.ca })?;
     match command {
-        AdminCommand::Status { watch: false } => print_status(&client.status().await?, json),
+        AdminCommand::Status { watch: false } => {
+            print_status(&client.status().await?, json);
+        }
         AdminCommand::Status { watch: true } => watch(&client, json).await?,
         AdminCommand::Scrub => {
             client.start_scrub().await?;
@@ -104,16 +107,10 @@ async fn watch(client: &AdminClient, json: bool) -> Result<(), AdminClientError>
     loop {
         every.tick().await;
         let status = client.status().await?;
-        if json {
-            let line = serde_json::to_string(&status).expect("a status is plain data");
-            if writeln!(std::io::stdout(), "{line}").is_err() {
-                // Whoever read it has seen enough.
+        if json || !in_place {
+            if !print_status(&status, json) {
                 return Ok(());
             }
-            continue;
-        }
-        if !in_place {
-            print_status(&status, false);
             continue;
         }
         let summary = disk_lines(&status);
@@ -133,45 +130,56 @@ fn print_done(json: bool, text: &str) {
     }
 }
 
-fn print_status(status: &Status, json: bool) {
-    if json {
-        println!("{}", serde_json::to_string(status).expect("a status is plain data"));
-        return;
-    }
-    println!("cluster   {}  (cairn {}, up {} s)", status.cluster, status.version, status.uptime_seconds);
-    println!("endpoint  {}", status.endpoint);
+/// Prints a status; `false` when whoever read them has seen enough.
+fn print_status(status: &Status, json: bool) -> bool {
+    let text = if json {
+        serde_json::to_string(status).expect("a status is plain data") + "\n"
+    } else {
+        let mut text = String::new();
+        write_status(&mut text, status).expect("a string takes all text");
+        text
+    };
+    std::io::stdout().write_all(text.as_bytes()).is_ok()
+}
+
+fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
+    writeln!(text, "cluster   {}  (cairn {}, up {} s)", status.cluster, status.version, status.uptime_seconds)?;
+    writeln!(text, "endpoint  {}", status.endpoint)?;
     match &status.not_ready {
-        None => println!("state     ready"),
-        Some(reason) => println!("state     NOT READY: {reason}"),
+        None => writeln!(text, "state     ready")?,
+        Some(reason) => writeln!(text, "state     NOT READY: {reason}")?,
     }
-    println!("profile   {}", status.profile);
+    writeln!(text, "profile   {}", status.profile)?;
     let usage = &status.usage;
-    println!(
+    writeln!(
+        text,
         "usage     {} buckets, {} objects, {} versions, {}, {} uploads under way",
         usage.buckets,
         usage.objects,
         usage.versions,
         human_bytes(usage.bytes),
         usage.uploads
-    );
-    println!("disks\n{}", disk_lines(status));
+    )?;
+    writeln!(text, "disks\n{}", disk_lines(status))?;
     let index = &status.index;
-    println!(
+    writeln!(
+        text,
         "index     {}, {} commands applied, database {}, log {}",
         if index.leader { "leading" } else { "not leading" },
         index.applied,
         human_bytes(index.database_bytes),
         human_bytes(index.log_bytes)
-    );
+    )?;
     if let Some(lag) = index.archive_lag_seconds {
-        println!("archive   {lag:.1} s behind");
+        writeln!(text, "archive   {lag:.1} s behind")?;
     }
-    print_duties(status);
+    write_duties(text, status)
 }
 
-fn print_duties(status: &Status) {
+fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
     let repair = &status.repair;
-    println!(
+    writeln!(
+        text,
         "repair    {} shards rebuilt ({}), {} waiting, {} lost; {} parts re-striped, {} waiting",
         repair.repaired_shards,
         human_bytes(repair.repaired_bytes),
@@ -179,18 +187,19 @@ fn print_duties(status: &Status) {
         repair.lost_shards,
         repair.restriped_parts,
         repair.degraded_parts
-    );
+    )?;
     for (disk, share) in &repair.rebuilding {
-        println!("          rebuilding {disk}: {:.1} %", share * 100.0);
+        writeln!(text, "          rebuilding {disk}: {:.1} %", share * 100.0)?;
     }
     let scrub = &status.scrub;
     let state = if scrub.running { format!("{:.1} %", scrub.progress * 100.0) } else { "idle".to_owned() };
-    println!(
+    writeln!(
+        text,
         "scrub     {state}, {} shards verified ({}), {} damaged",
         scrub.verified_shards,
         human_bytes(scrub.verified_bytes),
         scrub.damaged_shards
-    );
+    )
 }
 
 fn disk_lines(status: &Status) -> String {

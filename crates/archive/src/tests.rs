@@ -321,7 +321,6 @@ async fn a_record_that_is_damaged_on_one_disk_is_read_from_another() {
     assert!(ranges[1].is_err(), "rows that are damaged everywhere are told, and leave nothing: {:?}", ranges[1]);
 }
 
-/// The power goes while generations begin, grow and are dropped; what the archive had by then is in what is left.
 /// As a crash leaves it: the state of a new generation is whole, but the old one went on while it was written.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_generation_that_reaches_less_far_is_passed_over() {
@@ -350,6 +349,7 @@ async fn a_newer_generation_that_reaches_less_far_is_passed_over() {
     world.index.shutdown().await;
 }
 
+/// The power goes while generations begin, grow and are dropped; what the archive had by then is in what is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn archived_commands_survive_a_power_loss_at_any_step() {
     for seed in 0..24u64 {

@@ -53,7 +53,8 @@ impl CompleteMultipartUploadRequest {
     ///
     /// # Errors
     /// `NoSuchUpload` for what is no upload id; `MalformedXML`, also for no part or more than 10,000; `InvalidPartOrder`;
-    /// `InvalidPart` for what can't be a tag; `InvalidArgument` and `InvalidRequest` for checksums and sizes.
+    /// `InvalidPart` for what can't be a tag; `InvalidArgument` and `InvalidRequest` for checksums and sizes;
+    /// `InvalidRequest` for keys of encryption.
     pub fn parse(head: &RequestHead<'_>, body: &[u8]) -> Result<Self, S3Error> {
         let (bucket, key, upload) = (head.bucket()?, head.key()?, head.upload()?);
         refuse_encryption_keys(head)?;

@@ -56,7 +56,7 @@ impl CopyObjectRequest {
     ///
     /// # Errors
     /// Those of [`CopySource::parse`], [`object_attributes::parse`] and [`WriteConditions::of_write`];
-    /// `InvalidArgument` for directives that S3 doesn't have.
+    /// `InvalidArgument` for directives that S3 doesn't have, and for a version.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
         head.refuse_version()?;
         let attributes = object_attributes::parse(head)?;

@@ -31,7 +31,8 @@ impl PutObjectRequest {
     /// Reads the head.
     ///
     /// # Errors
-    /// Those of [`object_attributes::parse`], [`ObjectBody::parse`] and [`WriteConditions::of_write`].
+    /// Those of [`object_attributes::parse`], [`ObjectBody::parse`] and [`WriteConditions::of_write`]; `InvalidArgument` for a
+    /// version.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
         head.refuse_version()?;
         Ok(Self {

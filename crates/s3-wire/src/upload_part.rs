@@ -26,7 +26,7 @@ impl UploadPartRequest {
     /// Reads the head.
     ///
     /// # Errors
-    /// `InvalidArgument` for the part's number, `NoSuchUpload` for what is no upload id, and those of
+    /// `InvalidArgument` for the part's number and for a version, `NoSuchUpload` for what is no upload id, and those of
     /// [`ObjectBody::parse`].
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
         head.refuse_version()?;

@@ -39,7 +39,7 @@ impl UploadPartCopyRequest {
     /// Reads the request.
     ///
     /// # Errors
-    /// `InvalidArgument` for part number, source or range; `NoSuchUpload` for what is no upload id.
+    /// `InvalidArgument` for part number, source or range, and for a version; `NoSuchUpload` for what is no upload id.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
         head.refuse_version()?;
         refuse_unbuilt(head)?;

@@ -1,8 +1,8 @@
 //! Segments: the files that records are appended to.
 //!
-//! A small segment is zero-filled and synced before its first use, so that syncing a record into it writes data alone;
-//! once all its records are dead it is recycled under a new generation. A large segment is allocated as it grows and
-//! its freed records are punched out; once all are, it is removed.
+//! A small segment is allocated whole before its first use; once all its records are dead it is recycled under a new
+//! generation. A large segment is allocated as it grows and its freed records are punched out; once all are, it is
+//! removed.
 
 use std::fmt;
 use std::io::{self, IoSlice};

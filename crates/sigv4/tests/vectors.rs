@@ -140,6 +140,7 @@ fn a_presigned_url_that_was_changed_is_false() {
     for (what, with, words) in [
         ("X-Amz-Expires=86400", "X-Amz-Expires=604801", "X-Amz-Expires must be less than a week"),
         ("X-Amz-Expires=86400", "X-Amz-Expires=-1", "X-Amz-Expires must be non-negative"),
+        ("X-Amz-Expires=86400", "X-Amz-Expires=0", "X-Amz-Expires must be greater than or equal to 1"),
         ("X-Amz-Expires=86400", "X-Amz-Expires=soon", "X-Amz-Expires should be a number"),
         ("&X-Amz-Expires=86400", "", "Query-string authentication version 4 requires"),
         ("20130524T000000Z", "yesterday", "X-Amz-Date must be in the ISO8601 Long Format"),

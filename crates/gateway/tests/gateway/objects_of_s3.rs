@@ -269,6 +269,13 @@ async fn what_writes_takes_no_version() {
     for version in ["null", "abc", ""] {
         let refused = client.put(&format!("/bucket/key?versionId={version}"), b"x").await;
         assert_eq!(refused.error(), (400, "InvalidArgument".to_owned()), "{version}");
+        let source = [("x-amz-copy-source", "/bucket/key")];
+        for more in ["", "partNumber=1&uploadId=0&"] {
+            let refused = client.send("PUT", &format!("/bucket/copy?{more}versionId={version}"), &source, b"").await;
+            assert_eq!(refused.error(), (400, "InvalidArgument".to_owned()), "a copy to {more} {version}");
+        }
+        let part = client.put(&format!("/bucket/key?partNumber=1&uploadId=0&versionId={version}"), b"x").await;
+        assert_eq!(part.error(), (400, "InvalidArgument".to_owned()), "a part of {version}");
     }
     assert_eq!(client.get("/bucket/key").await.status, 404);
 }
@@ -289,7 +296,7 @@ async fn a_delete_marker_is_no_source_of_a_copy() {
 }
 
 #[tokio::test]
-async fn keys_of_encryption_are_refused_by_every_read() {
+async fn keys_of_encryption_are_refused_where_nothing_is_encrypted() {
     let (_world, mut client) = World::with_bucket("bucket").await;
     assert_eq!(client.put("/bucket/key", b"x").await.status, 200);
     let keys = [("x-amz-server-side-encryption-customer-algorithm", "AES256"), ("x-amz-object-attributes", "ETag")];
@@ -297,4 +304,9 @@ async fn keys_of_encryption_are_refused_by_every_read() {
         let refused = client.send("GET", target, &keys, b"").await;
         assert_eq!(refused.error(), (400, "InvalidRequest".to_owned()), "{target}");
     }
+    let document = b"<CompleteMultipartUpload></CompleteMultipartUpload>";
+    let created = client.send("POST", "/bucket/upload?uploads", &[], b"").await;
+    let target = format!("/bucket/upload?uploadId={}", created.element("UploadId").unwrap());
+    let refused = client.send("POST", &target, &keys[..1], document).await;
+    assert_eq!(refused.error(), (400, "InvalidRequest".to_owned()));
 }
