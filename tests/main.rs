@@ -16,3 +16,4 @@ mod rebuild;
 mod s3;
 mod semantics;
 mod server;
+mod slow_clients;

@@ -180,14 +180,14 @@ mod tests {
         let mut transfer = TransferMemory::new(budget.clone(), PATIENCE);
         let first = transfer.acquire(60 << 10).await.expect("free");
         assert!(transfer.try_acquire(60 << 10).is_none());
-        let other = budget.try_reserve(40 << 10).expect("free");
+        let other = budget.reserve(40 << 10, PATIENCE).await.expect("free");
         // With the budget used up, the first stripe's memory is used again.
         drop(first);
         let again = transfer.acquire(60 << 10).await.expect("its own");
         assert_eq!(budget.reserved_bytes(), 100 << 10);
         drop(other);
-        let second = transfer.acquire(30 << 10).await.expect("free now");
-        assert_eq!(budget.reserved_bytes(), 90 << 10);
+        let second = transfer.acquire(10 << 10).await.expect("free now");
+        assert_eq!(budget.reserved_bytes(), 70 << 10);
         drop((again, second, transfer));
         assert_eq!(budget.reserved_bytes(), 0);
     }
@@ -221,7 +221,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn patience_ends() {
         let budget = MemoryBudget::new(100 << 10);
-        let held = budget.try_reserve(100 << 10);
+        let held = budget.reserve(100 << 10, PATIENCE).await;
         let mut transfer = TransferMemory::new(budget, PATIENCE);
         assert_eq!(transfer.acquire(1 << 10).await.err(), Some(NoMemory));
         drop(held);

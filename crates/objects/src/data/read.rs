@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -33,6 +34,11 @@ const STEP_BYTES_MAX: usize = 512 << 10;
 const FAST_AGAIN: u64 = 4;
 /// Over how many bytes: more than a burst that fills the buffers between here and the reader.
 const FAST_AGAIN_BYTES: u64 = 1 << 20;
+
+/// How often, within a pace window, it is looked for readers that stall.
+const SWEEPS_PER_WINDOW: u32 = 20;
+/// With the budget used up, a reader is stalled after this part of a pace window: one in so many.
+const PRESSED_WINDOWS: u32 = 8;
 
 /// One part to read.
 #[derive(Debug, Clone)]
@@ -218,13 +224,15 @@ impl ReadState {
             let read = match unit {
                 Unit::Inline(bytes) => futures::future::ready(Ok(vec![bytes])).boxed(),
                 Unit::Shard(unit) if is_empty => step_in_line(Arc::clone(&self.core), unit).boxed(),
-                Unit::Shard(unit) => match self.core.seams.budget.try_reserve(bytes as u64) {
-                    Some(memory) => step(Arc::clone(&self.core), unit, memory).boxed(),
-                    None => {
-                        self.cursor = before;
-                        return Ok(());
+                Unit::Shard(unit) => {
+                    match self.core.seams.budget.try_reserve_ahead(bytes as u64, self.held_bytes as u64) {
+                        Some(memory) => step(Arc::clone(&self.core), unit, memory).boxed(),
+                        None => {
+                            self.cursor = before;
+                            return Ok(());
+                        }
                     }
-                },
+                }
             };
             self.held_bytes += bytes;
             self.reads.push_back(read);
@@ -239,8 +247,8 @@ impl ReadState {
         let before = self.cursor.clone();
         let unit = self.cursor.next_stripe(|run| window_bytes >= run.profile.shard_bytes() && core.lacks_data(run))?;
         let bytes = unit.run.plain_bytes_of(unit.stripe);
-        let memory =
-            core.seams.budget.try_reserve((unit.run.shard_len_of(unit.stripe) * unit.run.profile.width()) as u64);
+        let shards_bytes = (unit.run.shard_len_of(unit.stripe) * unit.run.profile.width()) as u64;
+        let memory = core.seams.budget.try_reserve_ahead(shards_bytes, self.held_bytes as u64);
         match memory {
             Some(memory) => Some((bytes, tied(fetch_stripe(core, unit), memory).boxed())),
             None => {
@@ -275,9 +283,9 @@ impl ReadState {
         }
     }
 
-    /// Gives up what was read ahead of a reader that takes nothing.
-    fn give_up_if_stalled(&mut self) {
-        let stalled = self.given.is_some_and(|(since, _)| since.elapsed() > self.core.settings.pace_window);
+    /// Gives up what was read ahead of a reader that took nothing for so long.
+    fn give_up_if_stalled(&mut self, patience: Duration) {
+        let stalled = self.given.is_some_and(|(since, _)| since.elapsed() > patience);
         if !stalled || self.waits || self.ended || self.held_bytes == 0 {
             return;
         }
@@ -377,7 +385,9 @@ impl Readers {
 
 async fn sweep(core: Arc<Core>) {
     loop {
-        tokio::time::sleep(core.settings.pace_window / 2).await;
+        let window = core.settings.pace_window;
+        tokio::time::sleep(window / SWEEPS_PER_WINDOW).await;
+        let patience = if core.seams.budget.is_used_up() { window / PRESSED_WINDOWS } else { window };
         let known: Vec<Arc<Mutex<ReadState>>> = {
             let mut known = core.readers.known.lock();
             known.retain(|reader| reader.strong_count() > 0);
@@ -389,7 +399,7 @@ async fn sweep(core: Arc<Core>) {
         for reader in known {
             // One that is being polled is not stalled.
             if let Some(mut state) = reader.try_lock() {
-                state.give_up_if_stalled();
+                state.give_up_if_stalled(patience);
             }
         }
     }

@@ -553,7 +553,7 @@ async fn waiting_too_long_for_memory_is_told() {
     let settings = DataPathSettings { memory_patience: Duration::from_millis(20), ..hasty() };
     let fixture = Fixture::with_budget(6, small_profile(), settings, 1 << 20);
     let stored = written(&fixture, &body_bytes(300_000), 60_000).await;
-    let held = fixture.budget.try_reserve(1 << 20).expect("all is free");
+    let held = fixture.budget.reserve(1 << 20, Duration::ZERO).await.expect("all is free");
     let refused = fixture.data.write(fixture.request(None), &mut WholeBody::new(body_bytes(300_000))).await;
     assert!(matches!(refused, Err(WriteError::SlowDown)), "{refused:?}");
     assert!(matches!(read_all(&fixture, &stored).await, Err(ReadError::SlowDown)));
@@ -640,6 +640,41 @@ async fn a_reader_that_stalls_gives_up_what_was_read_ahead() {
         bytes.extend_from_slice(&piece.expect("readable"));
     }
     assert!(bytes == whole);
+}
+
+/// Readers that took much and then stop hold what was read ahead for a pace window; who has a need doesn't wait for that.
+#[tokio::test]
+async fn readers_that_stall_leave_memory_to_others_before_they_are_called_slow() {
+    let settings = DataPathSettings {
+        pace_window: Duration::from_secs(4),
+        memory_patience: Duration::from_secs(2),
+        ..DataPathSettings::default()
+    };
+    let budget_bytes = 32 << 20;
+    let fixture = Fixture::with_budget(6, Profile::for_domains(6), settings, budget_bytes);
+    let whole = body_bytes(12 << 20);
+    let stored = written(&fixture, &whole, 200_000).await;
+    until(|| fixture.budget.reserved_bytes() == 0).await;
+    let mut readers = Vec::new();
+    for _ in 0..12 {
+        let mut reader = fixture.data.read(vec![part_of(&stored)], 0..stored.plain_bytes);
+        let mut taken = 0;
+        while taken < 8 << 20 {
+            taken += reader.next().await.expect("more").expect("readable").len();
+        }
+        readers.push(reader);
+    }
+    assert!(fixture.budget.reserved_bytes() > budget_bytes / 2, "they are read ahead for");
+    let kept = budget_bytes - fixture.budget.reserved_bytes();
+    assert!(kept >= budget_bytes / 4);
+    written(&fixture, &whole, 200_000).await;
+    // With others' needs in the rest, what was read ahead is given up early.
+    let needed = fixture.budget.reserve(kept, Duration::ZERO).await.expect("free");
+    written(&fixture, &whole, 200_000).await;
+    drop(needed);
+    for mut reader in readers {
+        assert!(reader.next().await.expect("more").is_ok());
+    }
 }
 
 #[tokio::test]

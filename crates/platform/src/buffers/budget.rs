@@ -9,6 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// What one permit stands for. Permits are counted in 32 bits, so that the largest wish is 4 TiB.
 const BYTES_PER_PERMIT: u64 = 1024;
 
+/// The part of the budget, one in so many, that is kept for needs.
+const NEEDS_SHARE: u32 = 4;
+
+/// How many times what a client holds ahead of its needs must be free for it to get more.
+const REST_PER_HELD: u64 = 8;
+
 /// A bound on the bytes that transfers hold together.
 #[derive(Debug, Clone)]
 pub struct MemoryBudget {
@@ -60,6 +66,21 @@ impl MemoryBudget {
         let permits = permits_for(bytes).min(self.permits_max);
         // Whoever waits has taken all that was free already, so that nothing is left for us then.
         Arc::clone(&self.permits).try_acquire_many_owned(permits).ok().map(|permit| self.reservation(permit))
+    }
+
+    /// The same ahead of a need, for a client that has `held_bytes` so already and would keep them if it stalls: a
+    /// quarter of the budget stays free for needs, and of the rest many times what the client holds, so that a newcomer
+    /// finds about as much as those who were here before.
+    pub fn try_reserve_ahead(&self, bytes: u64, held_bytes: u64) -> Option<Reservation> {
+        let kept_free = u64::from(self.permits_max / NEEDS_SHARE);
+        let available = self.permits.available_permits() as u64;
+        let rest = available.checked_sub(u64::from(permits_for(bytes)) + kept_free)?;
+        (held_bytes.saturating_mul(REST_PER_HELD) <= rest * BYTES_PER_PERMIT).then(|| self.try_reserve(bytes)).flatten()
+    }
+
+    /// Whether all of it is taken, so that whoever has a need waits.
+    pub fn is_used_up(&self) -> bool {
+        self.permits.available_permits() == 0
     }
 
     /// Bytes that are reserved now.
@@ -144,25 +165,66 @@ mod tests {
         let refused = budget.reserve(5000, Duration::from_millis(5)).await;
         assert_eq!(refused.expect_err("no room"), BudgetError { bytes: 5000 });
         drop(held);
-        assert!(budget.try_reserve(4096).is_some());
+        assert!(budget.reserve(4096, LONG).await.is_ok());
     }
 
-    #[test]
-    fn a_wish_above_the_budget_gets_the_whole_of_it() {
+    #[tokio::test]
+    async fn a_wish_above_the_budget_gets_the_whole_of_it() {
         let budget = MemoryBudget::new(4096);
-        let all = budget.try_reserve(u64::MAX).expect("free");
+        let all = budget.reserve(u64::MAX, LONG).await.expect("free");
         assert_eq!((all.bytes(), budget.reserved_bytes(), budget.total_bytes()), (4096, 4096, 4096));
         drop(all);
         assert_eq!(budget.reserved_bytes(), 0);
     }
 
-    #[test]
-    fn shrinking_gives_the_surplus_back() {
+    #[tokio::test]
+    async fn shrinking_gives_the_surplus_back() {
         let budget = MemoryBudget::new(8192);
-        let mut held = budget.try_reserve(8192).expect("free");
+        let mut held = budget.reserve(8192, LONG).await.expect("free");
         held.shrink_to(1);
         held.shrink_to(9000);
         assert_eq!((held.bytes(), budget.reserved_bytes()), (1024, 1024));
-        assert!(budget.try_reserve(7168).is_some());
+        assert!(poll(pin!(budget.reserve(7168, LONG))).is_ready());
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_ahead_leaves_a_quarter_to_needs() {
+        let budget = MemoryBudget::new(8192);
+        assert!(budget.try_reserve_ahead(7168, 0).is_none());
+        let ahead = budget.try_reserve_ahead(6144, 0).expect("a quarter stays free");
+        assert!(budget.try_reserve_ahead(1, 0).is_none());
+        assert!(!budget.is_used_up());
+        let needed = budget.try_reserve(2048).expect("kept for needs");
+        assert!(budget.is_used_up());
+        drop((ahead, needed));
+        assert!(budget.try_reserve_ahead(u64::MAX, 0).is_none());
+    }
+
+    #[test]
+    fn many_that_take_ahead_of_their_needs_leave_as_much_to_the_next() {
+        const PIECE_BYTES: u64 = 64 << 10;
+        let budget = MemoryBudget::new(256 << 20);
+        let take = |held: &mut Vec<Reservation>| {
+            while held.len() < 64
+                && let Some(more) = budget.try_reserve_ahead(PIECE_BYTES, held.len() as u64 * PIECE_BYTES)
+            {
+                held.push(more);
+            }
+        };
+        let mut clients: Vec<Vec<Reservation>> = (0..200).map(|_| Vec::new()).collect();
+        for _ in 0..64 {
+            for client in &mut clients {
+                // What it used is used up, and it takes more.
+                drop(client.pop());
+                take(client);
+            }
+        }
+        let fewest = clients.iter().map(Vec::len).min().expect("there are some");
+        let mut newcomer = Vec::new();
+        take(&mut newcomer);
+        assert!(fewest >= 8 && newcomer.len() >= 8, "{fewest}, {}", newcomer.len());
+        clients.clear();
+        take(&mut newcomer);
+        assert_eq!(newcomer.len(), 64);
     }
 }
