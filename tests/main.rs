@@ -17,3 +17,4 @@ mod s3;
 mod semantics;
 mod server;
 mod slow_clients;
+mod start;

@@ -10,8 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use gateway::Readiness;
 use gateway::tls::Tls;
+use gateway::{Port, Readiness};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -24,8 +24,6 @@ use crate::service::{AdminError, AdminService};
 /// How the admin API is served.
 #[derive(Debug)]
 pub struct AdminSettings {
-    /// Where.
-    pub listen: SocketAddr,
     /// The bearer token that `/metrics` asks for.
     pub metrics_token: Option<String>,
     /// TLS, where it is configured.
@@ -61,18 +59,26 @@ struct Shared {
 }
 
 impl AdminServer {
-    /// Binds the address and serves from now on.
+    /// Takes the port that the admin API is to be served on.
     ///
     /// # Errors
     /// [`AdminServerError::Listen`].
-    pub async fn start(
+    pub fn take_port(listen: SocketAddr) -> Result<Port, AdminServerError> {
+        Port::take(listen).map_err(|source| AdminServerError::Listen { listen, source })
+    }
+
+    /// Serves from now on.
+    ///
+    /// # Errors
+    /// [`AdminServerError::Listen`].
+    pub fn start(
+        port: Port,
         settings: AdminSettings,
         service: Arc<dyn AdminService>,
         authenticator: AdminAuthenticator,
     ) -> Result<Self, AdminServerError> {
-        let failed = |source| AdminServerError::Listen { listen: settings.listen, source };
-        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let address = port.address();
+        let listener = port.listen().map_err(|source| AdminServerError::Listen { listen: address, source })?;
         let shared = Shared { service, authenticator, metrics_token: settings.metrics_token };
         let router = router(Arc::new(shared));
         let (stop, stopped) = watch::channel(false);

@@ -19,6 +19,7 @@ use crate::compat::Compat;
 use crate::framing::HeadLimits;
 use crate::health::Readiness;
 use crate::listener::{self, Serving};
+use crate::port::Port;
 use crate::read_share::ReadShare;
 use crate::record::RequestMetrics;
 use crate::request_id::RequestIds;
@@ -27,8 +28,6 @@ use crate::tls::Tls;
 /// How a gateway serves. `config/cairn.toml` lists those that an operator may set.
 #[derive(Debug, Clone)]
 pub struct GatewaySettings {
-    /// Where S3 is served. Port 0 takes a free one.
-    pub listen: SocketAddr,
     /// Domains under which a bucket is a host name, beside `localhost`.
     pub domains: Vec<String>,
     /// The only region that signatures may name; `None`: any.
@@ -51,11 +50,9 @@ pub struct GatewaySettings {
     pub complete_patience: Duration,
 }
 
-impl GatewaySettings {
-    /// The defaults, at `listen`.
-    pub fn new(listen: SocketAddr) -> Self {
+impl Default for GatewaySettings {
+    fn default() -> Self {
         Self {
-            listen,
             domains: Vec::new(),
             region: None,
             compat: Compat::default(),
@@ -118,15 +115,25 @@ pub(crate) struct GatewayCore {
 pub struct Gateway;
 
 impl Gateway {
-    /// Opens the port and serves on the current runtime until the handle drains it or is dropped.
+    /// Takes the port that S3 is to be served on.
     ///
     /// # Errors
     /// [`GatewayError::Listen`].
-    pub fn serve(settings: GatewaySettings, services: GatewayServices) -> Result<GatewayHandle, GatewayError> {
-        let address = settings.listen;
-        let failed = |source| GatewayError::Listen { address, source };
-        let listener = listener::bind(address).map_err(failed)?;
-        let local_addr = listener.local_addr().map_err(failed)?;
+    pub fn take_port(address: SocketAddr) -> Result<Port, GatewayError> {
+        Port::take(address).map_err(|source| GatewayError::Listen { address, source })
+    }
+
+    /// Serves on the current runtime until the handle drains it or is dropped.
+    ///
+    /// # Errors
+    /// [`GatewayError::Listen`].
+    pub fn serve(
+        port: Port,
+        settings: GatewaySettings,
+        services: GatewayServices,
+    ) -> Result<GatewayHandle, GatewayError> {
+        let local_addr = port.address();
+        let listener = port.listen().map_err(|source| GatewayError::Listen { address: local_addr, source })?;
         let request_ids = RequestIds::new(services.entropy.as_ref());
         let core = Arc::new(GatewayCore {
             bases: BaseDomains::new(settings.domains.iter().map(String::as_str)),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -15,8 +15,6 @@ use crate::activity::Activity;
 use crate::connection::serve_connection;
 use crate::gateway::GatewayCore;
 
-/// Connections that the kernel keeps for us while we are busy.
-const BACKLOG: u32 = 4096;
 /// How long accepting rests when the process or machine has no room for another socket.
 const REST: Duration = Duration::from_millis(100);
 
@@ -27,15 +25,6 @@ pub(crate) enum Serving {
     On,
     /// Take no more connections, let requests under way end; after this time break off what is left.
     Draining(Duration),
-}
-
-/// Opens the port.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restart must not wait for the old process's connections to be forgotten.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 /// Serves connections until draining ends. Returns whether all ended by themselves.

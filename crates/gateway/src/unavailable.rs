@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::gateway::GatewayError;
 use crate::health::{self, Readiness};
-use crate::listener;
+use crate::port::Port;
 use crate::request_id::RequestIds;
 use crate::tls::Tls;
 
@@ -37,19 +37,18 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
-    /// Opens the port. The health pages answer by `readiness`.
+    /// Answers from now on. The health pages answer by `readiness`.
     ///
     /// # Errors
     /// [`GatewayError::Listen`].
     pub fn serve(
-        address: SocketAddr,
+        port: Port,
         tls: Option<Tls>,
         readiness: watch::Receiver<Readiness>,
         entropy: &dyn Entropy,
     ) -> Result<Self, GatewayError> {
-        let failed = |source| GatewayError::Listen { address, source };
-        let listener = listener::bind(address).map_err(failed)?;
-        let local_addr = listener.local_addr().map_err(failed)?;
+        let local_addr = port.address();
+        let listener = port.listen().map_err(|source| GatewayError::Listen { address: local_addr, source })?;
         let ids = Arc::new(RequestIds::new(entropy));
         let task = tokio::spawn(accept(listener, tls, readiness, ids));
         Ok(Self { local_addr, task })

@@ -8,8 +8,8 @@ use admin::{
     RebuildStatus, Status,
 };
 use async_trait::async_trait;
-use gateway::Readiness;
 use gateway::tls::Tls;
+use gateway::{Port, Readiness};
 use parking_lot::RwLock;
 use platform::Clock;
 use tokio::sync::watch;
@@ -24,11 +24,12 @@ pub(crate) struct AdminFront {
 }
 
 impl AdminFront {
-    /// Opens the port.
+    /// Lets clients in.
     ///
     /// # Errors
     /// [`AdminServerError`].
-    pub(crate) async fn start(
+    pub(crate) fn start(
+        port: Port,
         settings: &ServerSettings,
         tls: Option<Tls>,
         clock: Arc<dyn Clock>,
@@ -39,11 +40,11 @@ impl AdminFront {
         // Receivers keep the last value.
         let credentials: watch::Sender<Arc<[Credential]>> = watch::Sender::new(Arc::new([root]));
         let server = AdminServer::start(
-            AdminSettings { listen: settings.admin_listen, metrics_token: settings.metrics_token.clone(), tls },
+            port,
+            AdminSettings { metrics_token: settings.metrics_token.clone(), tls },
             service.clone(),
             AdminAuthenticator::new(credentials.subscribe(), clock),
-        )
-        .await?;
+        )?;
         Ok(Self { server, service })
     }
 

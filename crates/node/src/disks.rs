@@ -4,11 +4,12 @@
 //! disk at its path (a new disk), or when it takes the place of a disk that is gone and is a mount point exactly when
 //! that one was; else it is *not mounted*.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use platform::{DirectoryLock, Disk, Entropy, RealDisk};
+use platform::{DirectoryLock, Disk, Entropy, Place, RealDisk};
 use shards::superblock::{self, DiskIdentity, Found, SuperblockError};
 use types::{ClusterId, DiskId, DiskState, Layout, NodeId};
 
@@ -58,6 +59,14 @@ pub enum DisksError {
         /// The node of the others.
         expected: NodeId,
     },
+    /// One directory, named more than once.
+    #[error("{one} is named twice{}", other_spelling(one, other))]
+    NamedTwice {
+        /// As it was named first.
+        one: PathBuf,
+        /// As it was named then.
+        other: PathBuf,
+    },
     /// A copied directory.
     #[error("the directories {one} and {other} are both disk {disk}: one is a copy of the other; take one out")]
     Twice {
@@ -99,11 +108,12 @@ pub(crate) struct Directories {
 }
 
 impl Directories {
-    /// Makes missing directories, looks at all, and formats them if all are blank.
+    /// Looks at all directories, and makes and formats them if all are blank or missing.
     ///
     /// # Errors
-    /// [`DisksError`]: a set that nobody can have meant, or nothing usable.
+    /// [`DisksError`]: a set that nobody can have meant, or nothing usable. A set is judged before any of it is changed.
     pub(crate) fn open(paths: &[PathBuf], entropy: &dyn Entropy) -> Result<Self, DisksError> {
+        check_named_once(paths)?;
         let mut known: Vec<(PathBuf, Box<superblock::Superblock>)> = Vec::new();
         let (mut blank, mut unusable) = (Vec::new(), Vec::new());
         for path in paths {
@@ -128,8 +138,18 @@ impl Directories {
             disks.push(KnownDisk { id: superblock.disk, path, lock, disk });
         }
         if new {
+            // All are made and held before the first is formatted.
+            let mut held = Vec::new();
             for path in std::mem::take(&mut blank) {
-                disks.push(format(&path, cluster, node, entropy)?);
+                match make(&path).and_then(|()| open(&path)) {
+                    Ok((disk, lock)) => held.push((path, disk, lock)),
+                    Err(error @ DisksError::InUse { .. }) => return Err(error),
+                    Err(error) if paths.len() == 1 => return Err(error),
+                    Err(error) => unusable.push((path, with_source(&error))),
+                }
+            }
+            for (path, disk, lock) in held {
+                disks.push(format_held(path, disk, lock, cluster, node, entropy)?);
             }
         }
         Ok(Self { cluster, node, known: disks, blank, unusable })
@@ -160,6 +180,14 @@ pub(crate) fn judge_blank(layout: &Layout, node: NodeId, path: &Path, mount_poin
     }
 }
 
+/// Makes a directory where it is missing.
+///
+/// # Errors
+/// [`DisksError::Directory`].
+pub(crate) fn make(path: &Path) -> Result<(), DisksError> {
+    RealDisk::create(path).map(drop).map_err(|source| DisksError::Directory { path: path.to_owned(), source })
+}
+
 /// Formats a blank directory.
 ///
 /// # Errors
@@ -171,10 +199,21 @@ pub(crate) fn format(
     entropy: &dyn Entropy,
 ) -> Result<KnownDisk, DisksError> {
     let (disk, lock) = open(path)?;
+    format_held(path.to_owned(), disk, lock, cluster, node, entropy)
+}
+
+fn format_held(
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
+    lock: Arc<DirectoryLock>,
+    cluster: ClusterId,
+    node: NodeId,
+    entropy: &dyn Entropy,
+) -> Result<KnownDisk, DisksError> {
     let identity = DiskIdentity { cluster, node, disk: DiskId::from_bytes(entropy.id()) };
     superblock::format(&*disk, identity, entropy)
-        .map_err(|source| DisksError::Superblock { path: path.to_owned(), source })?;
-    Ok(KnownDisk { id: identity.disk, path: path.to_owned(), lock, disk })
+        .map_err(|source| DisksError::Superblock { path: path.clone(), source })?;
+    Ok(KnownDisk { id: identity.disk, path, lock, disk })
 }
 
 /// Looks at a directory without changing it; a missing one is blank.
@@ -182,8 +221,10 @@ pub(crate) fn format(
 /// # Errors
 /// [`DisksError`].
 pub(crate) fn look(path: &Path) -> Result<Found, DisksError> {
-    let failed = |source| DisksError::Directory { path: path.to_owned(), source };
-    let disk = RealDisk::create(path).map_err(failed)?;
+    let disk = match RealDisk::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Blank),
+        opened => opened.map_err(|source| DisksError::Directory { path: path.to_owned(), source })?,
+    };
     superblock::inspect(&disk).map_err(|source| DisksError::Superblock { path: path.to_owned(), source })
 }
 
@@ -212,6 +253,24 @@ pub(crate) fn layout_row(known: &KnownDisk, node: NodeId) -> io::Result<types::D
     })
 }
 
+/// A path that leads nowhere is judged when it is looked at.
+fn check_named_once(paths: &[PathBuf]) -> Result<(), DisksError> {
+    let mut places: BTreeMap<Place, &PathBuf> = BTreeMap::new();
+    for path in paths {
+        let Ok(place) = Place::of(path) else { continue };
+        if let Some(one) = places.insert(place, path) {
+            return Err(DisksError::NamedTwice { one: one.clone(), other: path.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn other_spelling(one: &Path, other: &Path) -> String {
+    // Paths compare without their slashes at the end; what was typed is what is shown.
+    let same = one.as_os_str() == other.as_os_str();
+    if same { String::new() } else { format!(", the second time as {}", other.display()) }
+}
+
 fn check_identities(known: &[(PathBuf, Box<superblock::Superblock>)]) -> Result<(), DisksError> {
     let Some((_, first)) = known.first() else { return Ok(()) };
     for (at, (path, superblock)) in known.iter().enumerate() {
@@ -230,7 +289,7 @@ fn check_identities(known: &[(PathBuf, Box<superblock::Superblock>)]) -> Result<
     Ok(())
 }
 
-fn with_source(error: &DisksError) -> String {
+pub(crate) fn with_source(error: &DisksError) -> String {
     use std::error::Error;
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
@@ -268,6 +327,42 @@ mod tests {
         assert!(matches!(Directories::open(&paths, &SystemEntropy), Err(DisksError::InUse { .. })));
         drop(serving);
         assert!(Directories::open(&paths, &SystemEntropy).is_ok());
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test plays somebody else")]
+    fn a_set_that_is_refused_is_left_as_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = paths(root.path(), 3);
+        std::fs::create_dir(&paths[2]).unwrap();
+        std::fs::write(paths[2].join("thesis.tex"), "precious").unwrap();
+        assert!(matches!(Directories::open(&paths, &SystemEntropy), Err(DisksError::Superblock { .. })));
+        assert!(!paths[0].exists() && !paths[1].exists());
+        // A blank directory that somebody holds: the others are not formatted.
+        std::fs::create_dir(&paths[1]).unwrap();
+        let held = RealDisk::open(&paths[1]).unwrap().lock().unwrap();
+        assert!(matches!(Directories::open(&paths[..2], &SystemEntropy), Err(DisksError::InUse { .. })));
+        assert!(std::fs::read_dir(&paths[0]).map_or(0, Iterator::count) == 0);
+        drop(held);
+        assert!(Directories::open(&paths[..2], &SystemEntropy).is_ok());
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test plays somebody else")]
+    fn a_directory_that_is_named_twice_is_said_to_be() {
+        let root = tempfile::tempdir().unwrap();
+        let d1 = root.path().join("d1");
+        let refusal = |other: PathBuf| {
+            let error = Directories::open(&[d1.clone(), other], &SystemEntropy).unwrap_err();
+            error.to_string().replace(&format!("{}/", root.path().display()), "")
+        };
+        assert_eq!(refusal(d1.clone()), "d1 is named twice");
+        assert_eq!(refusal(root.path().join("d1/")), "d1 is named twice, the second time as d1/");
+        assert!(!d1.exists());
+        Directories::open(std::slice::from_ref(&d1), &SystemEntropy).unwrap();
+        std::os::unix::fs::symlink("d1", root.path().join("link")).unwrap();
+        assert_eq!(refusal(root.path().join("link")), "d1 is named twice, the second time as link");
+        assert_eq!(refusal(root.path().join("./d1")), "d1 is named twice, the second time as ./d1");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod care;
 mod credential;
 mod disks;
 mod duties;
+mod front;
 mod index;
 mod layout;
 mod rebuild;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use admin::{AdminServerError, RebuildReport};
 use archive::{ArchiveSettings, Archiver, ArchiverParts};
 use consensus::{ConsensusError, ReplicatedIndex};
-use gateway::tls::{Tls, TlsError, TlsFiles};
+use gateway::tls::{Tls, TlsError};
 use gateway::{Gateway, GatewayError, GatewayHandle, GatewayServices, GatewaySettings, Readiness, Timeouts};
 use index::{Command, CommandBody, IndexError, IndexService, Query, QueryAnswer};
 use objects::data::{DataPath, DataPathSeams, DataPathSettings, RepairQueue};
@@ -27,6 +27,7 @@ use crate::care::DiskCare;
 use crate::credential;
 use crate::disks::{self, Blank, Directories, DisksError};
 use crate::duties::{self, DutyServices};
+use crate::front::{self, AdminSide, Front};
 use crate::layout::{LayoutError, LayoutKeeper};
 use crate::settings::ServerSettings;
 use crate::status::NodeAdmin;
@@ -68,6 +69,9 @@ pub enum StartError {
     /// The S3 address.
     #[error("S3 is not served; choose another address with --listen")]
     Gateway(#[from] GatewayError),
+    /// One port for both.
+    #[error("S3 and the admin API cannot both listen on {0}; choose other addresses with --listen and --admin-listen")]
+    OnePort(std::net::SocketAddr),
     /// The admin address.
     #[error(transparent)]
     Admin(#[from] AdminServerError),
@@ -170,8 +174,8 @@ pub(crate) struct Opened {
 /// An index that stands, and what the process has already.
 pub(crate) struct Standing {
     pub(crate) index: Arc<ReplicatedIndex>,
-    /// Where the admin API is served already.
-    pub(crate) admin: Option<AdminFront>,
+    /// Its port, or where the admin API is served already.
+    pub(crate) admin: AdminSide,
     /// What came of the rebuild that made the index.
     pub(crate) rebuilt: Option<RebuildReport>,
 }
@@ -200,6 +204,8 @@ impl Server {
     /// [`StartError`]; nothing is left running.
     pub async fn start(settings: ServerSettings) -> Result<Started, StartError> {
         erasure::check_cpu()?;
+        // What can fail for no reason of the disks' fails before one is made.
+        let (front, admin_port) = Front::open(&settings)?;
         let metrics = Metrics::install()?;
         let world = World::new(&settings);
         // The disks: each directory is known, blank or unusable.
@@ -209,19 +215,20 @@ impl Server {
         // The index: its log and database lie on the disks.
         match ReplicatedIndex::open(crate::index::consensus_settings(&opened)).await {
             Ok(index) => {
-                let standing = Standing { index: Arc::new(index), admin: None, rebuilt: None };
-                Ok(Started::Serving(Box::new(Self::serve(opened, standing).await?)))
+                let standing = Standing { index: Arc::new(index), admin: AdminSide::Taken(admin_port), rebuilt: None };
+                Ok(Started::Serving(Box::new(Self::serve(opened, front, standing).await?)))
             }
             Err(error) if error.is_index_lost() => {
-                Ok(Started::WithoutIndex(Box::new(WaitingServer::start(opened, error).await?)))
+                Ok(Started::WithoutIndex(Box::new(WaitingServer::start(opened, front, admin_port, error)?)))
             }
             Err(error) => Err(error.into()),
         }
     }
 
     /// Serves with an index that stands.
-    pub(crate) async fn serve(opened: Opened, standing: Standing) -> Result<Self, StartError> {
+    pub(crate) async fn serve(opened: Opened, front: Front, standing: Standing) -> Result<Self, StartError> {
         let Opened { settings, world, metrics, directories, shards } = opened;
+        let Front { s3, tls } = front;
         let Standing { index, admin, rebuilt } = standing;
         let credential = form(&directories, &settings, &index, &*world.entropy).await?;
         // The layout: which disks and placement groups there are.
@@ -271,9 +278,8 @@ impl Server {
         // What serves: S3, admin, and the duties behind them.
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let credentials: watch::Sender<Arc<[Credential]>> = watch::Sender::new(Arc::new([credential.clone()]));
-        let tls =
-            settings.tls.clone().map(|(certificate, key)| Tls::load(TlsFiles { certificate, key })).transpose()?;
         let gateway = Gateway::serve(
+            s3,
             gateway_settings(&settings, tls.clone()),
             GatewayServices {
                 objects: objects.clone(),
@@ -308,7 +314,7 @@ impl Server {
                 log_bytes_min: settings.archive_log_bytes,
             },
         });
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        let scheme = front::scheme(tls.as_ref());
         let endpoint = format!("{scheme}://{}", gateway.local_addr());
         let node_admin = NodeAdmin {
             cluster: directories.cluster,
@@ -329,13 +335,13 @@ impl Server {
         };
         let node_admin = Arc::new(node_admin);
         let admin = match admin {
-            Some(admin) => {
+            AdminSide::Served(admin) => {
                 admin.switch(node_admin);
                 admin
             }
-            None => {
+            AdminSide::Taken(port) => {
                 let (clock, root) = (world.clock.clone(), credential.clone());
-                AdminFront::start(&settings, tls.clone(), clock, root, node_admin).await?
+                AdminFront::start(port, &settings, tls.clone(), clock, root, node_admin)?
             }
         };
         let summary = Summary {
@@ -501,16 +507,7 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
         }
     }
     for path in &directories.blank {
-        let mount_point = platform::RealDisk::open(path)
-            .and_then(|disk| platform::Disk::is_mount_point(&disk))
-            .map_err(|source| DisksError::Directory { path: path.clone(), source })?;
-        let judged = disks::judge_blank(&layout.current(), directories.node, path, mount_point, &present);
-        let replaced = match judged {
-            Blank::New => care.replace(path, None).await,
-            Blank::Replaces(old) => care.replace(path, Some(old)).await,
-            Blank::NotMounted(old) => Err(format!("disk {old} is not mounted there")),
-        };
-        if let Err(reason) = replaced {
+        if let Err(reason) = settle_blank(care, path, directories.node, &present).await {
             tracing::error!(path = %path.display(), %reason, "a blank directory is not served");
         }
     }
@@ -525,6 +522,23 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
         layout.set_disk_state(disk, DiskState::Down).await?;
     }
     Ok(layout.make_missing_groups(&[]).await?)
+}
+
+/// Makes a directory that is blank or missing a disk, where that is safe.
+async fn settle_blank(
+    care: &Arc<DiskCare>,
+    path: &std::path::Path,
+    node: types::NodeId,
+    present: &[types::DiskId],
+) -> Result<(), String> {
+    disks::make(path).map_err(|error| disks::with_source(&error))?;
+    let mount_point = platform::RealDisk::open(path).and_then(|disk| platform::Disk::is_mount_point(&disk));
+    let mount_point = mount_point.map_err(|error| error.to_string())?;
+    match disks::judge_blank(&care.layout.current(), node, path, mount_point, present) {
+        Blank::New => care.replace(path, None).await,
+        Blank::Replaces(old) => care.replace(path, Some(old)).await,
+        Blank::NotMounted(old) => Err(format!("disk {old} is not mounted there")),
+    }
 }
 
 /// The disk whose place a formatted one takes that the layout doesn't know: a crash came between formatting it and
@@ -578,7 +592,7 @@ fn gateway_settings(settings: &ServerSettings, tls: Option<Tls>) -> GatewaySetti
         compat: settings.compat,
         tls,
         timeouts: Timeouts { head: settings.header_timeout, stall: settings.body_timeout, ..Timeouts::default() },
-        ..GatewaySettings::new(settings.listen)
+        ..GatewaySettings::default()
     }
 }
 

@@ -7,14 +7,15 @@ use admin::{AdminError, AdminService, RebuildOptions, RebuildReport, RebuildStat
 use archive::rebuild::RebuildProgress;
 use async_trait::async_trait;
 use consensus::{ConsensusError, ReplicatedIndex};
-use gateway::tls::{Tls, TlsFiles};
-use gateway::{Readiness, Unavailable};
+use gateway::tls::Tls;
+use gateway::{Gateway, Port, Readiness, Unavailable};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use types::Credential;
 
 use crate::admin_front::AdminFront;
 use crate::credential;
+use crate::front::{self, AdminSide, Front};
 use crate::rebuild;
 use crate::server::{Opened, Server, Standing, StartError};
 
@@ -24,11 +25,16 @@ pub struct WaitingServer {
     admin: AdminFront,
     s3: Unavailable,
     reason: String,
-    scheme: &'static str,
+    tls: Option<Tls>,
 }
 
 impl WaitingServer {
-    pub(crate) async fn start(opened: Opened, error: ConsensusError) -> Result<Self, StartError> {
+    pub(crate) fn start(
+        opened: Opened,
+        front: Front,
+        admin_port: Port,
+        error: ConsensusError,
+    ) -> Result<Self, StartError> {
         let given = opened.settings.root.clone();
         let given = given.map(|(access, secret)| credential::root_credential(access, secret));
         let copy = || opened.directories.known.iter().find_map(|known| credential::read_copy(&*known.disk));
@@ -38,12 +44,9 @@ impl WaitingServer {
             "the index is lost ({error}); bring missing disks back and start again, or rebuild it: cairn admin index rebuild"
         );
         tracing::error!(reason, "there are shards and no index");
-        let tls = opened.settings.tls.clone();
-        let tls = tls.map(|(certificate, key)| Tls::load(TlsFiles { certificate, key })).transpose()?;
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        let Front { s3, tls } = front;
         let readiness = watch::Sender::new(Readiness::NotReady { reason: reason.clone() });
-        let s3 =
-            Unavailable::serve(opened.settings.listen, tls.clone(), readiness.subscribe(), &*opened.world.entropy)?;
+        let s3 = Unavailable::serve(s3, tls.clone(), readiness.subscribe(), &*opened.world.entropy)?;
         let (settings, clock) = (opened.settings.clone(), opened.world.clock.clone());
         let desk = Arc::new(DeskState {
             opened: Arc::new(opened),
@@ -52,8 +55,8 @@ impl WaitingServer {
             state: Mutex::new(State::Idle),
             rebuilt: watch::Sender::new(None),
         });
-        let admin = AdminFront::start(&settings, tls, clock, root, Arc::new(Desk(desk.clone()))).await?;
-        Ok(Self { desk, admin, s3, reason, scheme })
+        let admin = AdminFront::start(admin_port, &settings, tls.clone(), clock, root, Arc::new(Desk(desk.clone())))?;
+        Ok(Self { desk, admin, s3, tls, reason })
     }
 
     /// What is wrong, and what to do.
@@ -63,12 +66,12 @@ impl WaitingServer {
 
     /// Where S3 answers 503.
     pub fn endpoint(&self) -> String {
-        format!("{}://{}", self.scheme, self.s3.local_addr())
+        format!("{}://{}", front::scheme(self.tls.as_ref()), self.s3.local_addr())
     }
 
     /// Where the admin API is served.
     pub fn admin_endpoint(&self) -> String {
-        format!("{}://{}", self.scheme, self.admin.address())
+        format!("{}://{}", front::scheme(self.tls.as_ref()), self.admin.address())
     }
 
     /// Waits until the index was rebuilt.
@@ -85,14 +88,14 @@ impl WaitingServer {
     /// # Panics
     /// Before [`Self::rebuilt`] has returned.
     pub async fn serve(self) -> Result<Server, StartError> {
-        let Self { desk, admin, s3, .. } = self;
+        let Self { desk, admin, s3, tls, .. } = self;
         let rebuilt = desk.rebuilt.borrow().clone();
         let Rebuilt { index, report } = rebuilt.expect("the index was rebuilt");
         let listen = s3.local_addr();
         s3.close().await;
-        let mut opened = Opened::clone(&desk.opened);
-        opened.settings.listen = listen;
-        Server::serve(opened, Standing { index, admin: Some(admin), rebuilt: Some(report) }).await
+        let front = Front { s3: Gateway::take_port(listen)?, tls };
+        let standing = Standing { index, admin: AdminSide::Served(admin), rebuilt: Some(report) };
+        Server::serve(Opened::clone(&desk.opened), front, standing).await
     }
 
     /// Ends without an index.

@@ -1,5 +1,6 @@
 //! Disks: one directory tree each, with explicit syncs.
 
+mod place;
 mod real;
 mod writeback;
 
@@ -9,6 +10,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Component, Path};
 use std::sync::Arc;
 
+pub use place::Place;
 pub use real::{DirectoryLock, RealDisk};
 
 /// What offsets, lengths and addresses of direct accesses are multiples of, in bytes.

@@ -17,7 +17,9 @@ pub mod workers;
 
 pub use buffers::{BudgetError, Buffer, BufferPool, MemoryBudget, Reservation};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use disk::{Create, DIRECT_ALIGNMENT, DirectoryLock, Disk, DiskFile, DiskSpace, FileStatus, OpenOptions, RealDisk};
+pub use disk::{
+    Create, DIRECT_ALIGNMENT, DirectoryLock, Disk, DiskFile, DiskSpace, FileStatus, OpenOptions, Place, RealDisk,
+};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use faulty::FaultyDisk;
 pub use threads::prefer_short_slices;

@@ -91,7 +91,7 @@ impl World {
             Arc::new([credential(ACCESS_KEY, AccountId::ROOT), credential(POOR_ACCESS_KEY, AccountId(7))]);
         let (credentials_sender, credentials) = watch::channel(credentials);
         let (readiness_sender, readiness) = watch::channel(Readiness::Ready);
-        let mut settings = GatewaySettings::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let mut settings = GatewaySettings::default();
         change(&mut settings);
         let services = GatewayServices {
             objects,
@@ -101,7 +101,8 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(3)),
             workers,
         };
-        let handle = Gateway::serve(settings, services).unwrap();
+        let port = Gateway::take_port(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let handle = Gateway::serve(port, settings, services).unwrap();
         Self {
             handle,
             readiness: readiness_sender,

@@ -1,0 +1,66 @@
+//! Starts that fail, and what a start says: the real binary over fresh directories.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// A start over `directories` below `root`, which must end by itself, badly.
+fn refused(root: &Path, arguments: &[&str]) -> String {
+    let output = start(root, arguments).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    String::from_utf8(output.stderr).expect("errors are UTF-8")
+}
+
+fn start(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+    command.current_dir(root).arg("server").args(arguments);
+    command.env("CAIRN_LISTEN", "127.0.0.1:0").env("CAIRN_ADMIN_LISTEN", "127.0.0.1:0");
+    command
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn is_empty(root: &Path) -> bool {
+    std::fs::read_dir(root).expect("the root is there").next().is_none()
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_directory_behind() {
+    let (root, elsewhere) = (TempDir::new().expect("a directory"), TempDir::new().expect("a directory"));
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let taken = taken.local_addr().expect("it is bound").to_string();
+    let missing = elsewhere.path().join("tls.crt").display().to_string();
+    let no_certificate = elsewhere.path().join("no.crt").display().to_string();
+    std::fs::write(&no_certificate, "no certificate").expect("written");
+    let cases: [(&[&str], &str); 8] = [
+        (&["--listen", &taken], "--listen"),
+        (&["--admin-listen", &taken], "--admin-listen"),
+        (&["--listen", "127.0.0.1:47193", "--admin-listen", "0.0.0.0:47193"], "--admin-listen"),
+        (&["--tls-cert", &missing, "--tls-key", &missing], "tls.crt cannot be read"),
+        (&["--tls-cert", &no_certificate, "--tls-key", &no_certificate], "no.crt holds no PEM certificate"),
+        (&["--tls-cert", &missing], "give both or none"),
+        (&["--profile", "4x2"], "K+M"),
+        (&["--bucket", "No Bucket"], "No Bucket"),
+    ];
+    for (arguments, reason) in cases {
+        let error = refused(root.path(), &[&["d1", "deep/d2"], arguments].concat());
+        assert!(error.contains(reason), "{reason} in {error}");
+        assert!(is_empty(root.path()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_named_twice_is_not_called_in_use() {
+    let root = TempDir::new().expect("a directory");
+    for (other, said) in
+        [("d1", "d1 is named twice\n"), ("d1/", "named twice, the second time as d1/"), ("./d1", "./d1")]
+    {
+        let error = refused(root.path(), &["d1", "d2", other]);
+        assert!(error.contains(said) && !error.contains("in use"), "{error}");
+        assert!(is_empty(root.path()), "{other}");
+    }
+}
