@@ -53,6 +53,25 @@ fn a_start_that_fails_leaves_no_directory_behind() {
     }
 }
 
+#[tokio::test]
+async fn a_memory_that_is_too_small_is_refused_with_the_least_that_serves() {
+    let root = TempDir::new().expect("a directory");
+    let directories = ["d1", "d2", "d3", "d4", "d5", "d6"];
+    let with = |memory: &'static str| [&directories[..], &["--memory", memory]].concat();
+    let error = refused(root.path(), &with("1KiB"));
+    // 4+2: 6 MiB for a PUT, 4.8 MiB for a GET, as much again for SQLite.
+    assert!(error.contains("at least 22MiB") && error.contains("4+2"), "{error}");
+    assert!(refused(root.path(), &with("21MiB")).contains("at least 22MiB"));
+    assert!(is_empty(root.path()));
+    let server = crate::server::Server::start_with(6, &["--memory", "22MiB"]);
+    let (client, bucket) = (server.client(), server.bucket().await);
+    let body = vec![7; 9 << 20];
+    let put = client.put_object().bucket(&bucket).key("k").body(body.clone().into());
+    put.send().await.expect("PUT");
+    let got = client.get_object().bucket(&bucket).key("k").send().await.expect("GET");
+    assert!(got.body.collect().await.expect("the body").to_vec() == body);
+}
+
 #[test]
 fn a_directory_that_is_named_twice_is_not_called_in_use() {
     let root = TempDir::new().expect("a directory");

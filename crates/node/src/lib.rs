@@ -11,6 +11,7 @@ mod duties;
 mod front;
 mod index;
 mod layout;
+mod memory;
 mod rebuild;
 mod registry;
 mod server;

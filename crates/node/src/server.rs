@@ -29,16 +29,13 @@ use crate::disks::{self, Blank, Directories, DisksError};
 use crate::duties::{self, DutyServices};
 use crate::front::{self, AdminSide, Front};
 use crate::layout::{LayoutError, LayoutKeeper};
+use crate::memory;
 use crate::settings::ServerSettings;
 use crate::status::NodeAdmin;
 use crate::waiting::WaitingServer;
 
 /// The newest format that this build reads.
 pub(crate) const FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
-/// Connections that read the index's database.
-const INDEX_READERS: u64 = 2;
-/// What SQLite's connections to one disk's shard index may keep.
-const DISK_CACHE_BYTES: u64 = 5 << 19;
 /// Unused buffers that are kept for the next transfer.
 const IDLE_BUFFERS_SHARE: u64 = 4;
 
@@ -48,6 +45,23 @@ pub enum StartError {
     /// The directories.
     #[error(transparent)]
     Disks(#[from] DisksError),
+    /// The memory.
+    #[error(
+        "memory of {given_bytes} bytes is too little to serve with: set --memory to at least {least_mib}MiB ({put_kib} KiB \
+         for the stripe of one {profile} PUT and {get_kib} KiB for one GET beside it; the rest is SQLite's caches')"
+    )]
+    Memory {
+        /// What was given.
+        given_bytes: u64,
+        /// The least, in MiB.
+        least_mib: u64,
+        /// The profile that needs the most.
+        profile: Profile,
+        /// What one PUT needs, in KiB.
+        put_kib: u64,
+        /// What one GET needs, in KiB.
+        get_kib: u64,
+    },
     /// The processor.
     #[error(transparent)]
     Cpu(#[from] erasure::CpuError),
@@ -155,8 +169,8 @@ impl World {
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(SystemEntropy),
             workers: Workers::new("cairn-worker", threads),
-            buffers: BufferPool::bounded(settings.memory_bytes / IDLE_BUFFERS_SHARE, body_budget(settings)),
-            budget: MemoryBudget::new(body_budget(settings)),
+            buffers: BufferPool::bounded(settings.memory_bytes / IDLE_BUFFERS_SHARE, memory::body_budget(settings)),
+            budget: MemoryBudget::new(memory::body_budget(settings)),
         }
     }
 }
@@ -188,14 +202,6 @@ pub enum Started {
     WithoutIndex(Box<WaitingServer>),
 }
 
-/// What is left of the memory for bodies under way, once SQLite's caches have theirs; at least half of it.
-fn body_budget(settings: &ServerSettings) -> u64 {
-    let index = index::IndexSettings::default();
-    let index = index.writer_cache_bytes + INDEX_READERS * index.reader_cache_bytes;
-    let disks = settings.directories.len() as u64 * DISK_CACHE_BYTES;
-    settings.memory_bytes.saturating_sub(index + disks).max(settings.memory_bytes / 2)
-}
-
 impl Server {
     /// Opens the disks, forms a cluster of one where they are blank, and serves once reads and writes work. Where the
     /// disks are known and their index is lost, it waits for the command that rebuilds it.
@@ -205,6 +211,7 @@ impl Server {
     pub async fn start(settings: ServerSettings) -> Result<Started, StartError> {
         erasure::check_cpu()?;
         // What can fail for no reason of the disks' fails before one is made.
+        memory::check(&settings)?;
         let (front, admin_port) = Front::open(&settings)?;
         let metrics = Metrics::install()?;
         let world = World::new(&settings);

@@ -29,7 +29,7 @@ const AVOID_SLOW: Duration = Duration::from_secs(1);
 /// How long disks that don't answer are waited for when nobody else has the bytes.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The columns that are rebuilt at a time where memory is short.
-const NARROW_COLUMN_BYTES: u64 = 64 << 10;
+pub(super) const NARROW_COLUMN_BYTES: u64 = 64 << 10;
 
 /// One stripe of a run, and what it takes to read it.
 pub(super) struct StripeReader {

@@ -29,7 +29,7 @@ use super::pace::Pace;
 /// The first step, and all steps of a slow reader.
 const STEP_BYTES_MIN: usize = 64 << 10;
 /// The longest step: one call to a disk.
-const STEP_BYTES_MAX: usize = 512 << 10;
+pub(super) const STEP_BYTES_MAX: usize = 512 << 10;
 /// How many times faster than slow a reader must be to be read ahead for again.
 const FAST_AGAIN: u64 = 4;
 /// Over how many bytes: more than a burst that fills the buffers between here and the reader.

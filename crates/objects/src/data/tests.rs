@@ -14,7 +14,7 @@ use super::digests::digest_of;
 use super::testing::{Behaviour, Fixture, Frames, body_bytes, home, part_of};
 use super::{
     BodyError, BodySource, CopyError, DataPathSettings, ExpectedDigests, ReadError, ShardToRebuild, StoredBody,
-    WholeBody, WriteError,
+    TransferMemoryNeeds, WholeBody, WriteError,
 };
 
 /// 4+2 with stripes of 256 KiB.
@@ -546,6 +546,26 @@ async fn transfers_stay_within_the_budget_and_give_it_back() {
         transfer.await.expect("stored and read");
     }
     until(|| fixture.budget.reserved_bytes() == 0).await;
+}
+
+/// The least budget that a server takes: one GET is served beside a PUT that holds all its memory, with as many disks
+/// lost as may be, and one PUT in full stripes beside such a GET.
+#[tokio::test]
+async fn the_least_budget_serves_a_put_and_a_get_side_by_side() {
+    let profile = Profile::for_domains(6);
+    let settings = DataPathSettings { memory_patience: Duration::from_millis(500), ..hasty() };
+    let needs = TransferMemoryNeeds::of(profile, &settings);
+    let fixture = Fixture::with_budget(6, profile, settings, needs.put_bytes + needs.get_bytes);
+    let whole = body_bytes(9 << 20);
+    let get = fixture.budget.try_reserve(needs.get_bytes).expect("all is free");
+    let stored = written(&fixture, &whole, 100_000).await;
+    assert_eq!(runs(&stored).len(), 1, "full stripes");
+    drop(get);
+    let put = fixture.budget.try_reserve(needs.put_bytes).expect("all is free");
+    fixture.shards.wipe(fixture.disk(0));
+    fixture.shards.wipe(fixture.disk(1));
+    assert_eq!(read_all(&fixture, &stored).await.expect("readable"), whole);
+    drop(put);
 }
 
 #[tokio::test]
