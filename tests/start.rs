@@ -1,8 +1,9 @@
 //! Starts that fail, and what a start says: the real binary over fresh directories.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -18,6 +19,28 @@ fn start(root: &Path, arguments: &[&str]) -> Command {
     command.current_dir(root).arg("server").args(arguments);
     command.env("CAIRN_LISTEN", "127.0.0.1:0").env("CAIRN_ADMIN_LISTEN", "127.0.0.1:0");
     command
+}
+
+/// What a start over `directories` says until it serves, on stdout and on stderr; the server is ended then.
+fn banner(root: &Path, arguments: &[&str]) -> (String, String) {
+    let mut process = start(root, arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env("CAIRN_DISK_RESERVE", "1MiB")
+        .spawn()
+        .expect("the binary starts");
+    let lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines().map_while(Result::ok);
+    let mut said = String::new();
+    for line in lines {
+        said += &line;
+        said += "\n";
+        if line.contains("aws --endpoint-url") {
+            break;
+        }
+    }
+    process.kill().expect("it serves until it is ended");
+    let rest = process.wait_with_output().expect("it has ended");
+    (said, String::from_utf8(rest.stderr).expect("log lines are UTF-8"))
 }
 
 fn said(output: &Output) -> String {
@@ -82,4 +105,19 @@ fn a_directory_that_is_named_twice_is_not_called_in_use() {
         assert!(error.contains(said) && !error.contains("in use"), "{error}");
         assert!(is_empty(root.path()), "{other}");
     }
+}
+
+#[test]
+fn what_is_said_at_the_start_is_what_the_disks_at_hand_bear() {
+    let root = TempDir::new().expect("a directory");
+    let classes = ["--profile", "4+2", "--storage-class", "THIN=2+1,WIDE=8+4"];
+    let (said, _) = banner(root.path(), &[&["d1", "d2", "d3"], &classes[..]].concat());
+    assert!(said.contains("disks    3 (too few for 4+2: objects are stored 1+2, any 2 disks may be lost)"), "{said}");
+    assert!(said.contains("class    THIN (2+1: any one disk may be lost)"), "{said}");
+    assert!(
+        said.contains("class    WIDE (too few for 8+4: objects are stored 1+2, any 2 disks may be lost)"),
+        "{said}"
+    );
+    let (said, _) = banner(root.path(), &["d1", "d2", "--profile", "4+2"]);
+    assert!(said.contains("(1 missing of 4+2: objects are stored 1+1, any one more disk may be lost)"), "{said}");
 }

@@ -149,7 +149,7 @@ fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
         None => writeln!(text, "state     ready")?,
         Some(reason) => writeln!(text, "state     NOT READY: {reason}")?,
     }
-    writeln!(text, "profile   {}", status.profile)?;
+    writeln!(text, "profile   {}", status.protection)?;
     let usage = &status.usage;
     writeln!(
         text,

@@ -15,6 +15,8 @@ pub struct Status {
     pub endpoint: String,
     /// The profile that new objects get when they name no storage class, K+M.
     pub profile: String,
+    /// How objects are stored with the disks at hand, and how many of them may be lost, in words.
+    pub protection: String,
     /// Seconds since the node started.
     pub uptime_seconds: u64,
     /// `None` when reads and writes work, else why they don't.

@@ -265,9 +265,12 @@ fn print_waiting(waiting: &WaitingServer) {
 /// Says on stdout what runs and how to use it. The secret is shown on a terminal alone.
 fn print_summary(summary: &Summary) {
     println!("cairn {}, cluster {}", env!("CARGO_PKG_VERSION"), summary.cluster);
-    println!("  disks    {} ({})", summary.disks.len(), summary.protection());
+    println!("  disks    {} ({})", summary.disks.len(), summary.protection);
     for disk in &summary.disks {
         println!("           {}  {}", disk.path.display(), disk.state);
+    }
+    for (class, protection) in &summary.classes {
+        println!("  class    {} ({protection})", class.as_str());
     }
     println!("  S3       {}", summary.endpoint);
     println!("  admin    {}", summary.admin_endpoint);

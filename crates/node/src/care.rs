@@ -13,12 +13,13 @@ use platform::{DirectoryLock, Disk, Entropy, RealDisk};
 use shards::superblock::Found;
 use shards::{DiskHealth, LocalShards};
 use tokio::sync::watch;
-use types::{ClusterId, Credential, DiskId, DiskState, NodeId};
+use types::{ClusterId, Credential, DiskId, DiskState, NodeId, Profile};
 use upkeep::repair::REBUILDING_NOTE;
 
 use crate::credential;
 use crate::disks::{self, Blank, KnownDisk};
 use crate::layout::LayoutKeeper;
+use crate::protection::Protection;
 
 /// How often disks are probed.
 const PROBE_PERIOD: Duration = Duration::from_secs(1);
@@ -44,6 +45,16 @@ pub(crate) struct DiskCare {
 }
 
 impl DiskCare {
+    /// How objects are protected now where `wanted` is wanted.
+    pub(crate) fn protection(&self, wanted: Profile) -> Protection {
+        Protection::of(&self.layout.current(), wanted, |disk| !self.is_unfinished(disk))
+    }
+
+    /// Whether a disk took another's place and has not got all its shards yet.
+    pub(crate) fn is_unfinished(&self, disk: DiskId) -> bool {
+        self.shards.superblock(disk).is_ok_and(|superblock| superblock.notes.contains_key(REBUILDING_NOTE))
+    }
+
     /// Probes and reacts until `stopped` changes.
     pub(crate) async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         let mut states = self.shards.watch();

@@ -19,7 +19,7 @@ use shards::{LocalShards, ShardSettings, StoreEnvironment, StoreError};
 use telemetry::{Metrics, MetricsError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use types::{Credential, DiskState, FeatureLevel, Layout, Profile, RequestNumber, SecretKey, StorageClass};
+use types::{Credential, DiskState, FeatureLevel, Layout, Profile, RequestNumber, StorageClass};
 use upkeep::Duties;
 
 use crate::admin_front::AdminFront;
@@ -32,6 +32,7 @@ use crate::layout::{LayoutError, LayoutKeeper};
 use crate::memory;
 use crate::settings::ServerSettings;
 use crate::status::NodeAdmin;
+use crate::summary::{self, Summary};
 use crate::waiting::WaitingServer;
 
 /// The newest format that this build reads.
@@ -95,47 +96,6 @@ pub enum StartError {
     /// The metrics.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-}
-
-/// What a server says of itself once it serves.
-#[derive(Debug, Clone)]
-pub struct Summary {
-    /// The cluster's id.
-    pub cluster: String,
-    /// The disks.
-    pub disks: Vec<DiskSummary>,
-    /// The profile that new objects get when they name no storage class.
-    pub profile: Profile,
-    /// Where S3 is served.
-    pub endpoint: String,
-    /// Where admin is served.
-    pub admin_endpoint: String,
-    /// The root key.
-    pub access_key: String,
-    /// Its secret.
-    pub secret_key: SecretKey,
-    /// A file that has both.
-    pub credential_file: Option<PathBuf>,
-}
-
-/// One directory of a server.
-#[derive(Debug, Clone)]
-pub struct DiskSummary {
-    /// The directory.
-    pub path: PathBuf,
-    /// `up`, or why it isn't.
-    pub state: String,
-}
-
-impl Summary {
-    /// What the profile means for the data, in words.
-    pub fn protection(&self) -> String {
-        match self.profile.m() {
-            0 => format!("{}: NOT protected, the loss of a disk loses data", self.profile),
-            1 => format!("{}: any one disk may be lost", self.profile),
-            m => format!("{}: any {m} disks may be lost", self.profile),
-        }
-    }
 }
 
 /// A server that serves.
@@ -353,8 +313,13 @@ impl Server {
         };
         let summary = Summary {
             cluster: directories.cluster.to_string(),
-            disks: disk_summaries(&directories),
-            profile: wanted,
+            disks: summary::disk_summaries(&directories),
+            protection: care.protection(wanted),
+            classes: settings
+                .storage_classes
+                .iter()
+                .map(|(class, profile)| (class.clone(), care.protection(*profile)))
+                .collect(),
             endpoint,
             admin_endpoint: format!("{scheme}://{}", admin.address()),
             access_key: credential.access_key_id.to_string(),
@@ -568,13 +533,6 @@ fn places(directories: &Directories) -> BTreeMap<PathBuf, Option<types::DiskId>>
     // Looked at again and again: what is blank may be a mount point later.
     let others = directories.unusable.iter().map(|(path, _)| path).chain(&directories.blank);
     known.chain(others.map(|path| (path.clone(), None))).collect()
-}
-
-fn disk_summaries(directories: &Directories) -> Vec<DiskSummary> {
-    let known = directories.known.iter().map(|known| (&known.path, "up".to_owned()));
-    let blank = directories.blank.iter().map(|path| (path, "blank".to_owned()));
-    let unusable = directories.unusable.iter().map(|(path, reason)| (path, format!("DOWN: {reason}")));
-    known.chain(blank).chain(unusable).map(|(path, state)| DiskSummary { path: path.clone(), state }).collect()
 }
 
 pub(crate) fn classes(wanted: Profile, settings: &ServerSettings) -> BTreeMap<StorageClass, Profile> {

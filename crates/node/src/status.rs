@@ -19,7 +19,6 @@ use telemetry::Metrics;
 use tokio::sync::watch;
 use types::{ClusterId, DiskState, Namespace, NodeId, Profile};
 use upkeep::progress::{Progress, read};
-use upkeep::repair::REBUILDING_NOTE;
 
 use crate::care::DiskCare;
 
@@ -83,6 +82,7 @@ impl AdminService for NodeAdmin {
             node: self.node.to_string(),
             endpoint: self.endpoint.clone(),
             profile: self.profile.to_string(),
+            protection: self.care.protection(self.profile).to_string(),
             uptime_seconds: (self.clock.monotonic() - self.started).as_secs(),
             not_ready,
             disks: self.disks().await,
@@ -196,11 +196,12 @@ impl NodeAdmin {
     fn rebuilding(&self) -> Vec<(String, f64)> {
         let shares = self.progress.rebuilding.lock().clone();
         let share_of = |disk| shares.iter().find(|(of, _)| *of == disk).map_or(0.0, |(_, share)| *share);
-        let unfinished = |disk: &types::DiskId| {
-            self.shards.superblock(*disk).is_ok_and(|superblock| superblock.notes.contains_key(REBUILDING_NOTE))
-        };
         let states = self.shards.disk_states();
-        states.keys().filter(|disk| unfinished(disk)).map(|disk| (disk.to_string(), share_of(*disk))).collect()
+        states
+            .keys()
+            .filter(|disk| self.care.is_unfinished(**disk))
+            .map(|disk| (disk.to_string(), share_of(*disk)))
+            .collect()
     }
 
     fn scrub(&self) -> ScrubStatus {
