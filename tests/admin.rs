@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
 use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
 
 /// A plain GET without a signature: status line and body.
@@ -52,4 +54,25 @@ fn health_and_metrics_are_open_and_nothing_else_is() {
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert!(metrics.contains("cairn_disk_up"), "{metrics}");
     assert_eq!(get(&server, "/v1/status").0, "HTTP/1.1 403 Forbidden");
+}
+
+/// A certificate that nobody signed, as `openssl req -x509` (which makes it an authority) and others make it: the file
+/// that the server serves with is the file that the verb trusts.
+#[test]
+fn a_certificate_of_ones_own_is_trusted_by_its_file() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    for (name, is_ca) in [("plain", IsCa::NoCa), ("authority", IsCa::Ca(BasicConstraints::Unconstrained))] {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
+        params.is_ca = is_ca;
+        let key = KeyPair::generate().expect("a key");
+        let (certificate_file, key_file) = (directory.path().join(name), directory.path().join(format!("{name}.key")));
+        std::fs::write(&certificate_file, params.self_signed(&key).expect("signed").pem()).expect("written");
+        std::fs::write(&key_file, key.serialize_pem()).expect("written");
+        let [certificate_file, key_file] = [certificate_file, key_file].map(|file| file.display().to_string());
+        let server = Server::start_with(1, &["--tls-cert", &certificate_file, "--tls-key", &key_file]);
+        assert!(server.admin(&["status", "--ca", &certificate_file]).contains(r#""not_ready":null"#));
+        let refused = server.admin_command(&["status"]).output().expect("the verb runs");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("--ca"), "{said}");
+    }
 }

@@ -21,7 +21,7 @@ pub struct AdminTarget {
     /// A data directory of the server, whose root key is used when the environment has none
     #[arg(long, global = true, default_value = "./cairn-data", value_name = "DIR")]
     pub data: PathBuf,
-    /// The certificate authority (PEM) that vouches for the admin API's certificate
+    /// A file (PEM) with the authority that vouches for the admin API's certificate, or with that certificate itself
     #[arg(long, global = true, env = "CAIRN_ADMIN_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Print JSON

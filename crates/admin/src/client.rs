@@ -14,6 +14,7 @@ use types::{AccessKeyId, SecretKey};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::service::AdminError;
 use crate::status::Status;
+use crate::trust::TrustedCertificates;
 
 /// The name of the file on each disk that has the root credential.
 pub const CREDENTIAL_FILE: &str = "root-credential.json";
@@ -28,7 +29,7 @@ pub struct ClientSettings {
     pub url: String,
     /// A data directory whose credential is used when the environment has none.
     pub data: PathBuf,
-    /// A certificate authority beside the built-in ones.
+    /// A file of certificates (PEM): authorities, or the server's own.
     pub ca: Option<PathBuf>,
 }
 
@@ -47,8 +48,8 @@ pub enum AdminClientError {
         /// The file that was tried.
         path: PathBuf,
     },
-    /// The certificate authority's file is not valid.
-    #[error("{path} is no certificate authority in PEM")]
+    /// The file of certificates is not valid.
+    #[error("{path} holds no certificate in PEM")]
     Authority {
         /// The file.
         path: PathBuf,
@@ -180,10 +181,22 @@ impl AdminClient {
                 let stream = tokio_rustls::TlsConnector::from(config.clone())
                     .connect(name, stream)
                     .await
-                    .map_err(|error| unreachable(error.to_string()))?;
+                    .map_err(|error| unreachable(distrust(&error)))?;
                 exchange(TokioIo::new(stream), request).await.map_err(|error| unreachable(error.to_string()))
             }
         }
+    }
+}
+
+/// Why TLS was not agreed on, and what to do where it is that nobody vouches for the server.
+fn distrust(error: &std::io::Error) -> String {
+    let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(cause) if *cause == unknown => {
+            "nobody vouches for its certificate; name its authority, or the certificate itself, with --ca".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -200,21 +213,24 @@ where
     Ok((status, body))
 }
 
-/// Trusts the authority in `ca`, which TLS to an admin API with a certificate of one's own needs.
+/// Trusts what is in `ca`, which TLS to an admin API with a certificate of one's own needs.
 fn tls_config(ca: Option<&Path>) -> Result<rustls::ClientConfig, AdminClientError> {
-    let mut roots = rustls::RootCertStore::empty();
-    if let Some(path) = ca {
-        let wrong = || AdminClientError::Authority { path: path.to_owned() };
-        let pem = read_file(path).ok_or_else(wrong)?;
-        for certificate in rustls_pemfile::certs(&mut pem.as_slice()) {
-            roots.add(certificate.map_err(|_| wrong())?).map_err(|_| wrong())?;
-        }
-    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let trusted = match ca {
+        None => TrustedCertificates::new(Vec::new(), provider.clone()).expect("nothing is listed"),
+        Some(path) => {
+            let wrong = || AdminClientError::Authority { path: path.to_owned() };
+            let pem = read_file(path).ok_or_else(wrong)?;
+            let listed: Result<Vec<_>, _> = rustls_pemfile::certs(&mut pem.as_slice()).collect();
+            let listed = listed.ok().filter(|listed| !listed.is_empty()).ok_or_else(wrong)?;
+            TrustedCertificates::new(listed, provider.clone()).map_err(|_| wrong())?
+        }
+    };
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring has the cipher suites of TLS 1.2 and 1.3");
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    // rustls calls a verifier of one's own dangerous; `trust` says what this one checks.
+    Ok(builder.dangerous().with_custom_certificate_verifier(trusted).with_no_client_auth())
 }
 
 /// The environment's key, else that of the data directory.

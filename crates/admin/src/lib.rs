@@ -13,6 +13,7 @@ mod rebuild_command;
 pub mod server;
 pub mod service;
 pub mod status;
+mod trust;
 
 pub use auth::AdminAuthenticator;
 pub use cli::{AdminCommand, run_admin_command};
