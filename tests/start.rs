@@ -121,3 +121,33 @@ fn what_is_said_at_the_start_is_what_the_disks_at_hand_bear() {
     let (said, _) = banner(root.path(), &["d1", "d2", "--profile", "4+2"]);
     assert!(said.contains("(1 missing of 4+2: objects are stored 1+1, any one more disk may be lost)"), "{said}");
 }
+
+#[test]
+fn the_first_start_warns_of_nothing() {
+    let root = TempDir::new().expect("a directory");
+    let (said, log) = banner(root.path(), &["d1", "d2", "d3"]);
+    assert!(said.contains("disks    3 (2+1: any one disk may be lost)"), "{said}");
+    assert!(!log.contains("WARN") && !log.contains("ERROR") && !log.contains("made anew"), "{log}");
+}
+
+#[test]
+fn help_shows_defaults_and_an_error_says_its_cause_once() {
+    let root = TempDir::new().expect("a directory");
+    let help = said(&start(root.path(), &["--help"]).output().expect("help is printed"));
+    // Wherever lines are broken.
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for default in ["[default: ./cairn-data]", "[default: 127.0.0.1:9000]", "[default: 256MiB]", "[default: 30d]"] {
+        assert!(help.contains(default), "{default} in {help}");
+    }
+    std::fs::write(root.path().join("file"), "no directory").expect("written");
+    std::fs::create_dir(root.path().join("full")).expect("made");
+    std::fs::write(root.path().join("full/thesis.tex"), "precious").expect("written");
+    for arguments in [&["file"][..], &["full"], &["--tls-cert", "none", "--tls-key", "none"], &["d1", "--profile", "x"]]
+    {
+        let error = refused(root.path(), arguments);
+        let causes: Vec<&str> = error.trim_end().split(": ").collect();
+        let mut once = causes.clone();
+        once.dedup();
+        assert_eq!(causes, once, "{error}");
+    }
+}

@@ -10,7 +10,7 @@ mod settings;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Bodies pass through large blocks; this allocator keeps them instead of handing pages back at each free.
 #[global_allocator]
@@ -32,17 +32,23 @@ enum Command {
 
 fn main() -> ExitCode {
     keep_pages_small();
-    let outcome: Result<(), Box<dyn std::error::Error>> = match Cli::parse().command {
+    let outcome: Result<(), Box<dyn std::error::Error>> = match parsed().command {
         Command::Server(args) => server::run(*args).map_err(Into::into),
         Command::Admin(args) => admin_command::run(args).map_err(Into::into),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("cairn: {}", with_causes(error.as_ref()));
+            eprintln!("cairn: {}", telemetry::with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What was asked for; help and mistakes end the process here.
+fn parsed() -> Cli {
+    let command = Cli::command().mut_subcommand("server", settings::show_defaults);
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 /// The allocator's arenas would be backed by huge pages: each thread's first small block would then occupy 2 MiB, most of
@@ -50,16 +56,4 @@ fn main() -> ExitCode {
 fn keep_pages_small() {
     // A kernel that refuses leaves the server larger, nothing else.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-}
-
-/// An error and what caused it, on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

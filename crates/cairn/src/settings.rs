@@ -55,6 +55,13 @@ macro_rules! settings {
             }
         }
 
+        impl Settings {
+            /// Names of settings, as flags have them, with their values in text; empty where there is none.
+            fn shown(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($name), self.$name.to_string()),)+]
+            }
+        }
+
         impl Layer {
             /// These settings, and `lower`'s where these say nothing.
             #[must_use]
@@ -130,6 +137,20 @@ settings! {
     log_format ("CAIRN_LOG_FORMAT"): String = "auto".to_owned();
 }
 
+/// Says each setting's default in the help of a command that takes [`Layer`]: a flag that is absent must stay so, or it
+/// would go before the configuration file, so that clap itself knows of none.
+pub fn show_defaults(command: clap::Command) -> clap::Command {
+    Settings::default().shown().into_iter().filter(|(_, value)| !value.is_empty()).fold(
+        command,
+        |command, (name, value)| {
+            command.mut_arg(name, |arg| {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                arg.help(format!("{help} [default: {value}]"))
+            })
+        },
+    )
+}
+
 impl Layer {
     /// Reads a configuration file.
     ///
@@ -163,6 +184,12 @@ impl std::str::FromStr for CommaSeparated {
     }
 }
 
+impl std::fmt::Display for CommaSeparated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join(","))
+    }
+}
+
 /// A path, or none where the text is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
@@ -182,9 +209,32 @@ impl std::str::FromStr for OptionalPath {
     }
 }
 
+impl std::fmt::Display for OptionalPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(path) => write!(f, "{}", path.display()),
+            None => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_shows_the_default_of_every_setting_that_has_one() {
+        let command = show_defaults(<Layer as clap::Args>::augment_args(clap::Command::new("server")));
+        let help = |name: &str| {
+            let arg = command.get_arguments().find(|arg| arg.get_id() == name).expect("each setting is a flag");
+            arg.get_help().expect("each flag has help").to_string()
+        };
+        for (name, value) in Settings::default().shown() {
+            assert_eq!(help(name).contains("[default: "), !value.is_empty(), "{name}");
+            assert!(help(name).contains(&value), "{name}");
+        }
+        assert!(help("memory").ends_with("[default: 256MiB]") && help("listen").ends_with("[default: 127.0.0.1:9000]"));
+    }
 
     /// `config/cairn.toml` shows every setting with its default, so that reading it changes nothing and leaves
     /// nothing unsaid.

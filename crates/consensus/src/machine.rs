@@ -29,7 +29,7 @@ use types::RangeId;
 pub(crate) use applier::range_entry;
 pub(crate) use applier::{Applier, ApplierParts, DatabaseDesk};
 pub use databases::DatabasesError;
-pub(crate) use databases::{DatabasePlaces, OpenedDatabase, full, mark_of};
+pub(crate) use databases::{DatabasePlaces, OpenedDatabase, mark_of};
 pub use keeper::UpkeepStatus;
 pub(crate) use keeper::{DatabaseKeeper, KeeperParts, KeeperRequest, LogHolds};
 pub(crate) use progress::Progress;

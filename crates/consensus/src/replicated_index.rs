@@ -14,6 +14,7 @@ use index::{
 };
 use parking_lot::Mutex;
 use platform::Disk;
+use telemetry::with_causes;
 use tokio::sync::{mpsc, oneshot, watch};
 use types::{DiskId, NodeId, RangeId, VoterId};
 
@@ -24,7 +25,7 @@ use crate::group::{Group, RaftGroup};
 use crate::log::{GroupLogStore, LogStatus, SharedLog};
 use crate::machine::{
     Applier, ApplierParts, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, KeeperRequest,
-    LogHolds, Mark, OpenedDatabase, Progress, ReadJob, ReaderPool, StateMachine, UpkeepStatus, Work, full, mark_of,
+    LogHolds, Mark, OpenedDatabase, Progress, ReadJob, ReaderPool, StateMachine, UpkeepStatus, Work, mark_of,
     work_queue,
 };
 use crate::proposer::Proposer;
@@ -228,7 +229,7 @@ impl ReplicatedIndex {
         let (answer, answered) = oneshot::channel();
         let mut reader = self.ask_keeper(KeeperRequest::Reader(answer), answered).await?;
         let state = blocking(move || reader.range_rows(range, bytes_max, &mut take)).await;
-        let Some(state) = state.map_err(|error| unavailable(full(&error)))? else { return Ok(None) };
+        let Some(state) = state.map_err(|error| unavailable(with_causes(&error)))? else { return Ok(None) };
         let mark = mark_of(&state).map_err(|error| unavailable(error.to_string()))?;
         Ok(Some(mark.applied.map_or(0, |applied| applied.index + 1)))
     }
@@ -429,7 +430,7 @@ fn start_applier(
     mut opened: OpenedDatabase,
 ) -> Result<(JoinHandle<()>, BTreeMap<RangeId, Mark>), ConsensusError> {
     // What was applied before a crash may be in the page cache alone.
-    let failed = |error: index::IndexDatabaseError| ConsensusError::Database { reason: full(&error) };
+    let failed = |error: index::IndexDatabaseError| ConsensusError::Database { reason: with_causes(&error) };
     let durable =
         if opened.database.checkpoint().map_err(failed)?.complete { opened.marks.clone() } else { BTreeMap::new() };
     let applier = Applier::new(parts, queued, opened).map_err(failed)?;

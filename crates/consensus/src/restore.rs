@@ -7,12 +7,13 @@ use bytes::Bytes;
 use index::{IndexDatabase, IndexSettings, RangeEntry};
 use openraft::EntryPayload;
 use sqlite_vfs::DatabaseLocation;
+use telemetry::with_causes;
 use types::{RangeId, Timestamp, VoterId};
 
 use crate::encoding::encode_membership;
 use crate::error::ConsensusError;
 use crate::log::{Disks, voter_directory};
-use crate::machine::{DatabasePlaces, full};
+use crate::machine::DatabasePlaces;
 use crate::raft_types::{Entry, StoredMembership};
 use crate::replicated_index::{RANGES, ReplicatedIndex, blocking};
 use crate::settings::ConsensusSettings;
@@ -92,8 +93,8 @@ fn place(
         }
         let name = if placed == 0 { "index.db" } else { "copy.db" };
         let to = DatabaseLocation { disk: disk.clone(), path: voter_directory(voter).join(name) };
-        let prepared = places.prepare(*id).map_err(|error| full(&error));
-        match prepared.and_then(|()| source.copy_to(&to).map(drop).map_err(|error| full(&error))) {
+        let prepared = places.prepare(*id).map_err(|error| with_causes(&error));
+        match prepared.and_then(|()| source.copy_to(&to).map(drop).map_err(|error| with_causes(&error))) {
             Ok(()) => placed += 1,
             Err(reason) => {
                 tracing::error!(disk = %id, reason, "a disk does not take the restored index");
@@ -113,7 +114,7 @@ fn untouched(built: &DatabaseLocation, settings: &IndexSettings) -> Result<Index
         time: Timestamp(0),
         commands: Vec::new(),
     };
-    let mut database = IndexDatabase::open(built.clone(), settings.clone()).map_err(|error| full(&error))?;
-    database.apply(&RANGES.map(untouched)).map_err(|error| full(&error))?;
+    let mut database = IndexDatabase::open(built.clone(), settings.clone()).map_err(|error| with_causes(&error))?;
+    database.apply(&RANGES.map(untouched)).map_err(|error| with_causes(&error))?;
     Ok(database)
 }

@@ -170,7 +170,7 @@ impl Tls {
                 Reload::Unchanged => {}
                 Reload::Replaced => tracing::info!(%certificate, "TLS certificate replaced"),
                 Reload::Kept(error) => {
-                    tracing::error!(%certificate, error = %Chain(&error), "new TLS certificate refused, the old one stays");
+                    tracing::error!(%certificate, error = %telemetry::with_causes(&error), "new TLS certificate refused, the old one stays");
                 }
             }
         }
@@ -237,21 +237,6 @@ impl ResolvesServerCert for CurrentCertificate {
 impl fmt::Debug for CurrentCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CurrentCertificate")
-    }
-}
-
-/// An error and its causes in one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use platform::{DirectoryLock, Disk, Entropy, Place, RealDisk};
 use shards::superblock::{self, DiskIdentity, Found, SuperblockError};
+use telemetry::with_causes;
 use types::{ClusterId, DiskId, DiskState, Layout, NodeId};
 
 /// Why the directories cannot be served.
@@ -124,7 +125,7 @@ impl Directories {
                     return Err(error);
                 }
                 Err(error) if paths.len() == 1 => return Err(error),
-                Err(error) => unusable.push((path.clone(), with_source(&error))),
+                Err(error) => unusable.push((path.clone(), with_causes(&error))),
             }
         }
         check_identities(&known)?;
@@ -145,7 +146,7 @@ impl Directories {
                     Ok((disk, lock)) => held.push((path, disk, lock)),
                     Err(error @ DisksError::InUse { .. }) => return Err(error),
                     Err(error) if paths.len() == 1 => return Err(error),
-                    Err(error) => unusable.push((path, with_source(&error))),
+                    Err(error) => unusable.push((path, with_causes(&error))),
                 }
             }
             for (path, disk, lock) in held {
@@ -287,11 +288,6 @@ fn check_identities(known: &[(PathBuf, Box<superblock::Superblock>)]) -> Result<
         }
     }
     Ok(())
-}
-
-pub(crate) fn with_source(error: &DisksError) -> String {
-    use std::error::Error;
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 #[cfg(test)]

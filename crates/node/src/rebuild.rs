@@ -12,6 +12,7 @@ use consensus::ReplicatedIndex;
 use objects::data::{DataPath, DataPathSeams, DiscardSink, GroupPlanner, PlannerError, RepairQueue};
 use platform::{Disk, RealDisk};
 use sqlite_vfs::DatabaseLocation;
+use telemetry::with_causes;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use types::{Credential, DiskId, HomeKey, Layout, Profile, Run};
@@ -213,14 +214,4 @@ fn shown_report(report: archive::rebuild::RebuildReport, dry_run: bool) -> Rebui
         left_out: keys(report.left_out),
         notes: report.notes,
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -15,8 +15,8 @@ use objects::data::{DataPath, DataPathSeams, DataPathSettings, RepairQueue};
 use objects::{CreateBucketRequest, DiscardQueue, Objects, ObjectsError, ObjectsServices, ObjectsSettings};
 use parking_lot::Mutex;
 use platform::{BufferPool, Clock, Entropy, MemoryBudget, SystemClock, SystemEntropy, Workers};
-use shards::{LocalShards, ShardSettings, StoreEnvironment, StoreError};
-use telemetry::{Metrics, MetricsError};
+use shards::{LocalShards, ShardSettings, StoreEnvironment};
+use telemetry::{Metrics, MetricsError, with_causes};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use types::{Credential, DiskState, FeatureLevel, Layout, Profile, RequestNumber, StorageClass};
@@ -388,8 +388,8 @@ async fn open_stores(
     for (known, opened) in futures::future::join_all(opening).await {
         if let Err(error) = opened {
             let path = known.path.display();
-            tracing::error!(disk = %known.id, %path, error = %full(&error), "a disk cannot be opened and is down");
-            failures.push(format!("{path}: {}", full(&error)));
+            tracing::error!(disk = %known.id, %path, error = %with_causes(&error), "a disk cannot be opened and is down");
+            failures.push(format!("{path}: {}", with_causes(&error)));
         }
     }
     if failures.len() == directories.known.len() {
@@ -397,11 +397,6 @@ async fn open_stores(
         return Err(StartError::NoDisk(failures.join("; ")));
     }
     Ok(shards)
-}
-
-fn full(error: &StoreError) -> String {
-    use std::error::Error;
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 /// Writes the cluster's first rows where they are missing, and settles which root credential counts.
@@ -503,7 +498,7 @@ async fn settle_blank(
     node: types::NodeId,
     present: &[types::DiskId],
 ) -> Result<(), String> {
-    disks::make(path).map_err(|error| disks::with_source(&error))?;
+    disks::make(path).map_err(|error| with_causes(&error))?;
     let mount_point = platform::RealDisk::open(path).and_then(|disk| platform::Disk::is_mount_point(&disk));
     let mount_point = mount_point.map_err(|error| error.to_string())?;
     match disks::judge_blank(&care.layout.current(), node, path, mount_point, present) {

@@ -126,7 +126,7 @@ fn path_of(name: ArchiveFile) -> PathBuf {
 }
 
 fn check(core: &Core) -> Result<(), ArchiveError> {
-    core.health.check().map_err(|error| ArchiveError::DiskDown { disk: core.home.disk_id, reason: error.to_string() })
+    Ok(core.health.check()?)
 }
 
 fn down(core: &Core, reason: &str) -> ArchiveError {

@@ -62,7 +62,10 @@ fn open_and_replay(home: &SegmentHome, pool: &BufferPool) -> Result<Recovered, R
     let (database, stored, complete) = match Database::open(&home.disk, home.disk_id) {
         Ok((database, stored)) => (database, stored, true),
         Err(IndexFailure::Damaged(reason)) => {
-            tracing::info!(disk = %home.disk_id, reason, "the shard index is made anew by scanning");
+            // A blank disk has none, and nothing to be scanned.
+            if home.disk.list(Path::new(DIRECTORY))?.iter().any(|name| parse_name(name).is_some()) {
+                tracing::info!(disk = %home.disk_id, reason, "the shard index is made anew by scanning");
+            }
             (Database::create(&home.disk, home.disk_id)?, StoredState::default(), false)
         }
         Err(failure) => return Err(failure.into()),

@@ -4,9 +4,11 @@
 //! can be followed from gateway to disk. Metrics are named in [`metric`] and rendered by [`Metrics`]; their labels are
 //! bounded sets (operation names, disk ids), never keys or buckets. This crate knows nothing of what it reports on.
 
+mod causes;
 pub mod fields;
 pub mod logging;
 pub mod metric;
 
+pub use causes::with_causes;
 pub use logging::{LogFormat, LoggingError, init_logging};
 pub use metric::{Metrics, MetricsError};

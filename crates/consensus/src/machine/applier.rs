@@ -10,10 +10,11 @@ use index::{IndexCheckpointer, IndexDatabaseError, IndexReader, RangeEntry};
 use openraft::EntryPayload;
 use openraft::storage::ApplyResponder;
 use parking_lot::Mutex;
+use telemetry::with_causes;
 use tokio::sync::{Notify, mpsc};
 use types::{DiskId, RangeId, Timestamp};
 
-use super::databases::{DatabasePlace, DatabasePlaces, DatabasesError, OpenedDatabase, full};
+use super::databases::{DatabasePlace, DatabasePlaces, DatabasesError, OpenedDatabase};
 use super::{Committed, Progress, ReaderPool, Work};
 use crate::encoding::{encode_applied, encode_membership};
 use crate::failure::Failure;
@@ -202,11 +203,11 @@ impl Applier {
     fn overcome(&mut self, error: IndexDatabaseError) -> Result<(), String> {
         match error {
             IndexDatabaseError::DiskFull(_) => self.wait_for_space(),
-            IndexDatabaseError::NewerFormat { .. } => Err(full(&error)),
+            IndexDatabaseError::NewerFormat { .. } => Err(with_causes(&error)),
             IndexDatabaseError::Io(_)
             | IndexDatabaseError::Damaged { .. }
             | IndexDatabaseError::Database(_)
-            | IndexDatabaseError::Failed => self.replace(&full(&error)),
+            | IndexDatabaseError::Failed => self.replace(&with_causes(&error)),
         }
     }
 
@@ -224,7 +225,7 @@ impl Applier {
                 Err(IndexDatabaseError::DiskFull(_)) => {}
                 Err(error) => {
                     self.lost.push(own);
-                    return self.replace(&full(&error));
+                    return self.replace(&with_causes(&error));
                 }
             }
             self.parts.desk.is_full.store(true, Ordering::Relaxed);
@@ -240,12 +241,12 @@ impl Applier {
     /// that fails, for others may have filled the disk meanwhile.
     fn try_move(&mut self, own: DiskId) -> bool {
         let elsewhere: Vec<DiskId> = self.lost.iter().copied().chain([own]).collect();
-        let opened = self.parts.places.open_newest(&self.parts.log, &elsewhere).map_err(|error| full(&error));
+        let opened = self.parts.places.open_newest(&self.parts.log, &elsewhere).map_err(|error| with_causes(&error));
         let moved = opened.and_then(|opened| {
             self.opened = opened;
-            self.catch_up().map_err(|error| full(&error))?;
-            self.opened.place.reserve_room().map_err(|error| full(&error))?;
-            self.publish().map_err(|error| full(&error))
+            self.catch_up().map_err(|error| with_causes(&error))?;
+            self.opened.place.reserve_room().map_err(|error| with_causes(&error))?;
+            self.publish().map_err(|error| with_causes(&error))
         });
         match moved {
             Ok(()) => {
@@ -274,7 +275,7 @@ impl Applier {
                     self.parts.desk.is_full.store(false, Ordering::Relaxed);
                     return Ok(());
                 }
-                Err(error) => reasons.push(full(&error)),
+                Err(error) => reasons.push(with_causes(&error)),
             }
         }
     }

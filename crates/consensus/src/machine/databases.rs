@@ -13,6 +13,7 @@ use index::{AppliedState, IndexDatabase, IndexDatabaseError, IndexSettings};
 use parking_lot::Mutex;
 use platform::Disk;
 use sqlite_vfs::DatabaseLocation;
+use telemetry::with_causes;
 use types::{DiskId, RangeId, VoterId};
 
 use super::Mark;
@@ -240,8 +241,8 @@ impl DatabasePlaces {
         if !is_there(&location).map_err(|error| error.to_string())? {
             return Ok(None);
         }
-        let database = IndexDatabase::open(location, self.settings.clone()).map_err(|error| full(&error))?;
-        let marks = self.marks_of(&database).map_err(|error| full(&error))?;
+        let database = IndexDatabase::open(location, self.settings.clone()).map_err(|error| with_causes(&error))?;
+        let marks = self.marks_of(&database).map_err(|error| with_causes(&error))?;
         let mut applied = 0;
         for range in &self.ranges {
             let mark = marks.get(range).and_then(|mark| mark.applied);
@@ -262,7 +263,7 @@ impl DatabasePlaces {
         if is_copy {
             promote(&self.location(disk, COPY), &location).map_err(|error| error.to_string())?;
         }
-        self.open_at(id, location).map_err(|error| full(&error))
+        self.open_at(id, location).map_err(|error| with_causes(&error))
     }
 
     fn make(&self, id: DiskId, disk: &Arc<dyn Disk>) -> Result<OpenedDatabase, String> {
@@ -273,7 +274,7 @@ impl DatabasePlaces {
             remove_database(&location).map_err(|error| error.to_string())?;
         }
         tracing::info!(disk = %id, "a new index database is made");
-        self.open_at(id, location).map_err(|error| full(&error))
+        self.open_at(id, location).map_err(|error| with_causes(&error))
     }
 
     fn open_at(&self, disk: DiskId, location: DatabaseLocation) -> Result<OpenedDatabase, IndexDatabaseError> {
@@ -330,15 +331,4 @@ fn remove_database(location: &DatabaseLocation) -> io::Result<()> {
 
 fn directory_of(location: &DatabaseLocation) -> &Path {
     location.path.parent().unwrap_or(Path::new(""))
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -10,11 +10,12 @@ use index::{AppliedState, Checkpoint, IndexDatabaseError, IndexReader};
 use parking_lot::Mutex;
 use platform::Clock;
 use sqlite_vfs::DatabaseLocation;
+use telemetry::with_causes;
 use tokio::sync::{mpsc, oneshot, watch};
 use types::{DiskId, RangeId};
 
 use super::applier::{DatabaseDesk, KeptDatabase};
-use super::databases::{DatabasePlaces, full, mark_of};
+use super::databases::{DatabasePlaces, mark_of};
 use super::{DurableMarks, Mark, Progress, Work};
 use crate::encoding::MalformedError;
 use crate::group::RaftGroup;
@@ -225,10 +226,10 @@ impl DatabaseKeeper {
             };
             // After it, for a file that was deleted meanwhile takes a checkpoint too.
             let outcome = match (outcome, kept.place.check()) {
-                (_, Err(error)) => Err(full(&error)),
+                (_, Err(error)) => Err(with_causes(&error)),
                 // The database is as good as it was, and the WAL holds the rest.
-                (Err(error @ IndexDatabaseError::DiskFull(_)), Ok(())) => Ok(Checkpointed::NoRoom(full(&error))),
-                (outcome, Ok(())) => outcome.map(Checkpointed::Done).map_err(|error| full(&error)),
+                (Err(error @ IndexDatabaseError::DiskFull(_)), Ok(())) => Ok(Checkpointed::NoRoom(with_causes(&error))),
+                (outcome, Ok(())) => outcome.map(Checkpointed::Done).map_err(|error| with_causes(&error)),
             };
             (kept, outcome)
         })
@@ -324,7 +325,7 @@ impl DatabaseKeeper {
             KeeperRequest::Reader(answer) => {
                 let replaced = || "the database is being replaced".to_owned();
                 let reader = self.database.as_ref().ok_or_else(replaced);
-                let _ = answer.send(reader.and_then(|kept| kept.reader.another().map_err(|error| full(&error))));
+                let _ = answer.send(reader.and_then(|kept| kept.reader.another().map_err(|error| with_causes(&error))));
             }
             KeeperRequest::Settle(answer) => {
                 let _ = answer.send(self.settle().await);
@@ -354,7 +355,7 @@ impl DatabaseKeeper {
         let Some(mut kept) = self.database.take() else { return Err("the database is being replaced".to_owned()) };
         let (kept, copied) = blocking(move || {
             let prepared = prepare(&to);
-            let copied = prepared.and_then(|()| kept.reader.copy_to(&to).map_err(|error| full(&error)));
+            let copied = prepared.and_then(|()| kept.reader.copy_to(&to).map_err(|error| with_causes(&error)));
             (kept, copied)
         })
         .await;
@@ -366,7 +367,7 @@ impl DatabaseKeeper {
         let Some(to) = self.parts.places.copy_on(disk) else { return };
         let log_bytes = self.parts.log.appended_bytes();
         let places = self.parts.places.clone();
-        let copied = self.copy_to(to, move |_| places.check_mirror(disk).map_err(|error| full(&error))).await;
+        let copied = self.copy_to(to, move |_| places.check_mirror(disk).map_err(|error| with_causes(&error))).await;
         match copied.and_then(|applied| marks_of(&applied).map_err(|error| error.to_string())) {
             Ok(marks) => {
                 self.copies.insert(disk, Copied { marks, log_bytes });
