@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn the_time_of_a_certificate_in_the_file_counts() {
         for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
-            let over = self_signed(is_ca.clone(), 2020..2029);
+            let over = self_signed(is_ca, 2020..2029);
             let not_begun = self_signed(is_ca, 2031..2040);
             assert!(!trusts(&[&over], &over, "localhost") && !trusts(&[&not_begun], &not_begun, "localhost"));
         }
