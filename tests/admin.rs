@@ -1,5 +1,6 @@
 //! The admin API as its users have it: the verbs of the binary, the open pages, and that nothing else is open.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -54,6 +55,75 @@ fn health_and_metrics_are_open_and_nothing_else_is() {
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert!(metrics.contains("cairn_disk_up"), "{metrics}");
     assert_eq!(get(&server, "/v1/status").0, "HTTP/1.1 403 Forbidden");
+}
+
+/// The value of a metric without labels, as the page shows it.
+fn metric(page: &str, name: &str) -> f64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{name} in {page}")).parse().expect("a number")
+}
+
+/// Names after `before` on the lines of `text`.
+fn names_after<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
+    let name =
+        |line: &'a str| line.strip_prefix(before)?.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next();
+    text.lines().filter_map(name).collect()
+}
+
+#[tokio::test]
+async fn the_page_of_metrics_and_its_document_name_the_same() {
+    let server = Server::start(3);
+    let bucket = server.bucket().await;
+    server.client().put_object().bucket(&bucket).key("k").body(vec![1; 5000].into()).send().await.expect("PUT");
+    server.admin(&["scrub"]);
+    server.wait_for_status("scrubbed", |status| !status.contains(r#""last_pass_ended":null"#));
+    let page = get(&server, "/metrics").1;
+    let document = include_str!("../docs/metrics.md");
+    assert_eq!(names_after(&page, "# TYPE "), names_after(document, "| `"));
+    for (name, value) in [
+        ("cairn_buckets", 1.0),
+        ("cairn_objects", 1.0),
+        ("cairn_object_bytes", 5000.0),
+        ("cairn_losses_borne", 1.0),
+        ("cairn_degraded_parts", 0.0),
+        ("cairn_missing_shards", 0.0),
+        ("cairn_repaired_shards_total", 0.0),
+        ("cairn_scrubbed_shards_total", 2.0),
+    ] {
+        assert_eq!(metric(&page, name), value, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_lost_parity_is_counted_until_it_is_repaired() {
+    let server = Server::start(3);
+    let (client, bucket) = (server.client(), server.bucket().await);
+    let put = async |key: &str| {
+        let put = client.put_object().bucket(&bucket).key(key).body(vec![1; 300_000].into());
+        put.send().await.expect("PUT");
+    };
+    put("whole").await;
+    assert!(server.admin(&["status"]).contains(r#""degraded_parts":0,"missing_shards":0,"#));
+    std::fs::remove_dir_all(server.disk(3)).expect("a disk is deleted");
+    server.wait_for_status("the loss is noted", |status| status.contains(r#""state":"down""#));
+    put("narrow").await;
+    let status = server.admin(&["status"]);
+    assert!(status.contains(r#""degraded_parts":1,"missing_shards":1,"#), "{status}");
+    assert!(status.contains("objects are stored 1+1, NO more disk may be lost"), "{status}");
+    let page = get(&server, "/metrics").1;
+    assert_eq!((metric(&page, "cairn_degraded_parts"), metric(&page, "cairn_missing_shards")), (1.0, 1.0));
+    assert_eq!(metric(&page, "cairn_losses_borne"), 0.0);
+    // It comes back empty, and all is made whole.
+    std::fs::create_dir(server.disk(3)).expect("a blank directory");
+    server.wait_for_status("all is whole", |status| {
+        status.contains(r#""degraded_parts":0,"missing_shards":0,"#)
+            && status.contains(r#""rebuilding":[]"#)
+            && !status.contains(r#""state":"down""#)
+    });
+    let page = get(&server, "/metrics").1;
+    assert_eq!(metric(&page, "cairn_restriped_parts_total"), 1.0);
+    assert_eq!(metric(&page, "cairn_losses_borne"), 1.0);
+    assert!(metric(&page, "cairn_repaired_shards_total") >= 1.0);
 }
 
 /// A certificate that nobody signed, as `openssl req -x509` (which makes it an authority) and others make it: the file

@@ -153,12 +153,13 @@ fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
     let usage = &status.usage;
     writeln!(
         text,
-        "usage     {} buckets, {} objects, {} versions, {}, {} uploads under way",
+        "usage     {} buckets, {} objects, {} versions, {}; {} uploads under way, {}",
         usage.buckets,
         usage.objects,
         usage.versions,
         human_bytes(usage.bytes),
-        usage.uploads
+        usage.uploads,
+        human_bytes(usage.upload_bytes)
     )?;
     writeln!(text, "disks\n{}", disk_lines(status))?;
     let index = &status.index;
@@ -180,13 +181,18 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
     let repair = &status.repair;
     writeln!(
         text,
-        "repair    {} shards rebuilt ({}), {} waiting, {} lost; {} parts re-striped, {} waiting",
+        "degraded  {} parts are stored narrower than their profile, {} shards are missing with their disks",
+        repair.degraded_parts,
+        repair.missing_shards.map_or_else(|| "an unknown number of".to_owned(), |shards| shards.to_string())
+    )?;
+    writeln!(
+        text,
+        "repair    {} shards rebuilt ({}), {} waiting, {} lost; {} parts re-striped",
         repair.repaired_shards,
         human_bytes(repair.repaired_bytes),
         repair.waiting_shards,
         repair.lost_shards,
-        repair.restriped_parts,
-        repair.degraded_parts
+        repair.restriped_parts
     )?;
     for (disk, share) in &repair.rebuilding {
         writeln!(text, "          rebuilding {disk}: {:.1} %", share * 100.0)?;

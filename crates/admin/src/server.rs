@@ -180,7 +180,7 @@ async fn metrics(State(shared): State<Arc<Shared>>, request: Request) -> Respons
                 .into_response()
         }
         _ => {
-            let page = shared.service.metrics_page();
+            let page = shared.service.metrics_page().await;
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
         }
     }

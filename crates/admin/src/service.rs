@@ -28,7 +28,7 @@ pub trait AdminService: Send + Sync + 'static {
     fn readiness(&self) -> Readiness;
 
     /// The page of `/metrics`.
-    fn metrics_page(&self) -> String;
+    async fn metrics_page(&self) -> String;
 
     /// Everything that `cairn admin status` shows.
     ///

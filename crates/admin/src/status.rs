@@ -71,6 +71,8 @@ pub struct UsageStatus {
     pub bytes: u64,
     /// Uploads under way.
     pub uploads: u64,
+    /// Plain bytes of their parts.
+    pub upload_bytes: u64,
 }
 
 /// The index on this node.
@@ -91,7 +93,7 @@ pub struct IndexStatus {
 /// Repair since the start of the node.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RepairStatus {
-    /// Shards known to be missing or corrupt that wait.
+    /// Shards that reads or scrub found missing or corrupt and that wait.
     pub waiting_shards: u64,
     /// Shards rebuilt.
     pub repaired_shards: u64,
@@ -99,8 +101,11 @@ pub struct RepairStatus {
     pub repaired_bytes: u64,
     /// Shards that could not be rebuilt: too few others are whole.
     pub lost_shards: u64,
-    /// Parts in narrower runs than wanted that wait for re-striping.
+    /// Parts in narrower runs than wanted that wait for re-striping; counted up to 100,000.
     pub degraded_parts: u64,
+    /// Shards that are missing because their disk is down or not rebuilt yet; `None` where this process has not seen
+    /// how many such a disk had.
+    pub missing_shards: Option<u64>,
     /// Parts re-striped.
     pub restriped_parts: u64,
     /// A disk that is being rebuilt, and how far that is, from 0 to 1.

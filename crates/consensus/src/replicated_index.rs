@@ -460,7 +460,8 @@ fn range_of(query: &Query) -> RangeId {
         | Query::Tickets
         | Query::BucketByName { .. }
         | Query::Buckets { .. }
-        | Query::UnfinishedBuckets => SYSTEM_RANGE,
+        | Query::UnfinishedBuckets
+        | Query::BucketCount => SYSTEM_RANGE,
         _ => FIRST_DATA_RANGE,
     }
 }

@@ -38,12 +38,17 @@ pub enum Query {
     },
     /// Records of all buckets that are being made or deleted.
     UnfinishedBuckets,
+    /// How many names of buckets there are, in any state: [`QueryAnswer::BucketCount`].
+    BucketCount,
 
     // A data range.
     /// [`QueryAnswer::BucketRow`].
     BucketRow(BucketId),
     /// Objects and bytes of a bucket: [`QueryAnswer::Usage`].
     Usage(BucketId),
+    /// What all buckets hold together, and how many parts wait for re-striping, of which at most
+    /// [`DEGRADED_COUNT_MAX`] are counted: [`QueryAnswer::Totals`]. It reads one counter row a bucket.
+    Totals,
     /// One version, and the bucket's row as it is in the same transaction: [`QueryAnswer::Version`].
     Version {
         /// The bucket.
@@ -180,8 +185,12 @@ pub enum QueryAnswer {
     BucketRecords(Vec<BucketRecord>),
     /// A bucket's row.
     BucketRow(Option<BucketRow>),
+    /// How many buckets there are.
+    BucketCount(u64),
     /// A bucket's usage.
     Usage(Usage),
+    /// Sums over all buckets.
+    Totals(Totals),
     /// A version, and its bucket's row.
     Version {
         /// The version.
@@ -240,6 +249,18 @@ pub struct Usage {
     pub uploads: u64,
     /// Plain bytes of their parts.
     pub upload_bytes: u64,
+}
+
+/// Up to how many degraded parts are counted, so that asking stays cheap.
+pub const DEGRADED_COUNT_MAX: u64 = 100_000;
+
+/// Sums over all buckets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// What they hold.
+    pub usage: Usage,
+    /// Parts in narrower runs than wanted, up to [`DEGRADED_COUNT_MAX`].
+    pub degraded_parts: u64,
 }
 
 /// One page of a listing.

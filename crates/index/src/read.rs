@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use types::Version;
 
 use crate::command::WhichVersion;
-use crate::query::{ClusterView, Query, QueryAnswer};
+use crate::query::{ClusterView, DEGRADED_COUNT_MAX, Query, QueryAnswer, Totals};
 use crate::tables::{Stored, Tables};
 use crate::{FIRST_DATA_RANGE, IndexDatabaseError, keys};
 
@@ -29,8 +29,13 @@ pub(crate) fn answer(connection: &Connection, query: &Query) -> Result<QueryAnsw
             QueryAnswer::BucketRecords(tables.bucket_records(namespace, prefix, after.as_ref(), *limit)?)
         }
         Query::UnfinishedBuckets => QueryAnswer::BucketRecords(tables.unfinished_bucket_records()?),
+        Query::BucketCount => QueryAnswer::BucketCount(tables.bucket_count()?),
         Query::BucketRow(bucket) => QueryAnswer::BucketRow(tables.bucket_row(FIRST_DATA_RANGE, *bucket)?),
         Query::Usage(bucket) => QueryAnswer::Usage(tables.usage(*bucket)?),
+        Query::Totals => QueryAnswer::Totals(Totals {
+            usage: tables.usage_of_all()?,
+            degraded_parts: tables.degraded_count(DEGRADED_COUNT_MAX)?,
+        }),
         Query::Version { bucket, key, which } => {
             let version = version(tables, &keys::place(*bucket, key), *which, Tables::whole)?;
             QueryAnswer::Version { version, row: tables.bucket_row(FIRST_DATA_RANGE, *bucket)? }

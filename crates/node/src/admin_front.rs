@@ -78,8 +78,8 @@ impl AdminService for Switched {
         self.now().readiness()
     }
 
-    fn metrics_page(&self) -> String {
-        self.now().metrics_page()
+    async fn metrics_page(&self) -> String {
+        self.now().metrics_page().await
     }
 
     async fn status(&self) -> Result<Status, AdminError> {

@@ -11,7 +11,7 @@ use objects::data::DataPath;
 use parking_lot::Mutex;
 use platform::{DirectoryLock, Disk, Entropy, RealDisk};
 use shards::superblock::Found;
-use shards::{DiskHealth, LocalShards};
+use shards::{DiskHealth, DiskUsage, LocalShards, ShardError};
 use tokio::sync::watch;
 use types::{ClusterId, Credential, DiskId, DiskState, NodeId, Profile};
 use upkeep::repair::REBUILDING_NOTE;
@@ -40,6 +40,9 @@ pub(crate) struct DiskCare {
     pub(crate) replaced: watch::Sender<u64>,
     /// Keep other servers off the directories.
     pub(crate) locks: Mutex<Vec<Arc<DirectoryLock>>>,
+    /// How many shards each disk of this node has or, while it is down or not rebuilt yet, should have, as far as this
+    /// process has seen.
+    pub(crate) shards_due: Mutex<BTreeMap<DiskId, u64>>,
     /// Counts the wishes for a scrub pass.
     pub(crate) scrub_wanted: watch::Sender<u64>,
 }
@@ -53,6 +56,35 @@ impl DiskCare {
     /// Whether a disk took another's place and has not got all its shards yet.
     pub(crate) fn is_unfinished(&self, disk: DiskId) -> bool {
         self.shards.superblock(disk).is_ok_and(|superblock| superblock.notes.contains_key(REBUILDING_NOTE))
+    }
+
+    /// What a disk holds and has room for.
+    ///
+    /// # Errors
+    /// [`ShardError::UnknownDisk`], [`ShardError::DiskDown`].
+    pub(crate) async fn usage(&self, disk: DiskId) -> Result<DiskUsage, ShardError> {
+        let usage = self.shards.usage(disk).await?;
+        if !self.is_unfinished(disk) {
+            self.shards_due.lock().insert(disk, usage.shards);
+        }
+        Ok(usage)
+    }
+
+    /// How many shards are missing because their disk is down or not rebuilt yet; `None` where this process has not seen
+    /// how many such a disk had.
+    pub(crate) async fn missing_shards(&self) -> Option<u64> {
+        let layout = self.layout.current();
+        let mut missing = 0;
+        for row in layout.disks.iter().filter(|row| row.state != DiskState::Out) {
+            let due = || self.shards_due.lock().get(&row.id).copied();
+            if row.state == DiskState::Down {
+                missing += due()?;
+            } else if self.is_unfinished(row.id) {
+                let has = self.shards.usage(row.id).await.map_or(0, |usage| usage.shards);
+                missing += due()?.saturating_sub(has);
+            }
+        }
+        Some(missing)
     }
 
     /// Probes and reacts until `stopped` changes.
@@ -76,7 +108,7 @@ impl DiskCare {
         let places = self.places.lock().clone();
         for disk in places.values().flatten() {
             if self.shards.probe(*disk).await.is_ok_and(|health| !health.is_down())
-                && let Ok(usage) = self.shards.usage(*disk).await
+                && let Ok(usage) = self.usage(*disk).await
             {
                 self.data.disks().set_free_bytes(*disk, usage.free_bytes);
             }
@@ -128,6 +160,10 @@ impl DiskCare {
         let known = disks::format(path, self.cluster, self.node, &*self.entropy).map_err(|error| error.to_string())?;
         if let Some(old) = old {
             self.shards.remove_disk(old).await;
+            let mut due = self.shards_due.lock();
+            if let Some(shards) = due.remove(&old) {
+                due.insert(known.id, shards);
+            }
         }
         self.locks.lock().push(known.lock.clone());
         self.shards.add_disk(known.disk.clone()).await.map_err(|error| error.to_string())?;

@@ -12,6 +12,7 @@ mod front;
 mod index;
 mod layout;
 mod memory;
+mod metrics_page;
 mod protection;
 mod rebuild;
 mod registry;

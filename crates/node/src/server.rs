@@ -237,6 +237,7 @@ impl Server {
             places: Mutex::new(places(&directories)),
             replaced: watch::Sender::new(0),
             locks: Mutex::new(directories.known.iter().map(|known| known.lock.clone()).collect()),
+            shards_due: Mutex::default(),
             scrub_wanted: watch::Sender::new(0),
         });
         settle_disks(&care, &directories).await?;
@@ -266,7 +267,7 @@ impl Server {
                 data,
                 objects: objects.clone(),
                 care: care.clone(),
-                repairs,
+                repairs: repairs.clone(),
                 bad_shards,
             },
         );
@@ -298,7 +299,10 @@ impl Server {
             care: care.clone(),
             budget: world.budget.clone(),
             progress,
+            repairs,
             rebuilt,
+            totals: tokio::sync::Mutex::default(),
+            disks_shown: Mutex::default(),
         };
         let node_admin = Arc::new(node_admin);
         let admin = match admin {

@@ -1,5 +1,6 @@
 //! What the node says of itself: status, readiness, metrics.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,12 +13,15 @@ use archive::ArchiveStatus;
 use async_trait::async_trait;
 use consensus::ReplicatedIndex;
 use gateway::Readiness;
-use index::{IndexService, Query, QueryAnswer};
+use index::query::Totals;
+use index::{IndexError, IndexService, Query, QueryAnswer};
+use objects::data::RepairQueue;
+use parking_lot::Mutex;
 use platform::{Clock, MemoryBudget};
 use shards::{DiskHealth, LocalShards};
 use telemetry::Metrics;
 use tokio::sync::watch;
-use types::{ClusterId, DiskState, Namespace, NodeId, Profile};
+use types::{ClusterId, DiskId, DiskState, NodeId, Profile};
 use upkeep::progress::{Progress, read};
 
 use crate::care::DiskCare;
@@ -26,8 +30,6 @@ use crate::care::DiskCare;
 const READINESS_PERIOD: Duration = Duration::from_secs(2);
 /// How long the index may take to answer before the node is not ready.
 const READINESS_PATIENCE: Duration = Duration::from_secs(5);
-/// Buckets of one page when usage is summed.
-const BUCKETS_PAGE: usize = 1000;
 
 /// The admin API's view of the node.
 pub(crate) struct NodeAdmin {
@@ -45,8 +47,13 @@ pub(crate) struct NodeAdmin {
     pub(crate) care: Arc<DiskCare>,
     pub(crate) budget: MemoryBudget,
     pub(crate) progress: Progress,
+    pub(crate) repairs: RepairQueue,
     /// What came of the rebuild that made the index, where this process made it.
     pub(crate) rebuilt: Option<RebuildReport>,
+    /// What the index counted last for the metrics page, and when.
+    pub(crate) totals: tokio::sync::Mutex<Option<(Duration, u64, Totals)>>,
+    /// Disks that the metrics page has shown.
+    pub(crate) disks_shown: Mutex<BTreeSet<DiskId>>,
 }
 
 #[async_trait]
@@ -55,18 +62,8 @@ impl AdminService for NodeAdmin {
         self.readiness.borrow().clone()
     }
 
-    fn metrics_page(&self) -> String {
-        metrics::gauge!(telemetry::metric::MEMORY_RESERVED_BYTES).set(self.budget.reserved_bytes() as f64);
-        for (disk, health) in self.shards.disk_states().iter() {
-            let up = if health.is_down() { 0.0 } else { 1.0 };
-            metrics::gauge!(telemetry::metric::DISK_UP, "disk" => disk.to_string()).set(up);
-        }
-        for (range, lag) in self.archive.lags() {
-            // While a range has no archive, all that there is of it is behind: since the start.
-            let lag = lag.unwrap_or_else(|| self.clock.monotonic() - self.started);
-            metrics::gauge!(telemetry::metric::ARCHIVE_LAG_SECONDS, "range" => range.to_string())
-                .set(lag.as_secs_f64());
-        }
+    async fn metrics_page(&self) -> String {
+        self.refresh_metrics().await;
         self.metrics.fold();
         self.metrics.render()
     }
@@ -76,6 +73,8 @@ impl AdminService for NodeAdmin {
             Readiness::Ready => None,
             Readiness::NotReady { reason } => Some(reason),
         };
+        let (buckets, totals) = self.ask_totals().await.map_err(|error| AdminError::Failed(error.to_string()))?;
+        let usage = totals.usage;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: self.cluster.to_string(),
@@ -86,9 +85,16 @@ impl AdminService for NodeAdmin {
             uptime_seconds: (self.clock.monotonic() - self.started).as_secs(),
             not_ready,
             disks: self.disks().await,
-            usage: self.usage().await.map_err(|error| AdminError::Failed(error.to_string()))?,
+            usage: UsageStatus {
+                buckets,
+                objects: usage.objects,
+                versions: usage.versions,
+                bytes: usage.bytes,
+                uploads: usage.uploads,
+                upload_bytes: usage.upload_bytes,
+            },
             index: self.index_status(),
-            repair: self.repair(),
+            repair: self.repair(totals.degraded_parts).await,
             scrub: self.scrub(),
         })
     }
@@ -131,7 +137,7 @@ impl NodeAdmin {
                 (_, Some(DiskHealth::Full)) => ("full", None),
                 (_, Some(DiskHealth::Up)) => ("up", None),
             };
-            let usage = self.shards.usage(row.id).await.unwrap_or_default();
+            let usage = self.care.usage(row.id).await.unwrap_or_default();
             disks.push(DiskStatus {
                 id: row.id.to_string(),
                 path: row.path.clone(),
@@ -148,52 +154,36 @@ impl NodeAdmin {
         disks
     }
 
-    async fn usage(&self) -> Result<UsageStatus, index::IndexError> {
-        let mut sum = UsageStatus::default();
-        let mut after = None;
-        loop {
-            let query = Query::Buckets {
-                namespace: Namespace::default(),
-                prefix: String::new(),
-                after: after.take(),
-                limit: BUCKETS_PAGE,
-            };
-            let QueryAnswer::BucketRecords(records) = self.index.query(query).await? else { return Ok(sum) };
-            for record in &records {
-                if let QueryAnswer::Usage(usage) = self.index.query(Query::Usage(record.id)).await? {
-                    sum.objects += usage.objects;
-                    sum.versions += usage.versions;
-                    sum.bytes += usage.bytes;
-                    sum.uploads += usage.uploads;
-                }
-            }
-            sum.buckets += records.len() as u64;
-            match records.last() {
-                Some(last) if records.len() == BUCKETS_PAGE => after = Some(last.name.clone()),
-                _ => return Ok(sum),
-            }
-        }
+    /// What the index counts: some counter rows, no walk over what is stored.
+    pub(crate) async fn ask_totals(&self) -> Result<(u64, Totals), IndexError> {
+        let misanswered = || IndexError::Damaged { reason: "a question for sums was misunderstood".to_owned() };
+        let QueryAnswer::BucketCount(buckets) = self.index.query(Query::BucketCount).await? else {
+            return Err(misanswered());
+        };
+        let QueryAnswer::Totals(totals) = self.index.query(Query::Totals).await? else { return Err(misanswered()) };
+        Ok((buckets, totals))
     }
 
     fn index_status(&self) -> IndexStatus {
         crate::index::status_of(&self.index.status(), &self.archive)
     }
 
-    fn repair(&self) -> RepairStatus {
+    async fn repair(&self, degraded_parts: u64) -> RepairStatus {
         let progress = &self.progress;
         RepairStatus {
-            waiting_shards: read(&progress.waiting_shards),
+            waiting_shards: self.repairs.waiting(),
             repaired_shards: read(&progress.repaired_shards),
             repaired_bytes: read(&progress.repaired_bytes),
             lost_shards: read(&progress.lost_shards),
-            degraded_parts: read(&progress.degraded_parts),
+            degraded_parts,
+            missing_shards: self.care.missing_shards().await,
             restriped_parts: read(&progress.restriped_parts),
             rebuilding: self.rebuilding(),
         }
     }
 
     /// The disks that are not whole yet, by their superblocks, and how far the pass over the others is.
-    fn rebuilding(&self) -> Vec<(String, f64)> {
+    pub(crate) fn rebuilding(&self) -> Vec<(String, f64)> {
         let shares = self.progress.rebuilding.lock().clone();
         let share_of = |disk| shares.iter().find(|(of, _)| *of == disk).map_or(0.0, |(_, share)| *share);
         let states = self.shards.disk_states();

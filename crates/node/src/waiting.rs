@@ -160,7 +160,7 @@ impl AdminService for Desk {
         Readiness::NotReady { reason: self.0.reason.clone() }
     }
 
-    fn metrics_page(&self) -> String {
+    async fn metrics_page(&self) -> String {
         self.0.opened.metrics.fold();
         self.0.opened.metrics.render()
     }

@@ -12,16 +12,54 @@ pub const RECEIVED_BYTES: &str = "cairn_received_bytes_total";
 pub const SENT_BYTES: &str = "cairn_sent_bytes_total";
 /// Requests under way.
 pub const REQUESTS_UNDER_WAY: &str = "cairn_requests_under_way";
+/// Buckets.
+pub const BUCKETS: &str = "cairn_buckets";
+/// Current objects.
+pub const OBJECTS: &str = "cairn_objects";
+/// Versions with bytes, current ones included.
+pub const OBJECT_VERSIONS: &str = "cairn_object_versions";
+/// Plain bytes of all versions.
+pub const OBJECT_BYTES: &str = "cairn_object_bytes";
+/// Uploads under way.
+pub const UPLOADS_UNDER_WAY: &str = "cairn_uploads_under_way";
+/// Plain bytes of the parts of uploads under way.
+pub const UPLOAD_BYTES: &str = "cairn_upload_bytes";
+/// How many more disks may be lost with nothing lost.
+pub const LOSSES_BORNE: &str = "cairn_losses_borne";
+/// Parts that are stored narrower than their profile and wait for re-striping; counted up to 100,000.
+pub const DEGRADED_PARTS: &str = "cairn_degraded_parts";
+/// Parts that were re-striped.
+pub const RESTRIPED_PARTS: &str = "cairn_restriped_parts_total";
+/// Shards that are missing because their disk is down or not rebuilt yet; NaN while that is not known.
+pub const MISSING_SHARDS: &str = "cairn_missing_shards";
+/// Bad shards that wait for repair.
+pub const REPAIR_WAITING_SHARDS: &str = "cairn_repair_waiting_shards";
 /// Whether a disk is up (1) or not (0), by `disk`.
 pub const DISK_UP: &str = "cairn_disk_up";
 /// Free bytes of a disk's file system, by `disk`.
 pub const DISK_FREE_BYTES: &str = "cairn_disk_free_bytes";
 /// Bytes of a disk's file system, by `disk`.
 pub const DISK_TOTAL_BYTES: &str = "cairn_disk_total_bytes";
+/// Live shards of a disk, by `disk`.
+pub const DISK_SHARDS: &str = "cairn_disk_shards";
+/// Bytes of a disk's live shards, by `disk`.
+pub const DISK_SHARD_BYTES: &str = "cairn_disk_shard_bytes";
+/// How much of a disk is rebuilt, from 0 to 1; 1 for one that is whole, by `disk`.
+pub const DISK_REBUILT_RATIO: &str = "cairn_disk_rebuilt_ratio";
 /// Shards that were rebuilt.
 pub const REPAIRED_SHARDS: &str = "cairn_repaired_shards_total";
+/// Bytes of shards that were rebuilt.
+pub const REPAIRED_BYTES: &str = "cairn_repaired_bytes_total";
+/// Shards that could not be rebuilt: too few others are whole.
+pub const LOST_SHARDS: &str = "cairn_lost_shards_total";
 /// Shards that were verified by scrub.
 pub const SCRUBBED_SHARDS: &str = "cairn_scrubbed_shards_total";
+/// Bytes of shards that were verified by scrub.
+pub const SCRUBBED_BYTES: &str = "cairn_scrubbed_bytes_total";
+/// How far scrub's pass is, from 0 to 1; 0 between passes.
+pub const SCRUB_RATIO: &str = "cairn_scrub_ratio";
+/// Seconds since 1970 at which scrub's last whole pass ended; absent before the first one.
+pub const SCRUB_ENDED_SECONDS: &str = "cairn_scrub_last_end_timestamp_seconds";
 /// Shards that were found corrupt or missing, by `cause`.
 pub const DAMAGED_SHARDS: &str = "cairn_damaged_shards_total";
 /// Seconds by which a range's archive is behind the range, by `range`.

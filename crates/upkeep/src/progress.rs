@@ -19,12 +19,8 @@ pub struct Counters {
     pub repaired_bytes: AtomicU64,
     /// Shards that could not be rebuilt: too few others are whole.
     pub lost_shards: AtomicU64,
-    /// Bad shards that wait.
-    pub waiting_shards: AtomicU64,
     /// Parts re-striped.
     pub restriped_parts: AtomicU64,
-    /// Parts that wait for re-striping, as last counted.
-    pub degraded_parts: AtomicU64,
     /// Whether a scrub pass is under way.
     pub scrubbing: AtomicBool,
     /// Shards verified in this pass.

@@ -49,9 +49,11 @@ impl RepairServices {
         }
         match self.data.repair_shard(wanted).await {
             Ok(()) => {
+                let bytes = wanted.run.shard_len_of(wanted.stripe) as u64;
                 add(&self.progress.repaired_shards, 1);
-                add(&self.progress.repaired_bytes, wanted.run.shard_len_of(wanted.stripe) as u64);
+                add(&self.progress.repaired_bytes, bytes);
                 metrics::counter!(telemetry::metric::REPAIRED_SHARDS).increment(1);
+                metrics::counter!(telemetry::metric::REPAIRED_BYTES).increment(bytes);
                 Ok(())
             }
             // Freed meanwhile, or the disk went away: there is nothing to do, or another disk will be rebuilt.
@@ -59,6 +61,7 @@ impl RepairServices {
             Err(RebuildError::Append(ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. })) => Ok(()),
             Err(RebuildError::Read(ReadError::Unreadable { reason })) => {
                 add(&self.progress.lost_shards, 1);
+                metrics::counter!(telemetry::metric::LOST_SHARDS).increment(1);
                 tracing::error!(run = %wanted.run.id, stripe = wanted.stripe, %reason, "a shard cannot be rebuilt");
                 Ok(())
             }

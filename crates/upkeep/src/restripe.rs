@@ -2,7 +2,6 @@
 //! live disks hold it. The index queues them in the commit that made them visible.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,14 +26,8 @@ pub struct Restripe {
     objects: Objects,
     progress: Progress,
     layout: AsyncMutex<watch::Receiver<Arc<Layout>>>,
-    pass: Mutex<Pass>,
-}
-
-/// Where a pass over the queue is.
-#[derive(Default)]
-struct Pass {
-    after: Option<Vec<u8>>,
-    waiting: u64,
+    /// The row after which the pass over the queue goes on.
+    after: Mutex<Option<Vec<u8>>>,
 }
 
 impl Restripe {
@@ -45,7 +38,7 @@ impl Restripe {
         layout: watch::Receiver<Arc<Layout>>,
         progress: Progress,
     ) -> Self {
-        Self { index, objects, progress, layout: AsyncMutex::new(layout), pass: Mutex::default() }
+        Self { index, objects, progress, layout: AsyncMutex::new(layout), after: Mutex::default() }
     }
 
     async fn queued(&self, after: Option<Vec<u8>>) -> Result<Vec<DegradedRow>, DutyError> {
@@ -55,18 +48,16 @@ impl Restripe {
         }
     }
 
-    /// Re-stripes one part; whether it still waits. A part that fails waits for the next pass, and holds up no other.
-    async fn restripe(&self, row: &DegradedRow) -> bool {
+    /// Re-stripes one part. One that fails waits for the next pass, and holds up no other.
+    async fn restripe(&self, row: &DegradedRow) {
         match self.objects.restripe_part(row).await {
             Ok(Restriped::Whole) => {
                 add(&self.progress.restriped_parts, 1);
-                false
+                metrics::counter!(telemetry::metric::RESTRIPED_PARTS).increment(1);
             }
-            Ok(Restriped::Changed) => false,
-            Ok(Restriped::Wider | Restriped::NotYet) => true,
+            Ok(Restriped::Changed | Restriped::Wider | Restriped::NotYet) => {}
             Err(error) => {
                 tracing::warn!(bucket = %row.bucket, key = %row.key, %error, "a degraded part was not written anew");
-                true
             }
         }
     }
@@ -79,20 +70,17 @@ impl Duty for Restripe {
     }
 
     async fn step(&self) -> Result<Step, DutyError> {
-        let Pass { after, mut waiting } = std::mem::take(&mut *self.pass.lock());
+        let after = self.after.lock().take();
         let rows = self.queued(after).await?;
         for row in &rows {
-            waiting += u64::from(self.restripe(row).await);
+            self.restripe(row).await;
         }
         match rows.last() {
             Some(last) if rows.len() == ROWS_MAX => {
-                *self.pass.lock() = Pass { after: Some(last.row.clone()), waiting };
+                *self.after.lock() = Some(last.row.clone());
                 Ok(Step::Again)
             }
-            _ => {
-                self.progress.degraded_parts.store(waiting, Ordering::Relaxed);
-                Ok(Step::Idle(PERIOD))
-            }
+            _ => Ok(Step::Idle(PERIOD)),
         }
     }
 

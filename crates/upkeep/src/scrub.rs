@@ -150,6 +150,8 @@ impl Duty for Scrub {
         for shard in &verified {
             add(&self.progress.scrubbed_shards, 1);
             add(&self.progress.scrubbed_bytes, shard.bytes);
+            metrics::counter!(telemetry::metric::SCRUBBED_SHARDS).increment(1);
+            metrics::counter!(telemetry::metric::SCRUBBED_BYTES).increment(shard.bytes);
             if !shard.intact {
                 self.report(disk, shard.address).await?;
             }

@@ -150,7 +150,17 @@ impl Tables<'_> {
     pub(crate) fn usage(self, bucket: BucketId) -> Result<Usage, IndexDatabaseError> {
         let sql = "SELECT objects, versions, markers, bytes, uploads, upload_bytes FROM usage
                    WHERE range IN (SELECT id FROM ranges) AND bucket = ?1";
-        let all = self.all(sql, [to_sql(bucket.0)], |row| {
+        self.sum_of_usage(sql, [to_sql(bucket.0)])
+    }
+
+    pub(crate) fn usage_of_all(self) -> Result<Usage, IndexDatabaseError> {
+        let sql = "SELECT objects, versions, markers, bytes, uploads, upload_bytes FROM usage
+                   WHERE range IN (SELECT id FROM ranges)";
+        self.sum_of_usage(sql, [])
+    }
+
+    fn sum_of_usage(self, sql: &str, parameters: impl rusqlite::Params) -> Result<Usage, IndexDatabaseError> {
+        let all = self.all(sql, parameters, |row| {
             Ok::<_, IndexDatabaseError>(Usage {
                 objects: from_sql(row, 0)?,
                 versions: from_sql(row, 1)?,

@@ -133,6 +133,11 @@ impl Tables<'_> {
         })
     }
 
+    pub(crate) fn bucket_count(self) -> Result<u64, IndexDatabaseError> {
+        let count = self.first("SELECT COUNT(*) FROM bucket_names", [], |row| from_sql(row, 0))?;
+        Ok(count.unwrap_or_default())
+    }
+
     pub(crate) fn all_bucket_records(self) -> Result<Vec<BucketRecord>, IndexDatabaseError> {
         self.all("SELECT row FROM buckets ORDER BY id", [], |row| {
             Ok::<_, IndexDatabaseError>(rows::decode(blob(row, 0)?)?)

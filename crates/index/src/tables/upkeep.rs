@@ -3,7 +3,7 @@
 use rusqlite::params;
 use types::{CommitStamp, RangeId, Run, RunId, TicketId};
 
-use super::{Tables, blob};
+use super::{Tables, blob, from_sql};
 use crate::query::{DegradedRow, GarbageRow};
 use crate::rows::{self, BodyKind, DegradedKept};
 use crate::{IndexDatabaseError, keys};
@@ -90,6 +90,13 @@ impl Tables<'_> {
     pub(crate) fn delete_degraded(self, place: &[u8], row: &DegradedKept) -> Result<(), IndexDatabaseError> {
         self.execute("DELETE FROM degraded WHERE key = ?1", [keys::degraded_key(place, row)])?;
         Ok(())
+    }
+
+    /// How many rows `degraded` has, counted up to `max`.
+    pub(crate) fn degraded_count(self, max: u64) -> Result<u64, IndexDatabaseError> {
+        let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM degraded LIMIT ?1)";
+        let count = self.first(sql, [i64::try_from(max).unwrap_or(i64::MAX)], |row| from_sql(row, 0))?;
+        Ok(count.unwrap_or_default())
     }
 
     pub(crate) fn degraded(self, after: Option<&[u8]>, limit: usize) -> Result<Vec<DegradedRow>, IndexDatabaseError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use index::command::WhichVersion;
 use index::contract::samples;
-use index::query::{ListPage, ListRange, ListedVersion};
+use index::query::{ListPage, ListRange, ListedVersion, Totals, Usage};
 use index::{IndexDatabase, Query, QueryAnswer};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,8 +39,16 @@ pub(crate) fn compare(reference: &Reference, database: &mut IndexDatabase) {
         assert_eq!(ask(database, Query::RunLives { bucket, key, run }), QueryAnswer::RunLives(true));
     }
     let mut degraded = BTreeSet::new();
+    let mut usage = Usage::default();
     for (id, bucket) in &reference.buckets {
-        assert_eq!(ask(database, Query::Usage(*id)), QueryAnswer::Usage(reference.usage(*id)));
+        let own = reference.usage(*id);
+        assert_eq!(ask(database, Query::Usage(*id)), QueryAnswer::Usage(own));
+        usage.objects += own.objects;
+        usage.versions += own.versions;
+        usage.markers += own.markers;
+        usage.bytes += own.bytes;
+        usage.uploads += own.uploads;
+        usage.upload_bytes += own.upload_bytes;
         for (key, versions) in &bucket.keys {
             compare_versions(database, *id, key, versions);
             let in_runs = |version: &&reference::Version| version.bytes == 3 && !version.runs.is_empty();
@@ -61,6 +69,8 @@ pub(crate) fn compare(reference: &Reference, database: &mut IndexDatabase) {
     let found: BTreeSet<_> =
         rows.into_iter().map(|row| (row.bucket, row.key, row.version, row.upload, row.number.get())).collect();
     assert_eq!(found, degraded);
+    let totals = Totals { usage, degraded_parts: degraded.len() as u64 };
+    assert_eq!(ask(database, Query::Totals), QueryAnswer::Totals(totals));
 }
 
 fn compare_versions(database: &mut IndexDatabase, bucket: BucketId, key: &ObjectKey, versions: &[reference::Version]) {

@@ -80,6 +80,11 @@ impl RepairQueue {
         let (sender, receiver) = mpsc::channel(capacity);
         (Self(sender), receiver)
     }
+
+    /// Reports that nobody has taken yet.
+    pub fn waiting(&self) -> u64 {
+        (self.0.max_capacity() - self.0.capacity()) as u64
+    }
 }
 
 impl RepairSink for RepairQueue {
