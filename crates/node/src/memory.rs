@@ -3,7 +3,7 @@
 use objects::data::TransferMemoryNeeds;
 use types::Profile;
 
-use crate::server::{StartError, data_path_settings};
+use crate::server::StartError;
 use crate::settings::ServerSettings;
 
 /// Connections that read the index's database.
@@ -24,8 +24,7 @@ pub(crate) fn body_budget(settings: &ServerSettings) -> u64 {
 pub(crate) fn check(settings: &ServerSettings) -> Result<(), StartError> {
     let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
     let profiles = std::iter::once(wanted).chain(settings.storage_classes.iter().map(|(_, profile)| *profile));
-    let data_path = data_path_settings(settings);
-    let needs = profiles.map(|profile| (profile, TransferMemoryNeeds::of(profile, &data_path)));
+    let needs = profiles.map(|profile| (profile, TransferMemoryNeeds::of(profile)));
     let of_both = |needs: &TransferMemoryNeeds| needs.put_bytes + needs.get_bytes;
     let (profile, needs) = needs.max_by_key(|(_, needs)| of_both(needs)).expect("one profile is wanted");
     if body_budget(settings) >= of_both(&needs) {

@@ -552,20 +552,22 @@ async fn transfers_stay_within_the_budget_and_give_it_back() {
 /// lost as may be, and one PUT in full stripes beside such a GET.
 #[tokio::test]
 async fn the_least_budget_serves_a_put_and_a_get_side_by_side() {
-    let profile = Profile::for_domains(6);
-    let settings = DataPathSettings { memory_patience: Duration::from_millis(500), ..hasty() };
-    let needs = TransferMemoryNeeds::of(profile, &settings);
-    let fixture = Fixture::with_budget(6, profile, settings, needs.put_bytes + needs.get_bytes);
-    let whole = body_bytes(9 << 20);
-    let get = fixture.budget.try_reserve(needs.get_bytes).expect("all is free");
-    let stored = written(&fixture, &whole, 100_000).await;
-    assert_eq!(runs(&stored).len(), 1, "full stripes");
-    drop(get);
-    let put = fixture.budget.try_reserve(needs.put_bytes).expect("all is free");
-    fixture.shards.wipe(fixture.disk(0));
-    fixture.shards.wipe(fixture.disk(1));
-    assert_eq!(read_all(&fixture, &stored).await.expect("readable"), whole);
-    drop(put);
+    let widest = Profile::new(16, 8, 64 << 10, Integrity::Xxh3).expect("within bounds");
+    for (disks, profile) in [(2, Profile::for_domains(2)), (6, Profile::for_domains(6)), (24, widest)] {
+        let settings = DataPathSettings { memory_patience: Duration::from_millis(500), ..hasty() };
+        let needs = TransferMemoryNeeds::of(profile);
+        let fixture = Fixture::with_budget(disks, profile, settings, needs.put_bytes + needs.get_bytes);
+        let whole = body_bytes(9 << 20);
+        let get = fixture.budget.try_reserve(needs.get_bytes).expect("all is free");
+        let stored = written(&fixture, &whole, 100_000).await;
+        assert_eq!(runs(&stored).len(), 1, "full stripes of {profile}");
+        drop(get);
+        (0..profile.m()).for_each(|lost| fixture.shards.wipe(fixture.disk(lost)));
+        let put = fixture.budget.try_reserve(needs.put_bytes).expect("all is free");
+        assert_eq!(read_all(&fixture, &stored).await.expect("readable"), whole);
+        drop(put);
+        assert_eq!(read_all(&fixture, &stored).await.expect("readable"), whole);
+    }
 }
 
 #[tokio::test]
