@@ -10,11 +10,20 @@ use crate::settings::ServerSettings;
 const INDEX_READERS: u64 = 2;
 /// What SQLite's connections to one disk's shard index may keep.
 const DISK_CACHE_BYTES: u64 = 5 << 19;
+/// One in so many bytes of the memory is for what the gateway reads, up to what makes long reads for many uploads.
+const READ_BUFFERS_SHARE: u64 = 10;
+const READ_BUFFERS_BYTES_MAX: u64 = 24 << 20;
 const MIB: u64 = 1 << 20;
 
-/// What is left of the memory for bodies under way, once SQLite's caches have theirs; at least half of it.
+/// What is left of the memory for bodies under way, once SQLite's caches and what the gateway reads have theirs; at
+/// least half of it.
 pub(crate) fn body_budget(settings: &ServerSettings) -> u64 {
-    settings.memory_bytes.saturating_sub(cache_bytes(settings)).max(settings.memory_bytes / 2)
+    settings.memory_bytes.saturating_sub(other_bytes(settings)).max(settings.memory_bytes / 2)
+}
+
+/// What uploads hold of their bodies between the socket and the buffers of the data path.
+pub(crate) fn read_buffers_bytes(settings: &ServerSettings) -> u64 {
+    (settings.memory_bytes / READ_BUFFERS_SHARE).min(READ_BUFFERS_BYTES_MAX)
 }
 
 /// Refuses a memory in which one PUT and one GET of the widest profile don't run side by side.
@@ -30,8 +39,9 @@ pub(crate) fn check(settings: &ServerSettings) -> Result<(), StartError> {
     if body_budget(settings) >= of_both(&needs) {
         return Ok(());
     }
-    // By the same rule as the budget: twice what bodies need, or that and the caches, whichever is less.
-    let least_bytes = of_both(&needs) + of_both(&needs).min(cache_bytes(settings));
+    // By the same rule as the budget: twice what bodies need, or that beside what else has its part, whichever is less.
+    let beside_others = (of_both(&needs) + cache_bytes(settings)) * READ_BUFFERS_SHARE / (READ_BUFFERS_SHARE - 1);
+    let least_bytes = beside_others.min(2 * of_both(&needs));
     Err(StartError::Memory {
         given_bytes: settings.memory_bytes,
         least_mib: least_bytes.div_ceil(MIB),
@@ -39,6 +49,10 @@ pub(crate) fn check(settings: &ServerSettings) -> Result<(), StartError> {
         put_kib: needs.put_bytes >> 10,
         get_kib: needs.get_bytes >> 10,
     })
+}
+
+fn other_bytes(settings: &ServerSettings) -> u64 {
+    cache_bytes(settings) + read_buffers_bytes(settings)
 }
 
 fn cache_bytes(settings: &ServerSettings) -> u64 {

@@ -556,6 +556,7 @@ fn gateway_settings(settings: &ServerSettings, tls: Option<Tls>) -> GatewaySetti
         compat: settings.compat,
         tls,
         timeouts: Timeouts { head: settings.header_timeout, stall: settings.body_timeout, ..Timeouts::default() },
+        read_buffers_bytes: usize::try_from(memory::read_buffers_bytes(settings)).unwrap_or(usize::MAX),
         ..GatewaySettings::default()
     }
 }
