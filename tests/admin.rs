@@ -104,7 +104,7 @@ async fn what_has_lost_parity_is_counted_until_it_is_repaired() {
     };
     put("whole").await;
     assert!(server.admin(&["status"]).contains(r#""degraded_parts":0,"missing_shards":0,"#));
-    std::fs::remove_dir_all(server.disk(3)).expect("a disk is deleted");
+    crate::loss::delete(&server.disk(3));
     server.wait_for_status("the loss is noted", |status| status.contains(r#""state":"down""#));
     put("narrow").await;
     let status = server.admin(&["status"]);

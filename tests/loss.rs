@@ -63,8 +63,16 @@ async fn futures_all<F: Future<Output = ()>>(all: impl Iterator<Item = F>) {
     .await;
 }
 
-fn delete(disk: &Path) {
-    std::fs::remove_dir_all(disk).expect("a disk's directory is deleted");
+/// Deletes a disk's directory. The server may make a file there in the moment in which it is emptied; once it has seen the
+/// loss it makes none.
+pub fn delete(disk: &Path) {
+    for _ in 0..1000 {
+        match std::fs::remove_dir_all(disk) {
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+            deleted => return deleted.expect("a disk's directory is deleted"),
+        }
+    }
+    panic!("files are made in a deleted directory again and again");
 }
 
 /// Flips a byte in the middle of every 4 KiB of every file.
