@@ -1,19 +1,24 @@
-//! Every S3 operation through the AWS SDK for Rust, one file for an operation, named as on the other floors.
+//! Every S3 operation through the AWS SDK for Rust, one file for an operation, named as on the other floors; what
+//! crosses operations has files named for it. `raw` is HTTP by hand.
 
+mod abort_multipart_upload;
 mod complete_multipart_upload;
 mod copy_object;
 mod create_bucket;
 mod delete_object;
 mod delete_objects;
+mod get_bucket_location;
 mod get_object;
 mod get_object_attributes;
 mod head_object;
 mod list_buckets;
+mod list_multipart_uploads;
 mod list_object_versions;
 mod list_objects;
 mod list_parts;
 mod put_bucket_versioning;
 mod put_object;
+mod raw;
 mod upload_part_copy;
 
 use std::fmt::Debug;
@@ -21,6 +26,14 @@ use std::fmt::Debug;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+
+use crate::server::Server;
+
+/// A client of the shared server and a bucket that nobody else has.
+pub async fn fresh() -> (Client, String) {
+    let server = Server::shared();
+    (server.client(), server.bucket().await)
+}
 
 /// The code of the error that a request must end in.
 pub fn code_of<T: Debug, E: ProvideErrorMetadata + Debug, R: Debug>(outcome: Result<T, SdkError<E, R>>) -> String {

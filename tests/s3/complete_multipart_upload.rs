@@ -1,11 +1,10 @@
-//! CreateMultipartUpload, UploadPart, CompleteMultipartUpload and AbortMultipartUpload: the life of an upload.
+//! CompleteMultipartUpload: parts become an object, once.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
-use super::{code_of, get};
+use super::{code_of, fresh, get};
 use crate::body::body;
-use crate::server::Server;
 
 /// S3's smallest part.
 pub(super) const PART_BYTES: usize = 5 << 20;
@@ -36,8 +35,7 @@ pub(super) fn named(parts: Vec<CompletedPart>) -> CompletedMultipartUpload {
 
 #[tokio::test]
 async fn parts_become_one_object_and_completing_again_answers_the_same() {
-    let server = Server::shared();
-    let (client, bucket) = (server.client(), server.bucket().await);
+    let (client, bucket) = fresh().await;
     let sent = body(2 * PART_BYTES + 12_345, 11);
     let upload = begin(&client, &bucket, "k").await;
     let mut parts = Vec::new();
@@ -63,8 +61,7 @@ async fn parts_become_one_object_and_completing_again_answers_the_same() {
 
 #[tokio::test]
 async fn wrong_parts_are_refused_and_leave_the_upload_open() {
-    let server = Server::shared();
-    let (client, bucket) = (server.client(), server.bucket().await);
+    let (client, bucket) = fresh().await;
     let upload = begin(&client, &bucket, "k").await;
     let one = part(&client, &bucket, "k", &upload, 1, vec![1; 1000]).await;
     let two = part(&client, &bucket, "k", &upload, 2, vec![2; 1000]).await;
@@ -81,22 +78,8 @@ async fn wrong_parts_are_refused_and_leave_the_upload_open() {
 }
 
 #[tokio::test]
-async fn an_aborted_upload_is_gone() {
-    let server = Server::shared();
-    let (client, bucket) = (server.client(), server.bucket().await);
-    let upload = begin(&client, &bucket, "k").await;
-    part(&client, &bucket, "k", &upload, 1, vec![1; 100_000]).await;
-    let abort = || client.abort_multipart_upload().bucket(&bucket).key("k").upload_id(&upload).send();
-    abort().await.expect("aborted");
-    let late = client.upload_part().bucket(&bucket).key("k").upload_id(&upload).part_number(2);
-    assert_eq!(code_of(late.body(vec![2; 10].into()).send().await), "NoSuchUpload");
-    assert_eq!(code_of(client.get_object().bucket(&bucket).key("k").send().await), "NoSuchKey");
-}
-
-#[tokio::test]
 async fn complete_with_if_none_match_loses_against_an_object() {
-    let server = Server::shared();
-    let (client, bucket) = (server.client(), server.bucket().await);
+    let (client, bucket) = fresh().await;
     super::put(&client, &bucket, "k", b"first").await;
     let upload = begin(&client, &bucket, "k").await;
     let one = part(&client, &bucket, "k", &upload, 1, vec![1; 1000]).await;

@@ -1,6 +1,4 @@
-//! CreateBucket, HeadBucket, DeleteBucket and GetBucketLocation: the life of a name.
-
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+//! CreateBucket: the life of a name.
 
 use super::{code_of, put, status_of};
 use crate::server::Server;
@@ -28,18 +26,4 @@ async fn a_name_is_taken_once_and_must_be_valid() {
     let (client, bucket) = (server.client(), server.bucket().await);
     assert_eq!(code_of(client.create_bucket().bucket(&bucket).send().await), "BucketAlreadyOwnedByYou");
     assert_eq!(code_of(client.create_bucket().bucket("No_Bucket").send().await), "InvalidBucketName");
-}
-
-#[tokio::test]
-async fn any_region_is_kept_and_answered() {
-    let server = Server::shared();
-    let (client, plain) = (server.client(), server.bucket().await);
-    let located = format!("{plain}-eu");
-    let region = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuWest1).build();
-    let create = client.create_bucket().bucket(&located).create_bucket_configuration(region);
-    create.send().await.expect("any region is taken");
-    let answered = client.get_bucket_location().bucket(&located).send().await.expect("location");
-    assert_eq!(answered.location_constraint, Some(BucketLocationConstraint::EuWest1));
-    let answered = client.get_bucket_location().bucket(&plain).send().await.expect("location");
-    assert!(answered.location_constraint.is_none_or(|region| region.as_str().is_empty()));
 }

@@ -1,4 +1,4 @@
-//! ListParts and ListMultipartUploads.
+//! ListParts: what an upload has so far, in pages.
 
 use super::code_of;
 use super::complete_multipart_upload::{begin, part};
@@ -21,18 +21,4 @@ async fn parts_are_listed_in_pages() {
     assert_eq!((rest.parts()[0].part_number(), rest.parts()[0].size()), (Some(9), Some(100)));
     let unknown = client.list_parts().bucket(&bucket).key("k").upload_id("0123456789abcdef0123456789abcdef");
     assert_eq!(code_of(unknown.send().await), "NoSuchUpload");
-}
-
-#[tokio::test]
-async fn uploads_are_listed_by_key_and_rolled_up() {
-    let server = Server::shared();
-    let (client, bucket) = (server.client(), server.bucket().await);
-    for key in ["b", "a/1", "a/2"] {
-        begin(&client, &bucket, key).await;
-    }
-    let all = client.list_multipart_uploads().bucket(&bucket).send().await.expect("uploads");
-    let keys: Vec<_> = all.uploads().iter().filter_map(|upload| upload.key()).collect();
-    assert_eq!(keys, ["a/1", "a/2", "b"]);
-    let rolled = client.list_multipart_uploads().bucket(&bucket).delimiter("/").send().await.expect("uploads");
-    assert_eq!((rolled.uploads().len(), rolled.common_prefixes().len()), (1, 1));
 }

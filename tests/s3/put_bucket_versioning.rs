@@ -1,21 +1,9 @@
-//! PutBucketVersioning and GetBucketVersioning, and what they mean for writes.
+//! PutBucketVersioning, and what it means for writes.
 
 use aws_sdk_s3::types::BucketVersioningStatus;
 
 use super::{code_of, get, put, set_versioning, status_of};
 use crate::server::Server;
-
-#[tokio::test]
-async fn versioning_is_off_then_enabled_then_suspended() {
-    let server = Server::shared();
-    let (client, bucket) = (server.client(), server.bucket().await);
-    let status = async || client.get_bucket_versioning().bucket(&bucket).send().await.expect("versioning").status;
-    assert_eq!(status().await, None);
-    for wanted in [BucketVersioningStatus::Enabled, BucketVersioningStatus::Suspended] {
-        set_versioning(&client, &bucket, wanted.clone()).await;
-        assert_eq!(status().await, Some(wanted));
-    }
-}
 
 #[tokio::test]
 async fn enabled_keeps_versions_and_a_delete_adds_a_marker() {
