@@ -51,7 +51,7 @@ async fn a_taken_name_is_refused_in_the_words_of_its_owner() {
 }
 
 #[tokio::test]
-async fn a_bucket_with_a_version_a_marker_or_an_upload_is_not_deleted() {
+async fn a_bucket_with_a_version_or_a_marker_is_not_deleted() {
     let (world, name) = World::with_bucket("bucket").await;
     let refused = async || {
         let refused = world.objects.delete_bucket(&name).await;
@@ -62,13 +62,25 @@ async fn a_bucket_with_a_version_a_marker_or_an_upload_is_not_deleted() {
     assert_eq!(world.get(&name, "key").await.unwrap(), b"bytes");
     world.delete(&name, "key").await;
 
-    let upload = begin(&world, &name, "key", None).await;
-    refused().await;
-    world.objects.abort_multipart_upload(&name, &crate::world::key("key"), upload).await.unwrap();
-
     world.objects.put_bucket_versioning(&name, VersioningStatus::Enabled).await.unwrap();
     world.delete(&name, "key").await;
     refused().await;
+}
+
+#[tokio::test]
+async fn uploads_under_way_go_with_their_bucket() {
+    let (world, name) = World::with_bucket("bucket").await;
+    let mut uploads = Vec::new();
+    for number in 0..3 {
+        uploads.push(begin(&world, &name, &format!("key-{number}"), None).await);
+    }
+    world.objects.delete_bucket(&name).await.unwrap();
+    world.create(&name).await;
+    for (number, upload) in uploads.into_iter().enumerate() {
+        let key = crate::world::key(&format!("key-{number}"));
+        let aborted = world.objects.abort_multipart_upload(&name, &key, upload).await;
+        assert!(matches!(aborted, Err(ObjectsError::NoSuchUpload { .. })), "{aborted:?}");
+    }
 }
 
 #[tokio::test]
