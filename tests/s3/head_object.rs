@@ -2,7 +2,8 @@
 
 use aws_sdk_s3::types::ChecksumMode;
 
-use super::status_of;
+use super::raw::request;
+use super::{fresh, put, status_of};
 use crate::server::Server;
 
 #[tokio::test]
@@ -30,4 +31,41 @@ async fn a_missing_key_is_404() {
     let server = Server::shared();
     let (client, bucket) = (server.client(), server.bucket().await);
     assert_eq!(status_of(client.head_object().bucket(&bucket).key("none").send().await), 404);
+}
+
+#[tokio::test]
+async fn sub_resources_of_an_object_have_no_head() {
+    let (client, bucket) = fresh().await;
+    put(&client, &bucket, "k", b"x").await;
+    for (query, status) in
+        [("?acl", 405), ("?tagging", 405), ("?uploads", 405), ("?partNumber=1", 206), ("?x-id=HeadObject", 200)]
+    {
+        assert_eq!(
+            request(Server::shared(), "HEAD", &format!("/{bucket}/k{query}"), &[], b"").status,
+            status,
+            "{query}"
+        );
+    }
+}
+
+/// How an object is encrypted is said where it begins; AWS refuses the header everywhere else.
+#[tokio::test]
+async fn the_header_of_encryption_is_refused_where_nothing_begins() {
+    let (client, bucket) = fresh().await;
+    put(&client, &bucket, "k", b"x").await;
+    let header = [("x-amz-server-side-encryption", "AES256")];
+    for (method, target) in [
+        ("GET", format!("/{bucket}/k")),
+        ("GET", format!("/{bucket}?list-type=2")),
+        ("PUT", format!("/{bucket}/k?partNumber=1&uploadId=0")),
+        ("POST", format!("/{bucket}/k?uploadId=0")),
+        ("DELETE", format!("/{bucket}/k")),
+    ] {
+        let answer = request(Server::shared(), method, &target, &header, b"");
+        assert_eq!(answer.error(), (400, "InvalidArgument"), "{method} {target}");
+        let words = "x-amz-server-side-encryption header is not supported for this operation.";
+        assert_eq!(answer.element("Message"), Some(words));
+    }
+    assert_eq!(request(Server::shared(), "HEAD", &format!("/{bucket}/k"), &header, b"").status, 400);
+    assert_eq!(request(Server::shared(), "GET", &format!("/{bucket}/k"), &[], b"").body, b"x");
 }

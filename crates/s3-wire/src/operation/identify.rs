@@ -12,15 +12,17 @@ use crate::target::{Level, Target};
 /// Query parameters that S3 doesn't know, like `x-id`, are ignored.
 ///
 /// # Errors
-/// `MethodNotAllowed` for a method that the target or its sub-resource doesn't have; `InvalidArgument` for two
-/// sub-resources at once, or for half of `uploadId` and `partNumber`; `InvalidRequest` for a bucket's sub-resource on an
-/// object.
+/// `MethodNotAllowed` for a method that the target or its sub-resource doesn't have, and no sub-resource has HEAD;
+/// `InvalidArgument` for two sub-resources at once, for half of `uploadId` and `partNumber`, for a version of a bucket,
+/// and for `x-amz-server-side-encryption` where nothing is begun that could be encrypted; `InvalidRequest` for a bucket's
+/// sub-resource on an object.
 pub fn identify(method: &Method, target: &Target, query: &Query, headers: &HeaderMap) -> Result<Operation, S3Error> {
     let operation = match target.level() {
         Level::Service => of_service(method),
         Level::Bucket => of_bucket(method, query),
         Level::Object => of_object(method, query, headers),
     }?;
+    refuse_stray_encryption(operation, headers)?;
     let copies = matches!(operation, Operation::CopyObject | Operation::UploadPartCopy);
     if *method == Method::PUT && !copies && headers.contains_key("x-amz-copy-source") {
         let value = headers.get("x-amz-copy-source").map(|value| String::from_utf8_lossy(value.as_bytes()));
@@ -33,6 +35,18 @@ pub fn identify(method: &Method, target: &Target, query: &Query, headers: &Heade
     Ok(operation)
 }
 
+/// How an object is encrypted is said where it begins, and nowhere else.
+fn refuse_stray_encryption(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
+    use Operation as Op;
+    const NAME: &str = "x-amz-server-side-encryption";
+    let Some(value) = headers.get(NAME) else { return Ok(()) };
+    if matches!(operation, Op::PutObject | Op::CopyObject | Op::CreateMultipartUpload | Op::PostObject) {
+        return Ok(());
+    }
+    let message = format!("{NAME} header is not supported for this operation.");
+    Err(S3Error::invalid_argument(message, NAME, String::from_utf8_lossy(value.as_bytes())))
+}
+
 fn of_service(method: &Method) -> Result<Operation, S3Error> {
     if *method == Method::GET { Ok(Operation::ListBuckets) } else { Err(not_allowed(method, "SERVICE")) }
 }
@@ -40,8 +54,15 @@ fn of_service(method: &Method) -> Result<Operation, S3Error> {
 fn of_bucket(method: &Method, query: &Query) -> Result<Operation, S3Error> {
     use Operation as Op;
     let subresource = subresource(query, BUCKET_SUBRESOURCES)?;
+    if let Some(version) = query.bytes("versionId") {
+        let message = match subresource {
+            Some("acl") if *method == Method::GET => "Invalid version id specified",
+            _ => "This operation does not accept a version-id.",
+        };
+        return Err(S3Error::invalid_argument(message, "versionId", String::from_utf8_lossy(version)));
+    }
     let operation = match (method.as_str(), subresource) {
-        ("HEAD", _) => Op::HeadBucket,
+        ("HEAD", None) => Op::HeadBucket,
         ("OPTIONS", _) => Op::PreflightBucket,
         ("GET", None) if query.bytes("list-type") == Some(b"2") => Op::ListObjectsV2,
         ("GET", None) => Op::ListObjects,
@@ -208,7 +229,7 @@ fn of_object(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Oper
     let subresource = subresource(query, OBJECT_SUBRESOURCES)?;
     let copies = headers.contains_key("x-amz-copy-source");
     let operation = match (method.as_str(), subresource) {
-        ("HEAD", _) => Op::HeadObject,
+        ("HEAD", None) => Op::HeadObject,
         ("OPTIONS", _) => Op::PreflightObject,
         ("GET", None) => Op::GetObject,
         ("GET", Some(name)) => get_of_object(name, query, method)?,
