@@ -28,8 +28,10 @@ impl CreateMultipartUploadRequest {
     /// Reads the request.
     ///
     /// # Errors
-    /// Those of [`object_attributes::parse`]; `InvalidRequest` for a checksum that an upload can't have.
+    /// Those of [`object_attributes::parse`]; `InvalidRequest` for a checksum that an upload can't have;
+    /// `InvalidArgument` for a version.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
+        head.refuse_version()?;
         let algorithm = head.header("x-amz-checksum-algorithm")?.map(checksum::parse_algorithm).transpose()?;
         let checksum_type = head.header("x-amz-checksum-type")?.map(checksum::parse_type).transpose()?;
         let checksum = match (algorithm, checksum_type) {
