@@ -23,6 +23,7 @@ mod list_parts;
 mod put_bucket_versioning;
 mod put_object;
 mod raw;
+mod upload_part;
 mod upload_part_copy;
 
 use std::fmt::Debug;

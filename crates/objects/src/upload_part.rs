@@ -2,7 +2,7 @@
 
 use index::command::PutPart;
 use index::{Answer, CommandBody, Refusal};
-use types::{BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, UploadId};
+use types::{BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, PartNumber, UploadId};
 
 use crate::changes::{Committed, Finished};
 use crate::commit::unexpected;
@@ -41,7 +41,8 @@ impl Objects {
     ///
     /// # Errors
     /// [`ObjectsError::NoSuchUpload`]; [`ObjectsError::ChecksumKindMismatch`] when the client's checksum is of another
-    /// algorithm than the upload's; of the body and the store as [`Objects::put_object`].
+    /// algorithm than the upload's, or is missing where the upload's is composite; of the body and the store as
+    /// [`Objects::put_object`].
     pub async fn upload_part(
         &self,
         request: UploadPartRequest,
@@ -51,7 +52,8 @@ impl Objects {
         let found = self.find_open_upload(&bucket, &key, upload).await?;
         let given = wanted_checksum(&said);
         let wanted = found.view.checksum.map(|checksum| checksum.algorithm);
-        if wanted.is_some() && given.is_some() && wanted != given {
+        let is_composite = found.view.checksum.is_some_and(|it| it.checksum_type == ChecksumType::Composite);
+        if wanted.is_some() && wanted != given && (given.is_some() || is_composite) {
             return Err(ObjectsError::ChecksumKindMismatch { wanted, given });
         }
         self.store_part(found, PartOfUpload { bucket, upload, number, checksum: wanted.or(given) }, said, body).await

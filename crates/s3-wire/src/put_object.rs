@@ -45,7 +45,7 @@ impl PutObjectRequest {
     }
 }
 
-/// The object, or the part, is stored.
+/// The object is stored.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredAnswer<'a> {
     /// Its tag.

@@ -1,8 +1,12 @@
-//! UploadPart. Its answer is [`crate::put_object::StoredAnswer`].
+//! UploadPart.
 
-use types::{BucketName, ChecksumAlgorithm, ObjectKey, PartNumber, UploadId};
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+use types::{BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber, UploadId};
 
+use crate::answer;
 use crate::body::ObjectBody;
+use crate::checksum;
 use crate::error::S3Error;
 use crate::head::RequestHead;
 use crate::object_attributes::refuse_unbuilt;
@@ -46,6 +50,17 @@ pub(crate) fn required_part_number(head: &RequestHead<'_>) -> Result<PartNumber,
         let message = "Part number must be an integer between 1 and 10000, inclusive";
         S3Error::invalid_argument(message, "partNumber", "")
     })
+}
+
+/// The part is stored. Its checksum comes without a type: that is the whole's.
+pub fn answer(etag: &ETag, checksum: Option<&Checksum>) -> Response<Bytes> {
+    let mut response = answer::empty(StatusCode::OK);
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, answer::etag_header(etag));
+    if let Some(checksum) = checksum {
+        answer::set(headers, checksum::header_name(checksum.algorithm), checksum::checksum_text(checksum, None));
+    }
+    response
 }
 
 /// `InvalidRequest`: the part has another checksum than the upload was begun with.

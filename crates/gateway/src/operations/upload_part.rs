@@ -1,8 +1,7 @@
 //! UploadPart.
 
 use s3_wire::S3Error;
-use s3_wire::put_object::StoredAnswer;
-use s3_wire::upload_part::UploadPartRequest;
+use s3_wire::upload_part::{UploadPartRequest, answer};
 
 use crate::answer::{Answer, whole};
 use crate::call::Call;
@@ -15,6 +14,5 @@ pub(crate) async fn upload_part(call: &mut Call<'_>) -> Result<Answer, S3Error> 
     let objects = call.objects();
     let mut body = call.object_body(&announced)?;
     let stored = objects.upload_part(request, &mut body).await.map_err(|error| call.refusal(error))?;
-    let answer = StoredAnswer { etag: &stored.etag, version: None, checksum: stored.checksum.as_ref() };
-    Ok(whole(answer.write()))
+    Ok(whole(answer(&stored.etag, stored.checksum.as_ref())))
 }

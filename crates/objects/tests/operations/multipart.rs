@@ -49,6 +49,19 @@ pub(crate) async fn upload(
     try_upload(world, bucket, name, id, at, bytes, BodyFacts::default()).await.unwrap()
 }
 
+/// With the CRC32 that a part of a composite upload must come with; here it is computed of what arrives.
+async fn upload_with_crc32(
+    world: &World,
+    bucket: &BucketName,
+    name: &str,
+    id: UploadId,
+    at: u32,
+    bytes: &[u8],
+) -> WrittenPart {
+    let said = BodyFacts { checksum: Some(ChecksumAlgorithm::Crc32), ..BodyFacts::default() };
+    try_upload(world, bucket, name, id, at, bytes, said).await.unwrap()
+}
+
 async fn try_upload(
     world: &World,
     bucket: &BucketName,
@@ -139,8 +152,15 @@ async fn composite_and_full_object_checksums_are_made_of_the_parts() {
     let (first, second) = (noise(PART_MIN), noise(1000));
     for kind in [COMPOSITE_CRC32, WHOLE_CRC32] {
         let id = begin(&world, &bucket, "key", Some(kind)).await;
-        let one = upload(&world, &bucket, "key", id, 1, &first).await;
-        let two = upload(&world, &bucket, "key", id, 2, &second).await;
+        let one = match kind.checksum_type {
+            ChecksumType::Composite => {
+                let bare = try_upload(&world, &bucket, "key", id, 1, &first, BodyFacts::default()).await;
+                assert!(matches!(bare, Err(ObjectsError::ChecksumKindMismatch { given: None, .. })), "{bare:?}");
+                upload_with_crc32(&world, &bucket, "key", id, 1, &first).await
+            }
+            ChecksumType::FullObject => upload(&world, &bucket, "key", id, 1, &first).await,
+        };
+        let two = upload_with_crc32(&world, &bucket, "key", id, 2, &second).await;
         assert_eq!(one.checksum.as_ref().unwrap().value(), crc32(&first), "computed though the client sent none");
         let value = match kind.checksum_type {
             ChecksumType::Composite => crc32(&[crc32(&first), crc32(&second)].concat()),
@@ -326,8 +346,8 @@ async fn the_manifest_on_the_disks_tells_the_object() {
     };
     let id = world.objects.create_multipart_upload(request).await.unwrap();
     let first = noise(PART_MIN);
-    let one = upload(&world, &bucket, "key", id, 1, &first).await;
-    let two = upload(&world, &bucket, "key", id, 2, b"inline").await;
+    let one = upload_with_crc32(&world, &bucket, "key", id, 1, &first).await;
+    let two = upload_with_crc32(&world, &bucket, "key", id, 2, b"inline").await;
     let parts = vec![named(1, &one), named(2, &two)];
     let written = world.objects.complete_multipart_upload(complete(&bucket, "key", id, parts)).await.unwrap();
 
@@ -484,8 +504,8 @@ async fn attributes_tell_parts_with_their_checksums() {
     let (world, bucket) = World::with_bucket("bucket").await;
     let id = begin(&world, &bucket, "key", Some(COMPOSITE_CRC32)).await;
     let first = noise(PART_MIN);
-    let one = upload(&world, &bucket, "key", id, 1, &first).await;
-    let two = upload(&world, &bucket, "key", id, 5, b"bytes").await;
+    let one = upload_with_crc32(&world, &bucket, "key", id, 1, &first).await;
+    let two = upload_with_crc32(&world, &bucket, "key", id, 5, b"bytes").await;
     let parts = vec![named(1, &one), named(5, &two)];
     world.objects.complete_multipart_upload(complete(&bucket, "key", id, parts)).await.unwrap();
     let ask = |parts| GetObjectAttributesRequest {
