@@ -20,11 +20,13 @@ mod list_multipart_uploads;
 mod list_object_versions;
 mod list_objects;
 mod list_parts;
+mod not_configured;
 mod put_bucket_versioning;
 mod put_object;
 mod raw;
 mod upload_part;
 mod upload_part_copy;
+mod wire;
 
 use std::fmt::Debug;
 
