@@ -254,6 +254,12 @@ async fn bodies_over_5_gib_are_refused_by_their_length() {
             let answer = exchange(&put.with_body(&[b'x'; 100]));
             assert_eq!(answer.error(), (400, "EntityTooLarge"), "{target} decoded {length}");
         }
+        for no_length in ["18446744073709551614", "18446744073709551615", "99999999999999999999"] {
+            let put = signed(server, "PUT", &target, &[], &Payload::Unsigned).with("Content-Length", no_length);
+            let answer = exchange(&put.head());
+            assert_eq!(answer.error(), (400, "BadRequest"), "{target} {no_length}");
+            assert_eq!(answer.element("Message"), Some("The Content-Length is not valid."));
+        }
     }
 }
 

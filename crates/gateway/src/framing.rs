@@ -26,8 +26,8 @@ pub(crate) enum Refusal {
     /// Two answers to the question how long the body is.
     #[error("the request has both Content-Length and Transfer-Encoding")]
     LengthAndEncoding,
-    /// A length that is no number.
-    #[error("the Content-Length is not a number")]
+    /// A length that is no number, or one that the parser behind keeps for itself.
+    #[error("the Content-Length is not valid")]
     BadLength,
     /// The request line is none.
     #[error("the request line is not valid")]
@@ -336,8 +336,11 @@ fn parse_length(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    std::str::from_utf8(digits).ok()?.parse().ok().filter(|length| *length <= LENGTH_MAX)
 }
+
+/// hyper's own limit: it marks bodies without a length by the two numbers above.
+const LENGTH_MAX: u64 = u64::MAX - 2;
 
 #[cfg(test)]
 mod tests {
