@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use super::raw::{Answer, Chunks, Connection, Payload, request, signed, signed_chunks};
+use super::raw::{Answer, Chunks, Connection, Payload, host_of, request, signed, signed_chunks, signed_for};
 use super::{fresh, get, put};
 use crate::body::body;
 use crate::server::Server;
@@ -316,6 +316,28 @@ async fn http_1_0_is_answered_and_the_connection_closed() {
         let head = format!("GET / {version}\r\nHost: x\r\n\r\n");
         assert_eq!(exchange(head.as_bytes()).error(), (400, "BadRequest"), "{version}");
     }
+}
+
+/// An absolute target's host is the request's (RFC 9112, section 3.2.2), for the bucket and for the signature: else what
+/// was signed for one bucket would open another.
+#[tokio::test]
+async fn an_absolute_targets_host_is_the_one_that_is_signed() {
+    let (client, mine) = fresh().await;
+    let (_, other) = fresh().await;
+    put(&client, &mine, "k", b"mine").await;
+    put(&client, &other, "k", b"other").await;
+    let port = host_of(Server::shared()).rsplit_once(':').expect("a port").1;
+    let (host_of_mine, host_of_other) = (format!("{mine}.localhost:{port}"), format!("{other}.localhost:{port}"));
+    let mut get = signed_for(&host_of_mine, "GET", "/k", &[], &Payload::Whole(b""));
+    assert_eq!(exchange(&get.head()).body, b"mine");
+    get.target = format!("http://{host_of_mine}/k");
+    assert_eq!(exchange(&get.head()).body, b"mine");
+    get.target = format!("http://{host_of_other}/k");
+    assert_eq!(exchange(&get.head()).error(), (403, "SignatureDoesNotMatch"));
+    // The Host header beside it is passed over.
+    get.target = format!("http://{host_of_mine}/k");
+    get.headers[0].1 = host_of_other;
+    assert_eq!(exchange(&get.head()).body, b"mine");
 }
 
 #[tokio::test]

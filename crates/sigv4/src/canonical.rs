@@ -33,18 +33,18 @@ impl SignedClaim<'_> {
     fn push_header(&self, out: &mut Vec<u8>, name: &str) {
         out.extend_from_slice(name.as_bytes());
         out.push(b':');
-        let mut first = true;
-        for value in self.request.headers.get_all(name) {
-            if !first {
-                out.push(b',');
+        match self.request.uri.authority() {
+            // An absolute target names the host, and the Host header beside it says nothing (RFC 9112, section 3.2.2).
+            // Whoever serves the request goes by the target, so what was signed must be the target's.
+            Some(authority) if name == HOST.as_str() => out.extend_from_slice(authority.as_str().as_bytes()),
+            _ => {
+                for (at, value) in self.request.headers.get_all(name).iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    push_folded(out, value.as_bytes());
+                }
             }
-            first = false;
-            push_folded(out, value.as_bytes());
-        }
-        if first && name == HOST.as_str() {
-            // HTTP/2 and absolute targets carry the host in the target.
-            let host = self.request.uri.authority().map_or("", |authority| authority.as_str());
-            out.extend_from_slice(host.as_bytes());
         }
         out.push(b'\n');
     }
