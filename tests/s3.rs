@@ -3,6 +3,7 @@
 
 mod abort_multipart_upload;
 mod complete_multipart_upload;
+mod conditions;
 mod copy_object;
 mod create_bucket;
 mod create_multipart_upload;
@@ -15,17 +16,20 @@ mod get_object;
 mod get_object_attributes;
 mod head_bucket;
 mod head_object;
+mod keys;
 mod list_buckets;
 mod list_multipart_uploads;
 mod list_object_versions;
 mod list_objects;
 mod list_parts;
 mod not_configured;
+mod presigned;
 mod put_bucket_versioning;
 mod put_object;
 mod raw;
 mod upload_part;
 mod upload_part_copy;
+mod versioning;
 mod wire;
 
 use std::fmt::Debug;

@@ -39,7 +39,7 @@ async fn keys_come_in_byte_order_whatever_the_page() {
     }
 }
 
-fn decoded(key: &str) -> String {
+pub(super) fn decoded(key: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = key.bytes();
     while let Some(byte) = rest.next() {

@@ -1,10 +1,5 @@
 //! PutObject: what was put is what is got, at every size at which the way of storing changes.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
-
-use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::{code_of, get, put};
@@ -83,44 +78,4 @@ async fn keys_are_bytes_and_live_side_by_side() {
     let long = "k".repeat(1025);
     let refused = client.put_object().bucket(&bucket).key(&long).body(b"x".to_vec().into()).send().await;
     assert_eq!(code_of(refused), "KeyTooLongError");
-}
-
-#[tokio::test]
-async fn a_presigned_url_carries_the_metadata_that_it_was_signed_with() {
-    let server = Server::shared();
-    let (client, bucket) = (server.client(), server.bucket().await);
-    let valid = PresigningConfig::expires_in(Duration::from_secs(60)).expect("a minute");
-    // This SDK leaves the metadata in headers; others put it into the URL.
-    let put = client.put_object().bucket(&bucket).key("k").metadata("color", "blue").customize();
-    let put = put.mutate_request(|request| {
-        let url = format!("{}&x-amz-meta-shape=round", request.uri());
-        request.set_uri(url).expect("a URL");
-    });
-    let url = put.presigned(valid).await.expect("signed");
-    let headers: String = url.headers().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    assert_eq!(send(server, "PUT", url.uri(), &headers, b"hello"), "HTTP/1.1 200 OK");
-    let head = client.head_object().bucket(&bucket).key("k").send().await.expect("HEAD");
-    let metadata = head.metadata().expect("metadata");
-    assert_eq!((metadata["color"].as_str(), metadata["shape"].as_str()), ("blue", "round"));
-    let other_url = url.uri().replace("round", "square");
-    assert_eq!(send(server, "PUT", &other_url, &headers, b"hello"), "HTTP/1.1 403 Forbidden");
-    let other_headers = headers.replace("blue", "red");
-    assert_eq!(send(server, "PUT", url.uri(), &other_headers, b"hello"), "HTTP/1.1 403 Forbidden");
-}
-
-/// Sends a request as anybody with the URL can; answers the status line.
-fn send(server: &Server, method: &str, url: &str, headers: &str, body: &[u8]) -> String {
-    let host = server.endpoint().trim_start_matches("http://");
-    let target = url.trim_start_matches(server.endpoint());
-    let length = body.len();
-    let mut stream = TcpStream::connect(host).expect("the server accepts");
-    write!(
-        stream,
-        "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
-    )
-    .expect("sent");
-    stream.write_all(body).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("answered");
-    answer.lines().next().expect("a status line").to_owned()
 }

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
+use aws_sdk_s3::presigning::PresignedRequest;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
     sign,
@@ -128,8 +129,33 @@ pub fn signed_for(host: &str, method: &str, target: &str, headers: &[(&str, &str
 
 /// Sends a request whose body is signed by its hash, and reads the answer.
 pub fn request(server: &Server, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let signed = signed(server, method, target, headers, &Payload::Whole(body)).with("Content-Length", body.len());
-    Connection::open(server).exchange(&signed.with_body(body), method == "HEAD")
+    send_whole(server, signed(server, method, target, headers, &Payload::Whole(body)), body)
+}
+
+/// Sends a presigned request as anybody can who has its URL; `headers` are more than those that it was signed with.
+pub fn presigned(server: &Server, request: &PresignedRequest, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let all: Vec<_> = request.headers().chain(headers.iter().copied()).collect();
+    by_url(server, request.method(), request.uri(), &all, body)
+}
+
+/// Sends a request to a URL, with nothing but these headers and what its body needs.
+pub fn by_url(server: &Server, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').expect("a URL has a path");
+    let all = [("Host", host)].into_iter().chain(headers.iter().copied());
+    let request = Signed {
+        method: method.to_owned(),
+        target: format!("/{path}"),
+        headers: all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        signature: String::new(),
+        time: SystemTime::now(),
+    };
+    send_whole(server, request, body)
+}
+
+fn send_whole(server: &Server, request: Signed, body: &[u8]) -> Answer {
+    let is_head = request.method == "HEAD";
+    let request = request.with("Content-Length", body.len());
+    Connection::open(server).exchange(&request.with_body(body), is_head)
 }
 
 /// How an aws-chunked body is made.
