@@ -2,6 +2,7 @@
 //! crosses operations has files named for it. `raw` is HTTP by hand.
 
 mod abort_multipart_upload;
+mod checksums;
 mod complete_multipart_upload;
 mod conditions;
 mod copy_object;

@@ -2,9 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use md5::Md5;
-use s3_wire::body::{BodyChecksum, BodyIntegrity, ObjectBody};
+use s3_wire::body::{BodyChecksum, BodyIntegrity, ObjectBody, plain_bytes};
 use s3_wire::chunked::ChunkedForm;
-use s3_wire::{ErrorCode, S3Error, checksum};
+use s3_wire::{ErrorCode, Operation, S3Error, checksum};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use sigv4::PayloadHash;
@@ -54,9 +54,13 @@ fn announced(call: &Call<'_>) -> Result<ObjectBody, S3Error> {
     let chunked = ChunkedForm::of_request(&call.head);
     let plain_bytes = match chunked {
         None => call.head.content_length()?,
-        Some(_) => ObjectBody::parse(&call.head)?.plain_bytes,
+        Some(_) => plain_bytes(&call.head, chunked)?,
     };
-    Ok(ObjectBody { plain_bytes, chunked, integrity: BodyIntegrity::parse(&call.head)? })
+    let integrity = match call.operation {
+        Operation::CompleteMultipartUpload => BodyIntegrity::parse_of_completion(&call.head)?,
+        _ => BodyIntegrity::parse(&call.head)?,
+    };
+    Ok(ObjectBody { plain_bytes, chunked, integrity })
 }
 
 async fn read_all(body: &mut RequestBody<'_>, bytes_max: usize) -> Result<Bytes, S3Error> {

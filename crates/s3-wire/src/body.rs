@@ -85,7 +85,11 @@ pub fn too_large(size: u64) -> S3Error {
         .with("MaxSizeAllowed", OBJECT_BODY_BYTES_MAX.to_string())
 }
 
-fn plain_bytes(head: &RequestHead<'_>, chunked: Option<ChunkedForm>) -> Result<Option<u64>, S3Error> {
+/// How many plain bytes a body has, if the head says so; `None` only for one in HTTP chunks.
+///
+/// # Errors
+/// `MissingContentLength`; `InvalidArgument` for aws-chunked bodies that x-amz-content-sha256 doesn't announce.
+pub fn plain_bytes(head: &RequestHead<'_>, chunked: Option<ChunkedForm>) -> Result<Option<u64>, S3Error> {
     if chunked.is_some() {
         let text = head.header("x-amz-decoded-content-length")?;
         let digits = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -115,8 +119,7 @@ impl BodyIntegrity {
     /// `InvalidDigest` for a Content-MD5 that is not base64 of 16 bytes; `InvalidRequest` for checksum headers that are
     /// broken or don't go together.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
-        let content_md5 =
-            head.headers.get("content-md5").map(|value| parse_content_md5(value.as_bytes())).transpose()?;
+        let content_md5 = content_md5(head)?;
         let value = checksum::parse_header(head.headers)?;
         let trailer = trailer_algorithm(head)?;
         let checksum = match (value, trailer) {
@@ -144,6 +147,16 @@ impl BodyIntegrity {
         Ok(Self { content_md5, checksum })
     }
 
+    /// The same of CompleteMultipartUpload, whose `x-amz-checksum-*` headers are the object's and say nothing of the
+    /// document.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`] but for the headers' values.
+    pub fn parse_of_completion(head: &RequestHead<'_>) -> Result<Self, S3Error> {
+        let checksum = trailer_algorithm(head)?.map_or(BodyChecksum::None, BodyChecksum::Trailer);
+        Ok(Self { content_md5: content_md5(head)?, checksum })
+    }
+
     /// Whether the client sent nothing to check the body by.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -158,6 +171,10 @@ fn trailer_algorithm(head: &RequestHead<'_>) -> Result<Option<ChecksumAlgorithm>
         Some(algorithm) if !several => Ok(Some(algorithm)),
         _ => Err(S3Error::invalid_request("The value specified in the x-amz-trailer header is not supported")),
     }
+}
+
+fn content_md5(head: &RequestHead<'_>) -> Result<Option<[u8; 16]>, S3Error> {
+    head.headers.get("content-md5").map(|value| parse_content_md5(value.as_bytes())).transpose()
 }
 
 fn parse_content_md5(value: &[u8]) -> Result<[u8; 16], S3Error> {
