@@ -134,7 +134,8 @@ pub fn answer(
     }
     if let (true, Some(checksum)) = (wanted.checksum, checksum) {
         xml.open("Checksum");
-        checksum::write_element(&mut xml, checksum, object.etag.parts);
+        // Here, and only here, S3 shows a composite one without the number of parts.
+        checksum::write_element(&mut xml, checksum, None);
         xml.text("ChecksumType", checksum.checksum_type.name());
         xml.close("Checksum");
     }
