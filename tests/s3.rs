@@ -23,6 +23,7 @@ mod list_multipart_uploads;
 mod list_object_versions;
 mod list_objects;
 mod list_parts;
+mod metadata;
 mod not_configured;
 mod presigned;
 mod put_bucket_versioning;

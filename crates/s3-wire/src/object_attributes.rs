@@ -92,7 +92,7 @@ fn kept_headers(headers: &HeaderMap) -> Result<Vec<(String, Bytes)>, S3Error> {
     let mut kept: Vec<(String, Bytes)> = Vec::new();
     for name in headers.keys().filter(|name| KEPT_HEADERS.contains(&name.as_str())) {
         let value = joined(headers, name);
-        let value = if *name == header::CONTENT_ENCODING { without_aws_chunked(&value) } else { value };
+        let value = if *name == header::CONTENT_ENCODING { without_aws_chunked(value) } else { value };
         if value.is_empty() {
             continue;
         }
@@ -130,11 +130,14 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Vec<u8> {
     values.join(&b","[..])
 }
 
-/// `aws-chunked` describes the transfer, not the object.
-fn without_aws_chunked(value: &[u8]) -> Vec<u8> {
-    let tokens = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-    let rest: Vec<_> =
-        tokens.filter(|token| !token.is_empty() && !token.eq_ignore_ascii_case(b"aws-chunked")).collect();
+/// `aws-chunked` describes the transfer, not the object. A value without it stays as it is.
+fn without_aws_chunked(value: Vec<u8>) -> Vec<u8> {
+    let is_of_transfer = |token: &[u8]| token.eq_ignore_ascii_case(b"aws-chunked");
+    let tokens = || value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    if !tokens().any(is_of_transfer) {
+        return value;
+    }
+    let rest: Vec<_> = tokens().filter(|token| !token.is_empty() && !is_of_transfer(token)).collect();
     rest.join(&b","[..])
 }
 
