@@ -16,7 +16,7 @@ fn put_with_bytes(target: &str, headers: &[u8]) -> Answer {
 }
 
 /// The bytes of a header's value, of which the answer's text has one character each.
-fn bytes_of<'a>(answer: &'a Answer, name: &str) -> Option<Vec<u8>> {
+fn bytes_of(answer: &Answer, name: &str) -> Option<Vec<u8>> {
     answer.header(name).map(|value| value.chars().map(|c| u8::try_from(u32::from(c)).expect("a byte")).collect())
 }
 
