@@ -22,6 +22,7 @@ mod list_buckets;
 mod list_multipart_uploads;
 mod list_object_versions;
 mod list_objects;
+mod list_objects_v2;
 mod list_parts;
 mod metadata;
 mod not_configured;
