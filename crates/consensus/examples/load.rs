@@ -66,6 +66,7 @@ async fn main() {
         entropy: Arc::new(SystemEntropy),
         log: LogSettings { mirrors, ..LogSettings::default() },
         index: IndexSettings::default(),
+        recent_versions_bytes: 0,
         upkeep: DatabaseUpkeep::default(),
     };
     println!("before: {}", resident());

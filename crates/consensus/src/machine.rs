@@ -12,6 +12,7 @@ mod databases;
 mod keeper;
 mod progress;
 mod readers;
+mod recent;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -34,6 +35,7 @@ pub use keeper::UpkeepStatus;
 pub(crate) use keeper::{DatabaseKeeper, KeeperParts, KeeperRequest, LogHolds};
 pub(crate) use progress::Progress;
 pub(crate) use readers::{ReadJob, ReaderPool};
+pub(crate) use recent::RecentVersions;
 
 use crate::raft_types::{Entry, LogId, StoredMembership, TypeConfig};
 

@@ -25,8 +25,8 @@ use crate::group::{Group, RaftGroup};
 use crate::log::{GroupLogStore, LogStatus, SharedLog};
 use crate::machine::{
     Applier, ApplierParts, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, KeeperRequest,
-    LogHolds, Mark, OpenedDatabase, Progress, ReadJob, ReaderPool, StateMachine, UpkeepStatus, Work, mark_of,
-    work_queue,
+    LogHolds, Mark, OpenedDatabase, Progress, ReadJob, ReaderPool, RecentVersions, StateMachine, UpkeepStatus, Work,
+    mark_of, work_queue,
 };
 use crate::proposer::Proposer;
 use crate::restore::LoggedProposals;
@@ -99,7 +99,8 @@ impl ReplicatedIndex {
         new_voter: Option<VoterId>,
     ) -> Result<Self, ConsensusError> {
         let failure = Failure::new();
-        let ConsensusSettings { disks, registry, node, clock, entropy, log, index, upkeep } = settings;
+        let ConsensusSettings { disks, registry, node, clock, entropy, log, index, recent_versions_bytes, upkeep } =
+            settings;
         let found = {
             let (disks, failure) = (disks.clone(), failure.clone());
             blocking(move || -> Result<_, ConsensusError> {
@@ -113,7 +114,8 @@ impl ReplicatedIndex {
         let (log, places, opened, copies) = found.await?;
         let progress = Arc::new(Progress::new(RANGES));
         let (work, queued) = work_queue();
-        let readers = Arc::new(ReaderPool::start(progress.clone(), &work)?);
+        let recent = Arc::new(RecentVersions::new(recent_versions_bytes));
+        let readers = Arc::new(ReaderPool::start(progress.clone(), recent.clone(), &work)?);
         let desk = Arc::new(DatabaseDesk::default());
         let durable = Arc::new(DurableMarks::default());
         let marks = opened.marks.clone();
@@ -122,6 +124,7 @@ impl ReplicatedIndex {
             places: places.clone(),
             progress: progress.clone(),
             readers: readers.clone(),
+            recent,
             desk: desk.clone(),
             failure: failure.clone(),
             checkpoint_bytes: upkeep.checkpoint_bytes,

@@ -27,6 +27,8 @@ pub struct ConsensusSettings {
     pub log: LogSettings,
     /// The database.
     pub index: IndexSettings,
+    /// Bytes of versions that are kept in memory after they were looked up, so that looking them up again is cheap.
+    pub recent_versions_bytes: usize,
     /// When the database is checkpointed and copied.
     pub upkeep: DatabaseUpkeep,
 }

@@ -2,6 +2,7 @@
 
 mod failures;
 mod power_loss;
+mod recent;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ fn settings(disks: Disks, mirrors: usize) -> ConsensusSettings {
         entropy: Arc::new(SystemEntropy),
         log: LogSettings { mirrors, free_bytes_min: 1 << 20, ..LogSettings::default() },
         index: IndexSettings::default(),
+        recent_versions_bytes: 1 << 20,
         upkeep: DatabaseUpkeep::default(),
     }
 }

@@ -9,6 +9,7 @@ use consensus::{ConsensusSettings, DatabaseUpkeep, LogSettings, ReplicatedIndexS
 use tokio::runtime::Handle;
 use types::{DiskId, Profile};
 
+use crate::memory;
 use crate::registry::SuperblockRegistry;
 use crate::server::Opened;
 use crate::settings::ServerSettings;
@@ -31,6 +32,7 @@ pub(crate) fn consensus_settings(opened: &Opened) -> ConsensusSettings {
             ..LogSettings::default()
         },
         index: IndexSettings::default(),
+        recent_versions_bytes: usize::try_from(memory::recent_versions_bytes(settings)).unwrap_or(usize::MAX),
         upkeep: DatabaseUpkeep { checkpoint_bytes: settings.checkpoint_bytes, ..DatabaseUpkeep::default() },
     }
 }

@@ -13,9 +13,12 @@ const DISK_CACHE_BYTES: u64 = 5 << 19;
 /// One in so many bytes of the memory is for what the gateway reads, up to what makes long reads for many uploads.
 const READ_BUFFERS_SHARE: u64 = 10;
 const READ_BUFFERS_BYTES_MAX: u64 = 24 << 20;
+/// One in so many is for versions that were looked up of late, up to some thousand small objects.
+const RECENT_VERSIONS_SHARE: u64 = 16;
+const RECENT_VERSIONS_BYTES_MAX: u64 = 16 << 20;
 const MIB: u64 = 1 << 20;
 
-/// What is left of the memory for bodies under way, once SQLite's caches and what the gateway reads have theirs; at
+/// What is left of the memory for bodies under way, once the index's caches and what the gateway reads have theirs; at
 /// least half of it.
 pub(crate) fn body_budget(settings: &ServerSettings) -> u64 {
     settings.memory_bytes.saturating_sub(other_bytes(settings)).max(settings.memory_bytes / 2)
@@ -24,6 +27,11 @@ pub(crate) fn body_budget(settings: &ServerSettings) -> u64 {
 /// What uploads hold of their bodies between the socket and the buffers of the data path.
 pub(crate) fn read_buffers_bytes(settings: &ServerSettings) -> u64 {
     (settings.memory_bytes / READ_BUFFERS_SHARE).min(READ_BUFFERS_BYTES_MAX)
+}
+
+/// What the index keeps of versions that were looked up of late.
+pub(crate) fn recent_versions_bytes(settings: &ServerSettings) -> u64 {
+    (settings.memory_bytes / RECENT_VERSIONS_SHARE).min(RECENT_VERSIONS_BYTES_MAX)
 }
 
 /// Refuses a memory in which one PUT and one GET of the widest profile don't run side by side.
@@ -40,7 +48,8 @@ pub(crate) fn check(settings: &ServerSettings) -> Result<(), StartError> {
         return Ok(());
     }
     // By the same rule as the budget: twice what bodies need, or that beside what else has its part, whichever is less.
-    let beside_others = (of_both(&needs) + cache_bytes(settings)) * READ_BUFFERS_SHARE / (READ_BUFFERS_SHARE - 1);
+    let shares = 1.0 / READ_BUFFERS_SHARE as f64 + 1.0 / RECENT_VERSIONS_SHARE as f64;
+    let beside_others = ((of_both(&needs) + cache_bytes(settings)) as f64 / (1.0 - shares)) as u64;
     let least_bytes = beside_others.min(2 * of_both(&needs));
     Err(StartError::Memory {
         given_bytes: settings.memory_bytes,
@@ -52,7 +61,7 @@ pub(crate) fn check(settings: &ServerSettings) -> Result<(), StartError> {
 }
 
 fn other_bytes(settings: &ServerSettings) -> u64 {
-    cache_bytes(settings) + read_buffers_bytes(settings)
+    cache_bytes(settings) + read_buffers_bytes(settings) + recent_versions_bytes(settings)
 }
 
 fn cache_bytes(settings: &ServerSettings) -> u64 {

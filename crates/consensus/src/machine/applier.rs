@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use types::{DiskId, RangeId, Timestamp};
 
 use super::databases::{DatabasePlace, DatabasePlaces, DatabasesError, OpenedDatabase};
-use super::{Committed, Progress, ReaderPool, Work};
+use super::{Committed, Progress, ReaderPool, RecentVersions, Work};
 use crate::encoding::{encode_applied, encode_membership};
 use crate::failure::Failure;
 use crate::log::SharedLog;
@@ -77,6 +77,7 @@ pub(crate) struct ApplierParts {
     pub(crate) places: Arc<DatabasePlaces>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) readers: Arc<ReaderPool>,
+    pub(crate) recent: Arc<RecentVersions>,
     pub(crate) desk: Arc<DatabaseDesk>,
     pub(crate) failure: Failure,
     pub(crate) checkpoint_bytes: u64,
@@ -158,6 +159,7 @@ impl Applier {
 
     /// Applies a batch, on another database if this one fails, and answers.
     fn apply(&mut self, batch: Batch) -> Result<(), String> {
+        let change = self.parts.recent.begin_change(&batch.entries);
         let answers = loop {
             match self.opened.database.apply(&batch.entries) {
                 Ok(answers) => break answers,
@@ -169,6 +171,7 @@ impl Applier {
         for (range, next) in &batch.next {
             self.parts.progress.set(*range, *next);
         }
+        self.parts.recent.end_change(change);
         for (answers, waiting) in answers.into_iter().zip(batch.waiting) {
             if let Some(waiting) = waiting {
                 waiting.send(Answers(answers));

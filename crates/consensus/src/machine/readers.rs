@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use types::RangeId;
 
-use super::{Progress, Work};
+use super::{Progress, RecentVersions, Work};
 
 /// Lookups that one transaction answers.
 const LOOKUPS_AT_ONCE: usize = 16;
@@ -50,8 +50,12 @@ impl ReadJob {
 
     /// Answers with an error.
     pub(crate) fn refuse(self, error: IndexError) {
+        self.send(Err(error));
+    }
+
+    fn send(self, answer: Result<QueryAnswer, IndexError>) {
         // Whoever asked may have gone.
-        let _ = self.answer.send(Err(error));
+        let _ = self.answer.send(answer);
     }
 
     fn is_listing(&self) -> bool {
@@ -92,6 +96,7 @@ struct Shared {
     wake: [Condvar; ReaderPool::READERS],
     parked: AtomicUsize,
     progress: Arc<Progress>,
+    recent: Arc<RecentVersions>,
     work: mpsc::WeakSender<Work>,
 }
 
@@ -107,12 +112,17 @@ impl ReaderPool {
     pub(crate) const READERS: usize = 2;
 
     /// Starts the threads; they wait for a database. `work` is told when one fails.
-    pub(crate) fn start(progress: Arc<Progress>, work: &mpsc::Sender<Work>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        progress: Arc<Progress>,
+        recent: Arc<RecentVersions>,
+        work: &mpsc::Sender<Work>,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             wake: Default::default(),
             parked: AtomicUsize::new(0),
             progress,
+            recent,
             work: work.downgrade(),
         });
         let spawn = |number: usize| {
@@ -135,8 +145,12 @@ impl ReaderPool {
         self.shared.wake_all();
     }
 
-    /// Queues queries that have passed the barrier.
+    /// Queues queries that have passed the barrier; those whose answer is at hand are answered at once.
     pub(crate) fn push(&self, jobs: impl IntoIterator<Item = ReadJob>) {
+        let mut jobs = jobs.into_iter().filter_map(|job| self.shared.answer_at_once(job)).peekable();
+        if jobs.peek().is_none() {
+            return;
+        }
         let mut state = self.shared.state.lock();
         for job in jobs {
             self.shared.sort_in(&mut state, job);
@@ -163,6 +177,7 @@ impl ReaderPool {
         let refused: Vec<ReadJob> = {
             let mut state = self.shared.state.lock();
             state.closed = Some(error.clone());
+            self.shared.recent.close();
             let State { lookups, listings, parked, .. } = &mut *state;
             lookups.drain(..).chain(listings.drain(..)).chain(parked.drain(..)).collect()
         };
@@ -183,6 +198,20 @@ impl Drop for ReaderPool {
 }
 
 impl Shared {
+    /// Answers a lookup of a version that was read of late; gives any other job back.
+    fn answer_at_once(&self, job: ReadJob) -> Option<ReadJob> {
+        if self.progress.next(job.range) <= job.needs {
+            return Some(job);
+        }
+        match self.recent.get(&job.query) {
+            Some(answer) => {
+                job.send(Ok(answer));
+                None
+            }
+            None => Some(job),
+        }
+    }
+
     /// Puts a job where it belongs: to be run, or to wait.
     fn sort_in(&self, state: &mut State, job: ReadJob) {
         if let Some(error) = &state.closed {
@@ -289,11 +318,17 @@ impl Reader {
 
     fn answer(&mut self, jobs: Vec<ReadJob>) {
         let Some(connection) = &mut self.connection else { return };
+        let lookups: Vec<_> = jobs.iter().map(|job| self.shared.recent.before_read(&job.query)).collect();
         match connection.query_all(jobs.iter().map(|job| &job.query)) {
             Ok(answers) => {
-                for (job, answer) in jobs.into_iter().zip(answers) {
+                for ((job, lookup), answer) in jobs.into_iter().zip(lookups).zip(answers) {
                     match answer {
-                        Ok(answer) => drop(job.answer.send(Ok(answer))),
+                        Ok(answer) => {
+                            if let Some(lookup) = lookup {
+                                self.shared.recent.keep(lookup, &answer);
+                            }
+                            job.send(Ok(answer));
+                        }
                         Err(error) => self.failed(vec![job], &error),
                     }
                 }
