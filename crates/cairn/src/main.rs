@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "a binary exports nothing; pub tells the items that other modules use")]
 
 mod admin_command;
+mod allocator;
 mod quantity;
 mod server;
 mod settings;
@@ -11,10 +12,6 @@ mod settings;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-
-/// Bodies pass through large blocks; this allocator keeps them instead of handing pages back at each free.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An S3-compatible object store over commodity disks
 #[derive(Debug, Parser)]
@@ -31,9 +28,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    keep_pages_small();
+    let frugal = allocator::Frugal::begin();
     let outcome: Result<(), Box<dyn std::error::Error>> = match parsed().command {
-        Command::Server(args) => server::run(*args).map_err(Into::into),
+        Command::Server(args) => server::run(*args, frugal).map_err(Into::into),
         Command::Admin(args) => admin_command::run(args).map_err(Into::into),
     };
     match outcome {
@@ -49,11 +46,4 @@ fn main() -> ExitCode {
 fn parsed() -> Cli {
     let command = Cli::command().mut_subcommand("server", settings::show_defaults);
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
-}
-
-/// The allocator's arenas would be backed by huge pages: each thread's first small block would then occupy 2 MiB, most of
-/// what an idle server has. Buffers are used again, so what huge pages save on first touch is not missed.
-fn keep_pages_small() {
-    // A kernel that refuses leaves the server larger, nothing else.
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use node::{Compat, Server, ServerSettings, StartError, Started, Summary, WaitingServer};
 use types::{AccessKeyId, BucketName, Integrity, NameError, Profile, ProfileError, SecretKey, StorageClass};
 
+use crate::allocator::Frugal;
 use crate::settings::{Layer, Settings, SettingsError};
 
 /// The disk when no directory is named.
@@ -76,11 +77,11 @@ pub enum ServerError {
     System(#[from] std::io::Error),
 }
 
-/// Runs the server until SIGTERM or SIGINT, then drains it.
+/// Runs the server until SIGTERM or SIGINT, then drains it. `frugal` lasts until it is started.
 ///
 /// # Errors
 /// [`ServerError`].
-pub fn run(args: ServerArgs) -> Result<(), ServerError> {
+pub fn run(args: ServerArgs, frugal: Frugal) -> Result<(), ServerError> {
     let file = args.config.as_deref().map(Layer::from_file).transpose()?.unwrap_or_default();
     let settings = args.settings.over(file).resolve();
     telemetry::init_logging(&settings.log, settings.log_format.parse()?)?;
@@ -102,6 +103,7 @@ pub fn run(args: ServerArgs) -> Result<(), ServerError> {
             }
         };
         print_summary(server.summary());
+        drop(frugal);
         asked_to_end(&mut terminate).await;
         server.shutdown().await;
         Ok(())
