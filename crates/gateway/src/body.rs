@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -119,8 +120,9 @@ impl Frames {
         }
     }
 
-    /// Reads what is left if that is little, so that the connection can go on. Returns whether it can.
-    pub(crate) async fn settle(&mut self, bytes_max: u64) -> bool {
+    /// Reads what is left if that is little and comes within `patience`, so that the connection can go on. Returns
+    /// whether it can.
+    pub(crate) async fn settle(&mut self, bytes_max: u64, patience: Duration) -> bool {
         if self.is_over {
             return !self.is_broken;
         }
@@ -128,8 +130,8 @@ impl Frames {
         if (self.expects_continue && !self.was_polled) || announced.is_none_or(|bytes| bytes > bytes_max) {
             return false;
         }
-        while let Ok(Some(_)) = self.next().await {}
-        !self.is_broken
+        let rest = async { while let Ok(Some(_)) = self.next().await {} };
+        tokio::time::timeout(patience, rest).await.is_ok() && !self.is_broken
     }
 }
 

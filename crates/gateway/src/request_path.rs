@@ -1,6 +1,7 @@
 //! The way of every request, one step after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use authz::{Action, Resource, authorize};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, SERVER};
@@ -34,6 +35,9 @@ const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 /// What is left of a body up to this size is read although nobody wants it, so that the connection can go on.
 const SETTLE_BYTES_MAX: u64 = 64 << 10;
 
+/// How long the answer waits for that: a client that sends its body only after an answer must get one.
+const SETTLE_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Answers one request.
 pub(crate) async fn respond(
     core: Arc<GatewayCore>,
@@ -54,7 +58,7 @@ pub(crate) async fn respond(
         Err(error) => refuse(&core, id, &head, &core.settings.compat.words_of(error)),
     };
     // What is left of the body: without `Connection: close` the client would take a closed connection for a broken one.
-    let goes_on = frames.settle(SETTLE_BYTES_MAX).await;
+    let goes_on = frames.settle(SETTLE_BYTES_MAX, SETTLE_PATIENCE).await;
     record.received_bytes = frames.received_bytes();
     finish(&core, id, &head, answer, goes_on, |content, status| {
         record.status = status;

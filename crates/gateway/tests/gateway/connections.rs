@@ -43,6 +43,19 @@ async fn one_connection_takes_many_requests() {
     }
 }
 
+/// A client that sends the body only once it has an answer is told, long before the gateway takes it for stalled.
+#[tokio::test]
+async fn a_refusal_does_not_wait_for_a_body_that_does_not_come() {
+    let (_world, client) = World::with_bucket("bucket").await;
+    let mut stream = client.connect().await;
+    let refused = client.sign("PUT", "/nowhere/key", &[], &Payload::Unsigned).with("content-length", "5");
+    stream.write_all(&refused.head()).await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(10), read_answer(&mut stream, false)).await;
+    let answer = answer.expect("no answer before the body is given up as stalled");
+    assert_eq!((answer.status, answer.header("connection")), (404, Some("close")));
+    assert!(ends(&mut stream).await);
+}
+
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let (_world, mut client) = World::with_bucket("bucket").await;
