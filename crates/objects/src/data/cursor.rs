@@ -40,11 +40,17 @@ pub(super) struct StripeUnit {
 }
 
 impl Unit {
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         match self {
             Self::Inline(bytes) => bytes.len(),
-            Self::Shard(unit) => usize::try_from(unit.range.end - unit.range.start).expect("a piece of a shard"),
+            Self::Shard(unit) => unit.bytes(),
         }
+    }
+}
+
+impl ShardUnit {
+    pub(super) fn bytes(&self) -> usize {
+        usize::try_from(self.range.end - self.range.start).expect("a piece of a shard")
     }
 }
 

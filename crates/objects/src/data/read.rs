@@ -220,19 +220,22 @@ impl ReadState {
             }
             let before = self.cursor.clone();
             let Some(unit) = self.cursor.next(self.step_bytes())? else { return Ok(()) };
-            let bytes = unit.bytes();
-            let read = match unit {
-                Unit::Inline(bytes) => futures::future::ready(Ok(vec![bytes])).boxed(),
-                Unit::Shard(unit) if is_empty => step_in_line(Arc::clone(&self.core), unit).boxed(),
-                Unit::Shard(unit) => {
-                    match self.core.seams.budget.try_reserve_ahead(bytes as u64, self.held_bytes as u64) {
-                        Some(memory) => step(Arc::clone(&self.core), unit, memory).boxed(),
-                        None => {
-                            self.cursor = before;
-                            return Ok(());
-                        }
+            let budget = &self.core.seams.budget;
+            let (bytes, read) = match unit {
+                Unit::Inline(piece) => (piece.len(), futures::future::ready(Ok(vec![piece])).boxed()),
+                Unit::Shard(unit) => match budget.try_reserve_ahead(unit.bytes() as u64, self.held_bytes as u64) {
+                    Some(memory) => (unit.bytes(), step(Arc::clone(&self.core), unit, memory).boxed()),
+                    None if is_empty => {
+                        // What waits in line is short: while it is held, a missing shard may need more to be rebuilt.
+                        self.cursor = before;
+                        let Some(Unit::Shard(unit)) = self.cursor.next(STEP_BYTES_MIN)? else { return Ok(()) };
+                        (unit.bytes(), step_in_line(Arc::clone(&self.core), unit).boxed())
                     }
-                }
+                    None => {
+                        self.cursor = before;
+                        return Ok(());
+                    }
+                },
             };
             self.held_bytes += bytes;
             self.reads.push_back(read);

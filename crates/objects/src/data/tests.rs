@@ -699,6 +699,28 @@ async fn readers_that_stall_leave_memory_to_others_before_they_are_called_slow()
     }
 }
 
+/// Readers of what has lost shards need memory to rebuild with while they hold their steps'; they must not hold so much
+/// that nobody gets any.
+#[tokio::test]
+async fn readers_that_have_to_rebuild_do_not_starve_each_other() {
+    let settings = DataPathSettings { memory_patience: Duration::from_secs(20), ..DataPathSettings::default() };
+    let fixture = Arc::new(Fixture::with_budget(6, Profile::for_domains(6), settings, 8 << 20));
+    let whole = body_bytes(8 << 20);
+    let stored = Arc::new(written(&fixture, &whole, 200_000).await);
+    until(|| fixture.budget.reserved_bytes() == 0).await;
+    fixture.shards.wipe(fixture.disk(0));
+    fixture.shards.wipe(fixture.disk(1));
+    let readers: Vec<_> = (0..32)
+        .map(|_| {
+            let (fixture, stored, whole) = (Arc::clone(&fixture), Arc::clone(&stored), whole.clone());
+            tokio::spawn(async move { assert!(read_all(&fixture, &stored).await.expect("readable") == whole) })
+        })
+        .collect();
+    for reader in readers {
+        reader.await.expect("read");
+    }
+}
+
 #[tokio::test]
 async fn a_lost_shard_is_made_again() {
     let fixture = Fixture::new(6, small_profile(), DataPathSettings::default());
