@@ -164,6 +164,7 @@ async fn open_index(disks: &Disks, registry: &MemoryRegistry) -> Arc<ReplicatedI
             free_bytes_min: 1 << 20,
         },
         index: IndexSettings::default(),
+        recent_versions_bytes: 1 << 20,
         upkeep: DatabaseUpkeep {
             checkpoint_bytes: 64 << 10,
             idle: Duration::from_millis(2),
