@@ -457,16 +457,7 @@ async fn start_groups(
 }
 
 fn range_of(query: &Query) -> RangeId {
-    match query {
-        Query::Cluster
-        | Query::Credentials
-        | Query::Tickets
-        | Query::BucketByName { .. }
-        | Query::Buckets { .. }
-        | Query::UnfinishedBuckets
-        | Query::BucketCount => SYSTEM_RANGE,
-        _ => FIRST_DATA_RANGE,
-    }
+    if query.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE }
 }
 
 /// Whether a command stores something new; while disks are full, others are taken so that space can be made.

@@ -1,6 +1,9 @@
 //! Queries: what is asked of the index. All are answered from one read transaction.
+//!
+//! Between nodes they go as they are encoded here (rpc's tests/golden): new ones come last.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use types::{
     BucketId, BucketName, Checksum, ClusterId, CommitStamp, Credential, ETag, FeatureLevel, Layout, Namespace,
     ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Run, StorageClass, TicketId, UploadId, Version, VersionId,
@@ -9,7 +12,7 @@ use types::{
 use crate::command::{BucketRecord, BucketRow, TicketRow, UploadChecksum, WhichVersion};
 
 /// What is asked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Query {
     // The system range.
     /// The cluster's id, feature level and layout: [`QueryAnswer::Cluster`].
@@ -149,8 +152,24 @@ pub enum Query {
     },
 }
 
+impl Query {
+    /// Whether the query goes to the system range; all others go to a data range.
+    pub const fn is_of_system_range(&self) -> bool {
+        matches!(
+            self,
+            Self::Cluster
+                | Self::Credentials
+                | Self::Tickets
+                | Self::BucketByName { .. }
+                | Self::Buckets { .. }
+                | Self::UnfinishedBuckets
+                | Self::BucketCount
+        )
+    }
+}
+
 /// A stretch of keys to list, with S3's prefix and delimiter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListRange {
     /// The bucket.
     pub bucket: BucketId,
@@ -166,7 +185,7 @@ pub struct ListRange {
 }
 
 /// What was answered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum QueryAnswer {
     /// The cluster; `None` before it was formed.
     Cluster(Option<Box<ClusterView>>),
@@ -224,7 +243,7 @@ pub enum QueryAnswer {
 }
 
 /// The system range's view of the cluster.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClusterView {
     /// Its id.
     pub cluster: ClusterId,
@@ -235,7 +254,7 @@ pub struct ClusterView {
 }
 
 /// What a bucket holds, from counters that `apply` keeps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Current objects.
     pub objects: u64,
@@ -255,7 +274,7 @@ pub struct Usage {
 pub const DEGRADED_COUNT_MAX: u64 = 100_000;
 
 /// Sums over all buckets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// What they hold.
     pub usage: Usage,
@@ -264,7 +283,7 @@ pub struct Totals {
 }
 
 /// One page of a listing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListPage<T> {
     /// Entries and common prefixes, together in byte order.
     pub entries: Vec<ListEntry<T>>,
@@ -273,7 +292,7 @@ pub struct ListPage<T> {
 }
 
 /// One line of a listing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ListEntry<T> {
     /// A key.
     Entry(T),
@@ -282,7 +301,7 @@ pub enum ListEntry<T> {
 }
 
 /// A version as listings show it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListedVersion {
     /// Its key.
     pub key: ObjectKey,
@@ -307,7 +326,7 @@ pub struct ListedVersion {
 }
 
 /// An upload as listings show it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListedUpload {
     /// Its key.
     pub key: ObjectKey,
@@ -324,7 +343,7 @@ pub struct ListedUpload {
 }
 
 /// An upload.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UploadView {
     /// When it began.
     pub began: CommitStamp,
@@ -339,7 +358,7 @@ pub struct UploadView {
 }
 
 /// What an upload became.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CompletedUpload {
     /// The version's id.
     pub id: VersionId,
@@ -352,7 +371,7 @@ pub struct CompletedUpload {
 }
 
 /// A freed run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GarbageRow {
     /// The row's key, for [`crate::CommandBody::RemoveGarbage`].
     pub row: Vec<u8>,
@@ -363,7 +382,7 @@ pub struct GarbageRow {
 }
 
 /// A part in narrower runs than wanted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DegradedRow {
     /// The row's key.
     pub row: Vec<u8>,
@@ -380,7 +399,7 @@ pub struct DegradedRow {
 }
 
 /// A version with its parts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VersionRow {
     /// Its bucket.
     pub bucket: BucketId,

@@ -1,11 +1,13 @@
 //! The seam between those who ask the index and those who keep it.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use types::NodeId;
 
 use crate::{Answer, Command, Query, QueryAnswer};
 
 /// Why the index gave no answer.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum IndexError {
     /// Certainly without effect: answer 503, or try again.
     #[error("the index is unavailable: {reason}")]
@@ -24,6 +26,12 @@ pub enum IndexError {
     Damaged {
         /// What was found.
         reason: String,
+    },
+    /// Certainly without effect: another node leads the range. Ask there; who doesn't know nodes tries again.
+    #[error("the range is led elsewhere")]
+    NotLeader {
+        /// Who leads it, as far as is known.
+        leader: Option<NodeId>,
     },
 }
 

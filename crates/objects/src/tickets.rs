@@ -191,7 +191,9 @@ async fn propose_unnamed(index: &dyn IndexService, body: CommandBody) -> Result<
     let mut attempt = 1;
     loop {
         match index.propose(command.clone()).await {
-            Err(IndexError::Unavailable { .. } | IndexError::Unknown { .. }) if attempt < ATTEMPTS => {
+            Err(IndexError::Unavailable { .. } | IndexError::Unknown { .. } | IndexError::NotLeader { .. })
+                if attempt < ATTEMPTS =>
+            {
                 tokio::time::sleep(crate::commit::pause_after(attempt)).await;
                 attempt += 1;
             }

@@ -1,4 +1,4 @@
-//! The outside world as traits: clock, entropy, disks, memory and blocking work.
+//! The outside world as traits: clock, entropy, disks, networks, memory and blocking work.
 //!
 //! Everything that differs from run to run comes in through here, so that a test puts a clock it turns by hand, a
 //! seeded entropy or a faulty disk in its place; `.clippy.toml` bans the direct calls elsewhere. This crate knows
@@ -12,6 +12,7 @@ pub mod contract;
 pub mod disk;
 pub mod entropy;
 pub mod faulty;
+pub mod net;
 pub mod threads;
 pub mod workers;
 
@@ -22,5 +23,6 @@ pub use disk::{
 };
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use faulty::FaultyDisk;
+pub use net::{Connection, LinkFaults, Listener, MemoryHost, MemoryNetwork, Network, TcpNetwork};
 pub use threads::prefer_short_slices;
 pub use workers::Workers;

@@ -56,7 +56,7 @@ pub struct ShardHeader {
 pub type ShardBody = Vec<Bytes>;
 
 /// One shard as a disk lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredShard {
     /// Which shard.
     pub address: ShardAddress,
@@ -65,7 +65,7 @@ pub struct StoredShard {
 }
 
 /// Why a shard store refuses or fails.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ShardError {
     /// Choose another disk; this one goes on serving reads.
     #[error("disk {disk} is full")]
@@ -121,6 +121,14 @@ pub enum ShardError {
         disk: DiskId,
         /// The shard.
         address: ShardAddress,
+    },
+    /// The disk's node gave no answer in time. A change that was asked for may have been made.
+    #[error("disk {disk} is out of reach: {reason}")]
+    Unreachable {
+        /// The disk.
+        disk: DiskId,
+        /// What happened.
+        reason: String,
     },
 }
 

@@ -63,6 +63,8 @@ random_ids! {
     NodeId;
     /// One disk: a directory with a superblock.
     DiskId;
+    /// One gateway's credential towards nodes; revoked by this name.
+    GatewayId;
     /// One member of a Raft group. A voter whose log is lost never comes back under its old id.
     VoterId;
     /// One multipart upload.

@@ -21,7 +21,7 @@ pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumError, ChecksumType};
 pub use etag::{ETag, ETagError};
 pub use identity::{AccessKeyId, AccountId, CanonicalId, Credential, Owner, SecretKey};
 pub use ids::{
-    BucketEpoch, BucketId, ClusterId, Code, DiskId, FeatureLevel, IdError, LayoutEpoch, MemberEpoch, NodeId,
+    BucketEpoch, BucketId, ClusterId, Code, DiskId, FeatureLevel, GatewayId, IdError, LayoutEpoch, MemberEpoch, NodeId,
     PlacementGroupId, RangeId, RequestId, RequestNumber, RunId, SlotEpoch, SlotIndex, SplitEpoch, TicketId, UploadId,
     VoterId,
 };

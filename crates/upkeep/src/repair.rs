@@ -58,7 +58,9 @@ impl RepairServices {
             }
             // Freed meanwhile, or the disk went away: there is nothing to do, or another disk will be rebuilt.
             Err(RebuildError::Read(ReadError::Gone) | RebuildError::NoSlot) => Ok(()),
-            Err(RebuildError::Append(ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. })) => Ok(()),
+            Err(RebuildError::Append(
+                ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. } | ShardError::Unreachable { .. },
+            )) => Ok(()),
             Err(RebuildError::Read(ReadError::Unreadable { reason })) => {
                 add(&self.progress.lost_shards, 1);
                 metrics::counter!(telemetry::metric::LOST_SHARDS).increment(1);

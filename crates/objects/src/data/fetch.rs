@@ -261,7 +261,7 @@ impl StripeReader {
                 let run = (*self.run).clone();
                 self.core.seams.repairs.report(BadShard { run, home: (*self.home).clone(), address, disk });
             }
-            ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. } => {
+            ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. } | ShardError::Unreachable { .. } => {
                 self.core.disks.note_failed(disk, self.core.settings.avoid_failed);
             }
             ShardError::DiskFull { .. } | ShardError::Stale { .. } | ShardError::Invalid { .. } => {

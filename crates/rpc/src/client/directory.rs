@@ -1,0 +1,64 @@
+//! Who has what, as the caller of this crate knows it.
+
+use async_trait::async_trait;
+use index::{Command, FIRST_DATA_RANGE, Query, SYSTEM_RANGE};
+use types::{DiskId, NodeId, RangeId};
+
+/// A node and where it listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The node. Whoever answers at the address must prove to be it.
+    pub node: NodeId,
+    /// `host:port`.
+    pub address: String,
+}
+
+/// What turned out not to be as the directory says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stale {
+    /// A node does not have this disk.
+    Disk {
+        /// The disk.
+        disk: DiskId,
+        /// The node.
+        not_at: NodeId,
+    },
+    /// A node does not lead this range, or can't be reached.
+    Leader {
+        /// The range.
+        range: RangeId,
+        /// The node.
+        not_at: NodeId,
+        /// Who leads it, by that node's word.
+        hint: Option<NodeId>,
+    },
+    /// A node is not at this address.
+    Address {
+        /// The node.
+        node: NodeId,
+    },
+}
+
+/// Who has what: the layout and the range map, as far as the caller of this crate knows them.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// The node that has a disk.
+    fn disk(&self, disk: DiskId) -> Option<Peer>;
+
+    /// The node that leads a range, or is likeliest to know who does.
+    fn leader(&self, range: RangeId) -> Option<Peer>;
+
+    /// Looks again, because something turned out to be wrong; returns once it has looked. Calls may come in numbers
+    /// for one change.
+    async fn refresh(&self, stale: Stale);
+
+    /// The range that a command goes to.
+    fn range_of_command(&self, command: &Command) -> RangeId {
+        if command.body.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE }
+    }
+
+    /// The range that a query goes to.
+    fn range_of_query(&self, query: &Query) -> RangeId {
+        if query.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE }
+    }
+}

@@ -1,0 +1,12 @@
+//! Serving this node's shard stores, index and voters to others, each by what its role may do.
+
+mod admission;
+mod dispatch;
+mod permissions;
+mod raft;
+mod rpc_server;
+mod serving;
+
+pub use admission::{GatewayRegistry, NoGateways};
+pub use raft::{RaftError, RaftHandler};
+pub use rpc_server::{NodeIdentity, RpcServer, Services};
