@@ -95,7 +95,7 @@ impl RpcServer {
                 (listener.accept().await, permit)
             };
             tokio::select! {
-                _ = closing.wait_for(|closing| *closing) => break,
+                () = is_closing(&mut closing) => break,
                 Some(_ended) = connections.join_next() => {}
                 (accepted, permit) = accept => match accepted {
                     Ok((connection, peer)) => {
@@ -123,6 +123,11 @@ impl RpcServer {
     pub fn close(&self) {
         self.closing.send_replace(true);
     }
+}
+
+/// Returns once the server is told to close, or is gone.
+async fn is_closing(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 impl Core {
@@ -163,8 +168,7 @@ impl Core {
             in_flight_max,
         };
         let drained = async {
-            // An error would say that the server is gone, which ends this too.
-            let _ = closing.wait_for(|closing| *closing).await;
+            is_closing(&mut closing).await;
             outbox.push(&FrameHead::Closing, &[], Vec::new());
             running.idle().await;
         };
