@@ -12,6 +12,8 @@ mod connection;
 mod encoding;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+#[cfg(test)]
+mod golden;
 mod handshake;
 mod secret;
 pub mod server;

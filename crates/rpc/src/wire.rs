@@ -20,6 +20,8 @@ pub(crate) use keys::SessionKeys;
 pub(crate) use outbox::{OutFrame, Outbox, Reply, Taken};
 pub(crate) use reader::{BodyMemory, FrameReader};
 pub(crate) use writer::FrameWriter;
+#[cfg(test)]
+pub(crate) use writer::seal_for_test;
 
 use crate::encoding::FrameHead;
 

@@ -29,6 +29,13 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<Bytes>,
 }
 
+impl OutFrame {
+    pub(crate) fn new(keys: &SessionKeys, head: &FrameHead, payload: &[u8], body: Vec<Bytes>) -> Self {
+        let checksum = keys.checksum_of(&body);
+        Self { head: head.encode_with(payload), body, checksum, number: None }
+    }
+}
+
 pub(crate) type Outcome = Result<Reply, CallError>;
 
 /// What is to be written next.
@@ -184,7 +191,6 @@ impl Outbox {
 
     /// A frame that nobody answers, ready to be queued.
     pub(crate) fn frame(&self, head: &FrameHead, payload: &[u8], body: Vec<Bytes>) -> OutFrame {
-        let checksum = self.keys.checksum_of(&body);
-        OutFrame { head: head.encode_with(payload), body, checksum, number: None }
+        OutFrame::new(&self.keys, head, payload, body)
     }
 }

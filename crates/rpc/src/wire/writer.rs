@@ -88,6 +88,13 @@ impl FrameWriter {
     }
 }
 
+/// The bytes of frames from the first on.
+#[cfg(test)]
+pub(crate) fn seal_for_test(keys: SessionKeys, frames: Vec<OutFrame>) -> Vec<u8> {
+    let mut writer = FrameWriter::new(Box::new(tokio::io::sink()), Arc::new(keys), Duration::ZERO);
+    writer.seal(frames).into_iter().flatten().collect()
+}
+
 fn length(bytes: usize) -> [u8; 4] {
     u32::try_from(bytes).expect("lengths are bounded where frames are made").to_le_bytes()
 }

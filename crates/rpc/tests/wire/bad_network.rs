@@ -49,6 +49,8 @@ async fn nothing_wrong_is_ever_returned() {
             append_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_secs(1),
             index_timeout: Duration::from_secs(1),
+            keepalive: Duration::from_millis(200),
+            silence_max: Duration::from_millis(600),
             ..RpcSettings::default()
         };
         let services = Services {
@@ -114,8 +116,12 @@ async fn work(world: &World, counts: &Counts, number: u64) {
 async fn heals(world: &World) {
     world.network.set_faults_between("caller", "node", LinkFaults::default());
     let healed = async {
-        while world.shards.list(DISK, None, 1).await.is_err() || world.index.query(Query::BucketCount).await.is_err() {
-            tokio::task::yield_now().await;
+        // Often enough that each of the connections is met.
+        let mut good = 0;
+        while good < 10 {
+            let is_good = world.shards.list(DISK, None, 1).await.is_ok()
+                && world.index.query(Query::BucketCount).await.is_ok();
+            good = if is_good { good + 1 } else { 0 };
         }
     };
     tokio::time::timeout(Duration::from_secs(20), healed).await.expect("it heals");

@@ -1,0 +1,383 @@
+//! Bytes of every message, as this release and all later ones read them (tests/golden).
+//!
+//! A line of a golden file is a name and bytes in hex. A message must encode to its line, and the line decode to it. A
+//! line that differs says that a format changed: then the old bytes stay in the file under the old version, with a
+//! decoder of their own, and new ones are added.
+
+use bytes::Bytes;
+use index::command::{BucketConfig, BucketRow, UploadChecksum, WhichVersion};
+use index::contract::samples::{
+    ask_version, at, credential, etag, inline_part, key, numbered, owner, part_in, put, run, upload_id, whole_bucket,
+};
+use index::query::{
+    ClusterView, CompletedUpload, DegradedRow, GarbageRow, ListEntry, ListPage, ListRange, ListedUpload, ListedVersion,
+    Totals, UploadView, Usage, VersionRow,
+};
+use index::{Answer, Command, CommandBody, IndexError, Query, QueryAnswer, Refusal};
+use shards::contract::{address, header};
+use shards::{ShardError, StoredShard};
+use types::{
+    BucketEpoch, BucketId, BucketName, BucketState, ChecksumAlgorithm, ChecksumType, ClusterId, CommitStamp, DiskId,
+    FeatureLevel, GatewayId, Integrity, Layout, LayoutEpoch, Namespace, NodeId, ObjectAttributes, PartNumber, RangeId,
+    SlotEpoch, StorageClass, TicketId, Version, VersionId, VersionKind, VoterId,
+};
+
+use crate::encoding::{
+    CallRefusal, FrameHead, IndexAnswer, IndexRequest, RaftAnswer, RaftRequest, Service, ShardAnswer, ShardRequest,
+    decode, encode,
+};
+use crate::handshake::{ClientHello, Lane, Role, ServerHello, Transcript};
+use crate::secret::{ClusterSecret, GatewayKey};
+use crate::server::RaftError;
+use crate::wire::{OutFrame, seal_for_test};
+
+const DISK: DiskId = DiskId::from_bytes([0xd1; 16]);
+const NODE: NodeId = NodeId::from_bytes([0xa1; 16]);
+
+type Line = (String, Vec<u8>);
+
+/// Compares lines with a golden file.
+fn check(file: &str, golden: &str, lines: Vec<Line>) {
+    let text: String = lines.iter().map(|(name, bytes)| format!("{name} {}\n", hex::encode(bytes))).collect();
+    assert!(golden == text, "tests/golden/{file} should read:\n{text}");
+}
+
+fn line(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Line {
+    (name.into(), bytes.into())
+}
+
+fn hellos() -> (ClientHello, ServerHello) {
+    let cluster = Some(ClusterId::from_bytes([0xc1; 16]));
+    let role = Role::Node(NodeId::from_bytes([0xa2; 16]));
+    let client = ClientHello::new(cluster, role, Some(NODE), Lane::Bulk, [0x11; 32]);
+    let server = ServerHello {
+        version: 1,
+        version_min: 1,
+        version_max: 1,
+        cluster,
+        node: NODE,
+        in_flight_max: 64,
+        nonce: [0x22; 32],
+    };
+    (client, server)
+}
+
+#[test]
+fn hellos_are_those_of_the_golden_file() {
+    let (client, server) = hellos();
+    let gateway = ClientHello { role: Role::Gateway(GatewayId::from_bytes([0x61; 16])), ..client.clone() };
+    let blank = ClientHello { cluster: None, wanted: None, lane: Lane::Raft, ..client.clone() };
+    let mut lines = Vec::new();
+    for (name, hello) in [("client_node", client), ("client_gateway", gateway), ("client_blank", blank)] {
+        assert_eq!(ClientHello::decode(&hello.encode()).as_ref(), Ok(&hello));
+        lines.push(line(name, hello.encode()));
+    }
+    assert_eq!(ServerHello::decode(&server.encode()).as_ref(), Ok(&server));
+    lines.push(line("server", server.encode()));
+    check("hellos.txt", include_str!("../tests/golden/hellos.txt"), lines);
+}
+
+/// Proofs and frames under known keys: what a release of today says to one of tomorrow.
+#[test]
+fn a_conversation_is_that_of_the_golden_file() {
+    let (client, server) = hellos();
+    let secret = ClusterSecret::new("a secret that is long enough for a test").expect("long enough");
+    let transcript = Transcript::new(secret.key(), &client.encode(), &server.encode());
+    let gateway = GatewayKey::from_bytes([0x5a; 32]).handshake_key();
+    let of_gateway = Transcript::new(&gateway, &client.encode(), &server.encode());
+    let request = FrameHead::Request { number: 0, timeout_ms: 10_000, service: Service::Shards };
+    let there = address(1, 2, 0);
+    let append = ShardRequest::Append { disk: DISK, header: Box::new(header(there, Integrity::Xxh3)) };
+    let body = vec![Bytes::from_static(b"the bytes "), Bytes::from_static(b"of a shard")];
+    let (keys, answers) = (transcript.client_keys(), transcript.server_keys());
+    let asked = |head: &FrameHead, payload: &[u8], body: Vec<Bytes>| OutFrame::new(&keys, head, payload, body);
+    let frames =
+        vec![asked(&request, &encode(&append), body), asked(&FrameHead::Cancel { number: 0 }, &[], Vec::new())];
+    let answer = OutFrame::new(&answers, &FrameHead::Answer { number: 0 }, &encode(&ShardAnswer::Done), Vec::new());
+    let lines = vec![
+        line("client_proof", *transcript.client_proof().as_bytes()),
+        line("server_proof", *transcript.server_proof().as_bytes()),
+        line("gateway_proof", *of_gateway.client_proof().as_bytes()),
+        line("client_frames", seal_for_test(keys_again(&transcript), frames)),
+        line("server_frame", seal_for_test(transcript.server_keys(), vec![answer])),
+    ];
+    check("conversation.txt", include_str!("../tests/golden/conversation.txt"), lines);
+}
+
+fn keys_again(transcript: &Transcript) -> crate::wire::SessionKeys {
+    transcript.client_keys()
+}
+
+#[test]
+fn frame_heads_are_those_of_the_golden_file() {
+    let refused = |refusal| FrameHead::Refused { number: 300, refusal };
+    let heads = [
+        ("request", FrameHead::Request { number: 300, timeout_ms: 10_000, service: Service::Index }),
+        ("request_shards", FrameHead::Request { number: 1, timeout_ms: 1, service: Service::Shards }),
+        ("request_raft", FrameHead::Request { number: 1, timeout_ms: 1, service: Service::Raft }),
+        ("answer", FrameHead::Answer { number: 300 }),
+        ("cancel", FrameHead::Cancel { number: 300 }),
+        ("ping", FrameHead::Ping),
+        ("pong", FrameHead::Pong),
+        ("closing", FrameHead::Closing),
+        ("forbidden", refused(CallRefusal::Forbidden { what: "this".to_owned() })),
+        ("busy", refused(CallRefusal::Busy)),
+        ("deadline_passed", refused(CallRefusal::DeadlinePassed)),
+        ("no_service", refused(CallRefusal::NoService)),
+        ("unreadable", refused(CallRefusal::Unreadable { reason: "why".to_owned() })),
+    ];
+    let encoded = |(name, head): (&str, FrameHead)| {
+        let bytes = head.encode_with(b"payload");
+        let taken = bytes.len() - b"payload".len();
+        assert_eq!(FrameHead::decode(&bytes), Ok((head, taken)));
+        line(name, bytes)
+    };
+    let lines = heads.map(encoded).to_vec();
+    check("frames.txt", include_str!("../tests/golden/frames.txt"), lines);
+}
+
+fn shard_errors() -> [ShardError; 9] {
+    let there = address(1, 2, 3);
+    [
+        ShardError::DiskFull { disk: DISK },
+        ShardError::DiskDown { disk: DISK, reason: "why".to_owned() },
+        ShardError::UnknownDisk { disk: DISK },
+        ShardError::Stale { owned: SlotEpoch(3), named: SlotEpoch(2) },
+        ShardError::Gone { address: there },
+        ShardError::Missing { address: there },
+        ShardError::Invalid { reason: "why".to_owned() },
+        ShardError::Corrupt { disk: DISK, address: there },
+        ShardError::Unreachable { disk: DISK, reason: "why".to_owned() },
+    ]
+}
+
+#[test]
+fn shard_messages_are_those_of_the_golden_file() {
+    let there = address(1, 2, 3);
+    let requests = [
+        ("append", ShardRequest::Append { disk: DISK, header: Box::new(header(address(1, 2, 0), Integrity::Blake3)) }),
+        ("read", ShardRequest::Read { disk: DISK, address: there, start: 65_536, end: 1 << 20 }),
+        ("header", ShardRequest::Header { disk: DISK, address: there }),
+        ("free", ShardRequest::Free { disk: DISK, group: there.group, runs: vec![there.run; 2] }),
+        ("list", ShardRequest::List { disk: DISK, after: Some(there), limit: 1000 }),
+        ("list_first", ShardRequest::List { disk: DISK, after: None, limit: 1 }),
+    ];
+    let mut lines = Vec::new();
+    for (name, request) in requests {
+        let bytes = encode(&request);
+        assert_eq!(ShardRequest::decode(&bytes), Ok(request));
+        lines.push(line(format!("request_{name}"), bytes));
+    }
+    let answers = [
+        ("done", ShardAnswer::Done),
+        ("bytes", ShardAnswer::Bytes),
+        ("header", ShardAnswer::Header(Box::new(header(there, Integrity::Xxh3)))),
+        ("listed", ShardAnswer::Listed(vec![StoredShard { address: there, bytes: 5000 }])),
+    ];
+    let failures = (0..).zip(shard_errors()).map(|(at, error)| (format!("failed_{at}"), ShardAnswer::Failed(error)));
+    for (name, answer) in answers.map(|(name, answer)| (name.to_owned(), answer)).into_iter().chain(failures) {
+        let bytes = encode(&answer);
+        assert_eq!(ShardAnswer::decode(&bytes), Ok(answer));
+        lines.push(line(format!("answer_{name}"), bytes));
+    }
+    check("shards.txt", include_str!("../tests/golden/shards.txt"), lines);
+}
+
+#[test]
+fn raft_envelopes_are_those_of_the_golden_file() {
+    let request = RaftRequest { range: RangeId(300), voter: VoterId::from_bytes([9; 16]) };
+    let message = Bytes::from_static(b"message");
+    let mut lines = vec![line("request", request.encode_with(&message))];
+    assert_eq!(RaftRequest::decode(&request.encode_with(&message).into()), Ok((request, message.clone())));
+    let failed = RaftAnswer::Failed(RaftError::Failed { reason: "why".to_owned() });
+    let answers =
+        [("answered", RaftAnswer::Answered), ("not_here", RaftAnswer::Failed(RaftError::NotHere)), ("failed", failed)];
+    for (name, answer) in answers {
+        let bytes = answer.encode_with(&message);
+        assert_eq!(RaftAnswer::decode(&bytes.clone().into()), Ok((answer, message.clone())));
+        lines.push(line(name, bytes));
+    }
+    check("raft.txt", include_str!("../tests/golden/raft.txt"), lines);
+}
+
+fn bucket_row() -> BucketRow {
+    BucketRow { id: BucketId(1), epoch: BucketEpoch(300), state: BucketState::Live, config: BucketConfig::default() }
+}
+
+fn version_id() -> VersionId {
+    VersionId { stamp: CommitStamp(1_700_000_000_000_000), random: 0x1122_3344_5566_7788 }
+}
+
+fn queries() -> Vec<(&'static str, Query)> {
+    let (bucket, upload) = (BucketId(3), upload_id(0xee));
+    let range =
+        ListRange { prefix: Bytes::from_static(b"a/"), delimiter: Bytes::from_static(b"/"), ..whole_bucket(3, 9) };
+    vec![
+        ("cluster", Query::Cluster),
+        ("credentials", Query::Credentials),
+        ("tickets", Query::Tickets),
+        ("bucket_by_name", Query::BucketByName { namespace: Namespace("t".to_owned()), name: name() }),
+        (
+            "buckets",
+            Query::Buckets {
+                namespace: Namespace::default(),
+                prefix: "my".to_owned(),
+                after: Some(name()),
+                limit: 1000,
+            },
+        ),
+        ("unfinished_buckets", Query::UnfinishedBuckets),
+        ("bucket_count", Query::BucketCount),
+        ("bucket_row", Query::BucketRow(bucket)),
+        ("usage", Query::Usage(bucket)),
+        ("totals", Query::Totals),
+        ("version", ask_version(3, "key", WhichVersion::Newest)),
+        ("version_head", Query::VersionHead { bucket, key: key("key"), which: WhichVersion::Id(version_id()) }),
+        ("parts", Query::Parts { bucket, key: key("key"), upload, after: 5, limit: 1000 }),
+        ("manifest", Query::Manifest { bucket, key: key("key"), upload }),
+        ("upload", Query::Upload { bucket, key: key("key"), upload }),
+        ("objects", Query::Objects(range.clone())),
+        ("versions", Query::Versions { range: range.clone(), after_version: Some(WhichVersion::Null) }),
+        ("uploads", Query::Uploads { range, after_upload: Some(upload) }),
+        ("garbage", Query::Garbage { freed_before: CommitStamp(7), after: Some(vec![1, 2]), limit: 10 }),
+        ("degraded", Query::Degraded { after: None, limit: 10 }),
+        ("run_lives", Query::RunLives { bucket, key: key("key"), run: run(7, 8, 9).id }),
+        ("version_rows", Query::VersionRows { after: Some(vec![3]), limit: 10 }),
+    ]
+}
+
+fn name() -> BucketName {
+    BucketName::new("my.bucket").expect("a name")
+}
+
+fn listed_version() -> ListedVersion {
+    ListedVersion {
+        key: key("a/key"),
+        id: version_id(),
+        null: true,
+        newest: true,
+        marker: false,
+        plain_bytes: 5000,
+        etag: etag(1),
+        storage_class: StorageClass::default(),
+        checksum: Some(UploadChecksum {
+            algorithm: ChecksumAlgorithm::Crc32c,
+            checksum_type: ChecksumType::FullObject,
+        }),
+        owner: owner(),
+    }
+}
+
+fn version() -> Version {
+    Version {
+        id: version_id(),
+        null: true,
+        superseded: None,
+        owner: owner(),
+        kind: VersionKind::Single(inline_part(1, b"ab")),
+        plain_bytes: 2,
+        etag: etag(2),
+        checksum: None,
+        attributes: ObjectAttributes::default(),
+    }
+}
+
+fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
+    let cluster = ClusterView {
+        cluster: ClusterId::from_bytes([0xc1; 16]),
+        feature_level: FeatureLevel(1),
+        layout: Layout { epoch: LayoutEpoch(1), ..Layout::default() },
+    };
+    let usage = Usage { objects: 1, versions: 2, markers: 3, bytes: 4, uploads: 5, upload_bytes: 6 };
+    let upload = UploadView {
+        began: CommitStamp(8),
+        attributes: ObjectAttributes::default(),
+        owner: owner(),
+        checksum: None,
+        completed: Some(CompletedUpload { id: version_id(), null: false, etag: etag(3), checksum: None }),
+    };
+    let listed_upload = ListedUpload {
+        key: key("key"),
+        upload: upload_id(1),
+        began: CommitStamp(9),
+        storage_class: StorageClass::default(),
+        checksum: None,
+        owner: owner(),
+    };
+    let degraded = DegradedRow {
+        row: vec![2],
+        bucket: BucketId(3),
+        key: key("key"),
+        version: Some(version_id()),
+        upload: None,
+        number: PartNumber::new(1).expect("the first"),
+    };
+    let versions = vec![ListEntry::Entry(listed_version()), ListEntry::CommonPrefix(Bytes::from_static(b"b/"))];
+    let uploads = ListPage { entries: vec![ListEntry::Entry(listed_upload)], truncated: false };
+    vec![
+        ("cluster", QueryAnswer::Cluster(Some(Box::new(cluster)))),
+        ("no_cluster", QueryAnswer::Cluster(None)),
+        ("credentials", QueryAnswer::Credentials(vec![credential("ROOTKEY")])),
+        ("tickets", QueryAnswer::Tickets { tickets: Vec::new(), floor: TicketId(5) }),
+        ("bucket_record", QueryAnswer::BucketRecord(None)),
+        ("bucket_records", QueryAnswer::BucketRecords(Vec::new())),
+        ("bucket_row", QueryAnswer::BucketRow(Some(bucket_row()))),
+        ("bucket_count", QueryAnswer::BucketCount(300)),
+        ("usage", QueryAnswer::Usage(usage)),
+        ("totals", QueryAnswer::Totals(Totals { usage, degraded_parts: 7 })),
+        ("version", QueryAnswer::Version { version: Some(Box::new(version())), row: Some(bucket_row()) }),
+        ("parts", QueryAnswer::Parts(vec![part_in(2, &[run(7, 8, 9)])])),
+        ("upload", QueryAnswer::Upload(Some(Box::new(upload)))),
+        ("objects", QueryAnswer::Objects(ListPage { entries: versions.clone(), truncated: true })),
+        ("versions", QueryAnswer::Versions(ListPage { entries: versions, truncated: false })),
+        ("uploads", QueryAnswer::Uploads(uploads)),
+        ("garbage", QueryAnswer::Garbage(vec![GarbageRow { row: vec![1], freed: CommitStamp(2), run: run(3, 4, 5) }])),
+        ("degraded", QueryAnswer::Degraded(vec![degraded])),
+        ("run_lives", QueryAnswer::RunLives(true)),
+        (
+            "version_rows",
+            QueryAnswer::VersionRows {
+                rows: vec![VersionRow { bucket: BucketId(3), key: key("key"), version: version() }],
+                next: Some(vec![9]),
+            },
+        ),
+    ]
+}
+
+#[test]
+fn index_messages_are_those_of_the_golden_file() {
+    let mut lines = Vec::new();
+    let commands: [(&str, Command); 2] = [
+        ("put", put(at(1, 2), "key", 3, b"bytes")),
+        ("raise_floor", numbered(5, 6, 4, CommandBody::RaiseFloor { floor: TicketId(7) })),
+    ];
+    for (name, command) in commands {
+        let bytes = IndexRequest::encode_command(&command);
+        assert_eq!(IndexRequest::decode(&bytes), Ok(IndexRequest::Propose(command)));
+        lines.push(line(format!("propose_{name}"), bytes));
+    }
+    for (name, query) in queries() {
+        let bytes = IndexRequest::encode_query(&query);
+        assert_eq!(IndexRequest::decode(&bytes), Ok(IndexRequest::Query(query)));
+        lines.push(line(format!("query_{name}"), bytes));
+    }
+    let reason = || "why".to_owned();
+    let failures = [
+        ("unavailable", IndexError::Unavailable { reason: reason() }),
+        ("unknown", IndexError::Unknown { reason: reason() }),
+        ("damaged", IndexError::Damaged { reason: reason() }),
+        ("not_leader", IndexError::NotLeader { leader: Some(NODE) }),
+    ];
+    let answers = [
+        ("done", IndexAnswer::Answer(Answer::Done)),
+        ("refused", IndexAnswer::Answer(Answer::Refused(Refusal::StaleBucket { row: Some(bucket_row()) }))),
+    ];
+    let failures = failures.map(|(name, error)| (name, IndexAnswer::Failed(error)));
+    let queried = query_answers().into_iter().map(|(name, answer)| (name, IndexAnswer::Query(answer)));
+    for (name, answer) in answers.into_iter().chain(failures).chain(queried) {
+        let bytes = encode(&answer);
+        assert_eq!(decode(&bytes), Ok(answer));
+        lines.push(line(format!("answer_{name}"), bytes));
+    }
+    check("index.txt", include_str!("../tests/golden/index.txt"), lines);
+}
