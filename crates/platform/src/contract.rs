@@ -4,10 +4,12 @@
 //! wrapper in another crate.
 
 mod disk;
+mod net;
 
 use std::collections::BTreeSet;
 
 pub use disk::disk_contract;
+pub use net::network_contract;
 
 use crate::clock::Clock;
 use crate::entropy::Entropy;

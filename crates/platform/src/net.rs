@@ -5,6 +5,8 @@
 mod memory;
 mod pipe;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;

@@ -1,0 +1,6 @@
+//! Messages between nodes: any bytes are read or refused, and what is read is written as it was.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| rpc::fuzzing::read_message(data));
