@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use index::{Answer, Command, IndexError, IndexService, Query, QueryAnswer};
 use platform::{BufferPool, MemoryBudget, Network, SystemEntropy, TcpNetwork};

@@ -103,10 +103,7 @@ impl Connection {
             ended = &mut writing => ended.unwrap_or_else(|error| error.to_string()),
         };
         outbox.close(&reason);
-        if !writing.is_finished() {
-            // It ends by itself once it has nothing to write; a peer that takes nothing is given up.
-            drop(writing);
-        }
+        // Where it still writes, it ends by itself: the outbox is closed, and a peer that takes nothing is given up.
         reason
     }
 }

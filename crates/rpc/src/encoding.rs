@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_message_of_another_version_is_told_from_a_broken_one() {
         let mut bytes = encode(&ShardAnswer::Done);
-        assert_eq!(decode::<ShardAnswer>(&bytes[..1]).map(|_| ()).map_err(|error| error.to_string()).is_err(), true);
+        assert!(matches!(ShardAnswer::decode(&bytes[..1]), Err(DecodeError::Malformed { .. })));
         bytes[0] = 2;
         assert_eq!(ShardAnswer::decode(&bytes), Err(DecodeError::UnknownVersion { found: 2 }));
         assert_eq!(ShardAnswer::decode(&[]), Err(DecodeError::UnknownVersion { found: 0 }));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -108,7 +108,7 @@ impl Serving {
         // Begun here, so that the voters see messages in the order in which they came.
         drop(tasks);
         let mut answer: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(answer);
-        if let Poll::Pending = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        if answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             // Under the lock: the task ends by taking itself out.
             let mut tasks = self.running.tasks.lock();
             tasks.insert(number, tokio::spawn(answer).abort_handle());
