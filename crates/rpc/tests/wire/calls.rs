@@ -245,7 +245,7 @@ async fn a_peer_that_talks_nonsense_is_an_error_at_once() {
         let settings = RpcSettings { connect_timeout: SECONDS, index_timeout: SECONDS * 2, ..RpcSettings::default() };
         let client: RpcClient = client(Arc::new(network.host("caller")), as_node(secret()), settings);
         let index = RemoteIndex::new(client, Told::all_at(NODE, "node:9002"));
-        let before = std::time::Instant::now();
+        let before = tokio::time::Instant::now();
         let refused = index.propose(grant()).await;
         assert!(matches!(refused, Err(IndexError::Unavailable { .. })), "{refused:?}");
         assert!(before.elapsed() < SECONDS, "it is noticed before any time is over");
