@@ -67,7 +67,9 @@ impl Tickets {
         let listed = match self.shards.list(disk, sweep.after, SHARDS_MAX).await {
             Ok(listed) => listed,
             // A disk that failed is swept after it came back, with the next floor.
-            Err(ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. } | ShardError::Unreachable { .. }) => Vec::new(),
+            Err(ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. } | ShardError::Unreachable { .. }) => {
+                Vec::new()
+            }
             Err(error) => return Err(error.into()),
         };
         let Some(last) = listed.last() else {

@@ -119,8 +119,8 @@ async fn heals(world: &World) {
         // Often enough that each of the connections is met.
         let mut good = 0;
         while good < 10 {
-            let is_good = world.shards.list(DISK, None, 1).await.is_ok()
-                && world.index.query(Query::BucketCount).await.is_ok();
+            let is_good =
+                world.shards.list(DISK, None, 1).await.is_ok() && world.index.query(Query::BucketCount).await.is_ok();
             good = if is_good { good + 1 } else { 0 };
         }
     };
