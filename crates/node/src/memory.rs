@@ -50,7 +50,9 @@ pub(crate) fn check(settings: &ServerSettings) -> Result<(), StartError> {
     // By the same rule as the budget: twice what bodies need, or that beside what else has its part, whichever is less.
     let shares = 1.0 / READ_BUFFERS_SHARE as f64 + 1.0 / RECENT_VERSIONS_SHARE as f64;
     let beside_others = ((of_both(&needs) + cache_bytes(settings)) as f64 / (1.0 - shares)) as u64;
-    let least_bytes = beside_others.min(2 * of_both(&needs));
+    let shares_max = READ_BUFFERS_BYTES_MAX + RECENT_VERSIONS_BYTES_MAX;
+    let beside_largest = of_both(&needs) + cache_bytes(settings) + shares_max;
+    let least_bytes = beside_others.min(beside_largest).min(2 * of_both(&needs));
     Err(StartError::Memory {
         given_bytes: settings.memory_bytes,
         least_mib: least_bytes.div_ceil(MIB),

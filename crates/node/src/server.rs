@@ -49,7 +49,7 @@ pub enum StartError {
     /// The memory.
     #[error(
         "memory of {given_bytes} bytes is too little to serve with: set --memory to at least {least_mib}MiB ({put_kib} KiB \
-         for the stripe of one {profile} PUT and {get_kib} KiB for one GET beside it; the rest is SQLite's caches')"
+         for the stripe of one {profile} PUT and {get_kib} KiB for one GET beside it; the rest is for caches)"
     )]
     Memory {
         /// What was given.

@@ -165,7 +165,8 @@ pub trait ShardService: Send + Sync {
     /// [`ShardError::DiskDown`], [`ShardError::UnknownDisk`].
     async fn free(&self, disk: DiskId, group: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError>;
 
-    /// Lists up to `limit` shards in address order, those after `after`.
+    /// Lists up to `limit` shards in address order, those after `after`. Fewer may come though there are more; none come
+    /// only at the end.
     ///
     /// # Errors
     /// [`ShardError::DiskDown`], [`ShardError::UnknownDisk`].
