@@ -16,6 +16,8 @@ pub enum Operation {
     Sync,
     /// `DiskFile::allocate`.
     Allocate,
+    /// `DiskFile::reserve`.
+    Reserve,
     /// `DiskFile::punch_hole`.
     PunchHole,
     /// `DiskFile::set_len`.

@@ -133,9 +133,9 @@ impl DiskFile for FaultyFile {
         self.change(Operation::Allocate, Change::Allocate { offset, bytes })
     }
 
-    /// The least that is allowed: nothing.
+    /// The least that is allowed: nothing, but for faults.
     fn reserve(&self, _offset: u64, _bytes: u64) -> io::Result<()> {
-        Ok(())
+        self.begin(Operation::Reserve)?.outcome().1
     }
 
     fn begin_writeback(&self, _offset: u64, _bytes: u64) {}
