@@ -23,6 +23,19 @@ fn number_of(disk: DiskId) -> usize {
     usize::from(disk.to_bytes()[0]) - 1
 }
 
+/// Puts until there are copies of the database and the log's beginning is gone: until then a disk needs no copy.
+async fn put_until_the_log_is_purged(index: &Arc<ReplicatedIndex>, bucket: BucketAt) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    for round in 0..100 {
+        acknowledged.extend(put_from_many(index, bucket, &format!("grow {round}"), 4, 20).await);
+        let is_purged = index.proposals(FIRST_DATA_RANGE, 0, 1).expect("looked up").is_none();
+        if is_purged && !index.status().upkeep.copies.is_empty() {
+            return acknowledged;
+        }
+    }
+    panic!("the log was not purged: {:?}", index.status());
+}
+
 /// Loses the disk that the database lies on while commands come, by `lose`; everything must go on without a restart,
 /// and be there after one.
 async fn lose_the_database(lose: impl Fn(&FaultyDisk), with_purged_log: bool) {
@@ -31,11 +44,7 @@ async fn lose_the_database(lose: impl Fn(&FaultyDisk), with_purged_log: bool) {
     let bucket = make_bucket(&index).await;
     let mut acknowledged = put_from_many(&index, bucket, "before", 4, 100).await;
     if with_purged_log {
-        let mut round = 0;
-        while index.status().upkeep.copies.is_empty() || index.status().log.bytes > 400_000 {
-            acknowledged.extend(put_from_many(&index, bucket, &format!("grow {round}"), 4, 20).await);
-            round += 1;
-        }
+        acknowledged.extend(put_until_the_log_is_purged(&index, bucket).await);
     }
     let lost = index.status().database_disk.expect("a database");
     lose(&disks[number_of(lost)]);
@@ -186,14 +195,7 @@ async fn a_move_that_fails_leaves_a_copy_that_is_one() {
     let index = open(&disks, 2).await;
     let bucket = make_bucket(&index).await;
     let mut acknowledged = put_from_many(&index, bucket, "before", 4, 50).await;
-    // While the log goes back to its beginning a disk needs no copy.
-    for round in 0..50 {
-        acknowledged.extend(put_from_many(&index, bucket, &format!("grow {round}"), 4, 20).await);
-        let is_purged = index.proposals(FIRST_DATA_RANGE, 0, 1).expect("looked up").is_none();
-        if is_purged && !index.status().upkeep.copies.is_empty() {
-            break;
-        }
-    }
+    acknowledged.extend(put_until_the_log_is_purged(&index, bucket).await);
     let own = index.status().database_disk.expect("a database");
     let other = *index.status().upkeep.copies.keys().next().expect("a copy");
     let directory = crate::log::voter_directory(index.voter());
