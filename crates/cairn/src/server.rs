@@ -274,7 +274,9 @@ fn print_summary(summary: &Summary) {
     for (class, protection) in &summary.classes {
         println!("  class    {} ({protection})", class.as_str());
     }
-    println!("  S3       {}", summary.endpoint);
+    if let Some(endpoint) = &summary.endpoint {
+        println!("  S3       {endpoint}");
+    }
     println!("  admin    {}", summary.admin_endpoint);
     println!("  key      {}", summary.access_key);
     let secret = match (&summary.credential_file, std::io::stdout().is_terminal()) {
@@ -288,9 +290,10 @@ fn print_summary(summary: &Summary) {
         }
         (None, false) => "...".to_owned(),
     };
+    let Some(endpoint) = &summary.endpoint else { return };
     println!(
         "  try      AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={secret} AWS_REGION=us-east-1 \\\n           \
-         aws --endpoint-url {} s3 ls",
-        summary.access_key, summary.endpoint
+         aws --endpoint-url {endpoint} s3 ls",
+        summary.access_key
     );
 }

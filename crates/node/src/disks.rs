@@ -108,12 +108,20 @@ pub(crate) struct Directories {
     pub unusable: Vec<(PathBuf, String)>,
 }
 
-impl Directories {
-    /// Looks at all directories, and makes and formats them if all are blank or missing.
+/// What a set of directories is, before any of it is changed.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    known: Vec<(PathBuf, Box<superblock::Superblock>)>,
+    blank: Vec<PathBuf>,
+    unusable: Vec<(PathBuf, String)>,
+}
+
+impl Looked {
+    /// Looks at all directories.
     ///
     /// # Errors
-    /// [`DisksError`]: a set that nobody can have meant, or nothing usable. A set is judged before any of it is changed.
-    pub(crate) fn open(paths: &[PathBuf], entropy: &dyn Entropy) -> Result<Self, DisksError> {
+    /// [`DisksError`]: a set that nobody can have meant, or nothing usable.
+    pub(crate) fn at(paths: &[PathBuf]) -> Result<Self, DisksError> {
         check_named_once(paths)?;
         let mut known: Vec<(PathBuf, Box<superblock::Superblock>)> = Vec::new();
         let (mut blank, mut unusable) = (Vec::new(), Vec::new());
@@ -129,23 +137,40 @@ impl Directories {
             }
         }
         check_identities(&known)?;
-        let (cluster, node, new) = match known.first() {
-            Some((_, superblock)) => (superblock.cluster, superblock.node, false),
-            None => (ClusterId::from_bytes(entropy.id()), NodeId::from_bytes(entropy.id()), true),
-        };
+        Ok(Self { known, blank, unusable })
+    }
+
+    /// The cluster and the node that the disks among them belong to; `None` where there is none.
+    pub(crate) fn identity(&self) -> Option<(ClusterId, NodeId)> {
+        self.known.first().map(|(_, superblock)| (superblock.cluster, superblock.node))
+    }
+
+    /// Opens the disks; where there is none, makes and formats all directories as disks of this node.
+    ///
+    /// # Errors
+    /// [`DisksError`].
+    pub(crate) fn open(
+        self,
+        cluster: ClusterId,
+        node: NodeId,
+        entropy: &dyn Entropy,
+    ) -> Result<Directories, DisksError> {
+        let Self { known, mut blank, mut unusable } = self;
+        let is_single = known.len() + blank.len() + unusable.len() == 1;
+        let is_new = known.is_empty();
         let mut disks = Vec::new();
         for (path, superblock) in known {
             let (disk, lock) = open(&path)?;
             disks.push(KnownDisk { id: superblock.disk, path, lock, disk });
         }
-        if new {
+        if is_new {
             // All are made and held before the first is formatted.
             let mut held = Vec::new();
             for path in std::mem::take(&mut blank) {
                 match make(&path).and_then(|()| open(&path)) {
                     Ok((disk, lock)) => held.push((path, disk, lock)),
                     Err(error @ DisksError::InUse { .. }) => return Err(error),
-                    Err(error) if paths.len() == 1 => return Err(error),
+                    Err(error) if is_single => return Err(error),
                     Err(error) => unusable.push((path, with_causes(&error))),
                 }
             }
@@ -153,7 +178,20 @@ impl Directories {
                 disks.push(format_held(path, disk, lock, cluster, node, entropy)?);
             }
         }
-        Ok(Self { cluster, node, known: disks, blank, unusable })
+        Ok(Directories { cluster, node, known: disks, blank, unusable })
+    }
+}
+
+impl Directories {
+    /// Looks at all directories, and makes and formats them as a new cluster if all are blank or missing.
+    ///
+    /// # Errors
+    /// [`DisksError`]: a set that nobody can have meant, or nothing usable. A set is judged before any of it is changed.
+    pub(crate) fn open(paths: &[PathBuf], entropy: &dyn Entropy) -> Result<Self, DisksError> {
+        let looked = Looked::at(paths)?;
+        let new = || (ClusterId::from_bytes(entropy.id()), NodeId::from_bytes(entropy.id()));
+        let (cluster, node) = looked.identity().unwrap_or_else(new);
+        looked.open(cluster, node, entropy)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use consensus::ReplicatedIndex;
 use objects::Objects;
 use objects::data::{BadShard, DataPath, RepairQueue};
 use platform::Clock;
@@ -18,12 +17,14 @@ use upkeep::scrub::{Scrub, ScrubServices};
 use upkeep::tickets::Tickets;
 
 use crate::care::DiskCare;
+use crate::server::Reach;
 use crate::settings::ServerSettings;
 
 /// What the duties work with.
 pub(crate) struct DutyServices {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) index: Arc<ReplicatedIndex>,
+    pub(crate) reach: Reach,
+    /// The disks of this process.
     pub(crate) shards: Arc<LocalShards>,
     pub(crate) data: DataPath,
     pub(crate) objects: Objects,
@@ -34,12 +35,13 @@ pub(crate) struct DutyServices {
 
 /// The duties of a server, and what they count.
 pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Vec<Arc<dyn Duty>>, Progress) {
-    let DutyServices { clock, index, shards, data, objects, care, repairs, bad_shards } = services;
+    let DutyServices { clock, reach, shards, data, objects, care, repairs, bad_shards } = services;
+    let index = reach.index;
     let progress = Progress::default();
     let layout = care.layout.watch();
     let repair = RepairServices {
         index: index.clone(),
-        shards: shards.clone(),
+        shards: reach.shards.clone(),
         data,
         layout: layout.clone(),
         progress: progress.clone(),
@@ -56,7 +58,7 @@ pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Ve
     let duties: Vec<Arc<dyn Duty>> = vec![
         Arc::new(Collect::new(
             index.clone(),
-            shards.clone(),
+            reach.shards.clone(),
             shards.watch(),
             layout.clone(),
             clock,
@@ -66,7 +68,7 @@ pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Ve
         Arc::new(RebuildDisks::new(repair, shards.clone(), care.replaced.subscribe())),
         Arc::new(Scrub::new(scrub, settings.scrub_period)),
         Arc::new(Restripe::new(index.clone(), objects.clone(), layout.clone(), progress.clone())),
-        Arc::new(Tickets::new(index, shards, layout)),
+        Arc::new(Tickets::new(index, reach.shards, layout)),
         Arc::new(UnfinishedBuckets::new(objects)),
     ];
     (duties, progress)

@@ -12,7 +12,8 @@ use crate::settings::ServerSettings;
 
 /// The S3 port, and the certificate that it and the admin API are served with.
 pub(crate) struct Front {
-    pub(crate) s3: Port,
+    /// `None` in a process that serves no S3.
+    pub(crate) s3: Option<Port>,
     pub(crate) tls: Option<Tls>,
 }
 
@@ -38,7 +39,7 @@ impl Front {
         if is_one_port(s3.address(), admin.address()) {
             return Err(StartError::OnePort(admin.address()));
         }
-        Ok((Self { s3, tls }, admin))
+        Ok((Self { s3: Some(s3), tls }, admin))
     }
 }
 

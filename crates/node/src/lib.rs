@@ -16,6 +16,7 @@ mod metrics_page;
 mod protection;
 mod rebuild;
 mod registry;
+mod s3_side;
 mod server;
 mod settings;
 mod status;

@@ -18,7 +18,8 @@ use tokio::sync::watch;
 use types::{Credential, DiskId, HomeKey, Layout, Profile, Run};
 
 use crate::disks;
-use crate::server::{FEATURE_LEVEL, Opened, classes, data_path_settings};
+use crate::s3_side::data_path_settings;
+use crate::server::{FEATURE_LEVEL, Opened, classes};
 
 /// Where the database is built, on the disk with the most free space.
 const DIRECTORY: &str = "index/rebuild";

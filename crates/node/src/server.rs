@@ -8,14 +8,13 @@ use std::time::Duration;
 use admin::{AdminServerError, RebuildReport};
 use archive::{ArchiveSettings, Archiver, ArchiverParts};
 use consensus::{ConsensusError, ReplicatedIndex};
-use gateway::tls::{Tls, TlsError};
-use gateway::{Gateway, GatewayError, GatewayHandle, GatewayServices, GatewaySettings, Readiness, Timeouts};
+use gateway::tls::TlsError;
+use gateway::{GatewayError, GatewayHandle, Readiness};
 use index::{Command, CommandBody, IndexError, IndexService, Query, QueryAnswer};
-use objects::data::{DataPath, DataPathSeams, DataPathSettings, RepairQueue};
-use objects::{CreateBucketRequest, DiscardQueue, Objects, ObjectsError, ObjectsServices, ObjectsSettings};
+use objects::{CreateBucketRequest, Objects, ObjectsError};
 use parking_lot::Mutex;
 use platform::{BufferPool, Clock, Entropy, MemoryBudget, SystemClock, SystemEntropy, Workers};
-use shards::{LocalShards, ShardSettings, StoreEnvironment};
+use shards::{LocalShards, ShardService, ShardSettings, StoreEnvironment};
 use telemetry::{Metrics, MetricsError, with_causes};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -30,6 +29,7 @@ use crate::duties::{self, DutyServices};
 use crate::front::{self, AdminSide, Front};
 use crate::layout::{LayoutError, LayoutKeeper};
 use crate::memory;
+use crate::s3_side::{self, DataSide};
 use crate::settings::ServerSettings;
 use crate::status::NodeAdmin;
 use crate::summary::{self, Summary};
@@ -101,7 +101,7 @@ pub enum StartError {
 /// A server that serves.
 pub struct Server {
     summary: Summary,
-    gateway: GatewayHandle,
+    gateway: Option<GatewayHandle>,
     admin: AdminFront,
     duties: Duties,
     tasks: Vec<JoinHandle<()>>,
@@ -145,13 +145,34 @@ pub(crate) struct Opened {
     pub(crate) shards: Arc<LocalShards>,
 }
 
+/// The index and the shard stores as S3 and upkeep reach them: those of this process, or of a whole cluster.
+#[derive(Clone)]
+pub(crate) struct Reach {
+    pub(crate) index: Arc<dyn IndexService>,
+    pub(crate) shards: Arc<dyn ShardService>,
+}
+
 /// An index that stands, and what the process has already.
 pub(crate) struct Standing {
     pub(crate) index: Arc<ReplicatedIndex>,
+    pub(crate) reach: Reach,
     /// Its port, or where the admin API is served already.
     pub(crate) admin: AdminSide,
     /// What came of the rebuild that made the index.
     pub(crate) rebuilt: Option<RebuildReport>,
+}
+
+impl Standing {
+    /// Of a process that is a cluster of its own.
+    pub(crate) fn alone(
+        index: Arc<ReplicatedIndex>,
+        opened: &Opened,
+        admin: AdminSide,
+        rebuilt: Option<RebuildReport>,
+    ) -> Self {
+        let reach = Reach { index: index.clone(), shards: opened.shards.clone() };
+        Self { index, reach, admin, rebuilt }
+    }
 }
 
 /// What became of a start.
@@ -182,7 +203,7 @@ impl Server {
         // The index: its log and database lie on the disks.
         match ReplicatedIndex::open(crate::index::consensus_settings(&opened)).await {
             Ok(index) => {
-                let standing = Standing { index: Arc::new(index), admin: AdminSide::Taken(admin_port), rebuilt: None };
+                let standing = Standing::alone(Arc::new(index), &opened, AdminSide::Taken(admin_port), None);
                 Ok(Started::Serving(Box::new(Self::serve(opened, front, standing).await?)))
             }
             Err(error) if error.is_index_lost() => {
@@ -196,35 +217,16 @@ impl Server {
     pub(crate) async fn serve(opened: Opened, front: Front, standing: Standing) -> Result<Self, StartError> {
         let Opened { settings, world, metrics, directories, shards } = opened;
         let Front { s3, tls } = front;
-        let Standing { index, admin, rebuilt } = standing;
-        let credential = form(&directories, &settings, &index, &*world.entropy).await?;
+        let Standing { index, reach, admin, rebuilt } = standing;
+        let credential = form(&directories, &settings, &*reach.index, &*world.entropy).await?;
         // The layout: which disks and placement groups there are.
         let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
-        let classes = classes(wanted, &settings);
         let profiles = std::iter::once(wanted).chain(settings.storage_classes.iter().map(|(_, profile)| *profile));
-        let layout = LayoutKeeper::open(index.clone(), shards.clone(), profiles.collect()).await?;
+        let layout = LayoutKeeper::open(reach.index.clone(), shards.clone(), profiles.collect()).await?;
         let layout = Arc::new(layout);
         // The data path, and S3's operations over it.
-        let (repairs, bad_shards) = RepairQueue::new(4096);
-        let (discards, given_up) = DiscardQueue::new(4096);
-        let seams = DataPathSeams {
-            shards: shards.clone(),
-            buffers: world.buffers.clone(),
-            budget: world.budget.clone(),
-            workers: world.workers.clone(),
-            entropy: world.entropy.clone(),
-            layout: layout.watch(),
-            planner: layout.clone(),
-            repairs: Arc::new(repairs.clone()),
-            discards: Arc::new(discards),
-        };
-        let data = DataPath::new(data_path_settings(&settings), seams);
-        let services = ObjectsServices {
-            index: index.clone(),
-            data: data.clone(),
-            clock: world.clock.clone(),
-            entropy: world.entropy.clone(),
-        };
+        let side = DataSide::new(&settings, &world, &reach, layout.watch(), layout.clone());
+        let DataSide { data, repairs, bad_shards, given_up } = side;
         let care = Arc::new(DiskCare {
             cluster: directories.cluster,
             node: directories.node,
@@ -241,28 +243,22 @@ impl Server {
             scrub_wanted: watch::Sender::new(0),
         });
         settle_disks(&care, &directories).await?;
-        let objects = Objects::start(services, ObjectsSettings { node: directories.node, classes }, given_up).await?;
+        let node = directories.node;
+        let objects = s3_side::start_objects(&settings, &world, &reach, &data, given_up, node, wanted).await?;
         create_first_bucket(&objects, &settings, &credential).await?;
         // What serves: S3, admin, and the duties behind them.
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let credentials: watch::Sender<Arc<[Credential]>> = watch::Sender::new(Arc::new([credential.clone()]));
-        let gateway = Gateway::serve(
-            s3,
-            gateway_settings(&settings, tls.clone()),
-            GatewayServices {
-                objects: objects.clone(),
-                credentials: credentials.subscribe(),
-                readiness: ready.clone(),
-                clock: world.clock.clone(),
-                entropy: world.entropy.clone(),
-                workers: world.workers.clone(),
-            },
-        )?;
+        let serve = |port| {
+            let credentials = credentials.subscribe();
+            s3_side::serve(port, &settings, tls.clone(), &world, objects.clone(), credentials, ready.clone())
+        };
+        let gateway = s3.map(serve).transpose()?;
         let (duties, progress) = duties::assemble(
             &settings,
             DutyServices {
                 clock: world.clock.clone(),
-                index: index.clone(),
+                reach: reach.clone(),
                 shards: shards.clone(),
                 data,
                 objects: objects.clone(),
@@ -283,11 +279,11 @@ impl Server {
             },
         });
         let scheme = front::scheme(tls.as_ref());
-        let endpoint = format!("{scheme}://{}", gateway.local_addr());
+        let endpoint = gateway.as_ref().map(|gateway| format!("{scheme}://{}", gateway.local_addr()));
         let node_admin = NodeAdmin {
             cluster: directories.cluster,
             node: directories.node,
-            endpoint: endpoint.clone(),
+            endpoint: endpoint.clone().unwrap_or_default(),
             profile: wanted,
             started: world.clock.monotonic(),
             clock: world.clock.clone(),
@@ -334,7 +330,7 @@ impl Server {
         let mut tasks = vec![
             tokio::spawn(care.run(stopped.clone())),
             tokio::spawn(archiver.run(stopped.clone())),
-            tokio::spawn(crate::status::watch_readiness(index.clone(), readiness, stopped.clone())),
+            tokio::spawn(crate::status::watch_readiness(reach.index.clone(), readiness, stopped.clone())),
         ];
         // The reloader ends with the process; it owns nothing that a stop would have to save.
         tasks.extend(tls.map(|tls| tokio::spawn(until(stopped.clone(), tls.follow_files()))));
@@ -350,7 +346,9 @@ impl Server {
 
     /// Takes no more requests, waits for those under way, and leaves everything so that the next start is quick.
     pub async fn shutdown(self) {
-        if !self.gateway.drain(self.drain_timeout).await {
+        if let Some(gateway) = self.gateway
+            && !gateway.drain(self.drain_timeout).await
+        {
             tracing::warn!("requests were broken off: they took longer than the drain timeout");
         }
         self.duties.stop().await;
@@ -407,7 +405,7 @@ async fn open_stores(
 async fn form(
     directories: &Directories,
     settings: &ServerSettings,
-    index: &Arc<ReplicatedIndex>,
+    index: &dyn IndexService,
     entropy: &dyn Entropy,
 ) -> Result<Credential, StartError> {
     let given = settings.root.clone().map(|(access, secret)| credential::root_credential(access, secret));
@@ -446,7 +444,7 @@ async fn form(
     Ok(credential)
 }
 
-async fn propose(index: &Arc<ReplicatedIndex>, body: CommandBody) -> Result<(), IndexError> {
+async fn propose(index: &dyn IndexService, body: CommandBody) -> Result<(), IndexError> {
     index.propose(Command { request: None, answered: RequestNumber(0), body }).await.map(drop)
 }
 
@@ -486,7 +484,8 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
         let layout = layout.current();
         let serves =
             |id| care.shards.disk_states().get(&id).is_some_and(|health: &shards::DiskHealth| !health.is_down());
-        layout.disks.iter().filter(|row| row.state == DiskState::Up && !serves(row.id)).map(|row| row.id).collect()
+        let own = |row: &&types::Disk| row.node == directories.node && row.state == DiskState::Up;
+        layout.disks.iter().filter(own).filter(|row| !serves(row.id)).map(|row| row.id).collect()
     };
     for disk in missing {
         tracing::error!(%disk, "a disk is missing and is down");
@@ -537,28 +536,6 @@ fn places(directories: &Directories) -> BTreeMap<PathBuf, Option<types::DiskId>>
 pub(crate) fn classes(wanted: Profile, settings: &ServerSettings) -> BTreeMap<StorageClass, Profile> {
     let standard = std::iter::once((StorageClass::default(), wanted));
     standard.chain(settings.storage_classes.iter().cloned()).collect()
-}
-
-pub(crate) fn data_path_settings(settings: &ServerSettings) -> DataPathSettings {
-    DataPathSettings {
-        inline_bytes_max: settings.inline_bytes_max,
-        copies_bytes_max: settings.small_bytes_max,
-        append_patience: settings.slot_patience,
-        memory_patience: settings.memory_patience,
-        ..DataPathSettings::default()
-    }
-}
-
-fn gateway_settings(settings: &ServerSettings, tls: Option<Tls>) -> GatewaySettings {
-    GatewaySettings {
-        domains: settings.domains.clone(),
-        region: settings.region.clone(),
-        compat: settings.compat,
-        tls,
-        timeouts: Timeouts { head: settings.header_timeout, stall: settings.body_timeout, ..Timeouts::default() },
-        read_buffers_bytes: usize::try_from(memory::read_buffers_bytes(settings)).unwrap_or(usize::MAX),
-        ..GatewaySettings::default()
-    }
 }
 
 async fn create_first_bucket(

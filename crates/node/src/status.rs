@@ -210,7 +210,7 @@ impl NodeAdmin {
 
 /// Keeps readiness true to the index: a node that cannot ask it can neither read nor write.
 pub(crate) async fn watch_readiness(
-    index: Arc<ReplicatedIndex>,
+    index: Arc<dyn IndexService>,
     readiness: watch::Sender<Readiness>,
     mut stopped: watch::Receiver<bool>,
 ) {

@@ -19,7 +19,7 @@ pub struct Summary {
     /// How objects of the other storage classes are.
     pub classes: Vec<(StorageClass, Protection)>,
     /// Where S3 is served.
-    pub endpoint: String,
+    pub endpoint: Option<String>,
     /// Where admin is served.
     pub admin_endpoint: String,
     /// The root key.

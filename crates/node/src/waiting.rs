@@ -23,7 +23,7 @@ use crate::server::{Opened, Server, Standing, StartError};
 pub struct WaitingServer {
     desk: Arc<DeskState>,
     admin: AdminFront,
-    s3: Unavailable,
+    s3: Option<Unavailable>,
     reason: String,
     tls: Option<Tls>,
 }
@@ -46,7 +46,8 @@ impl WaitingServer {
         tracing::error!(reason, "there are shards and no index");
         let Front { s3, tls } = front;
         let readiness = watch::Sender::new(Readiness::NotReady { reason: reason.clone() });
-        let s3 = Unavailable::serve(s3, tls.clone(), readiness.subscribe(), &*opened.world.entropy)?;
+        let refuse = |port| Unavailable::serve(port, tls.clone(), readiness.subscribe(), &*opened.world.entropy);
+        let s3 = s3.map(refuse).transpose()?;
         let (settings, clock) = (opened.settings.clone(), opened.world.clock.clone());
         let desk = Arc::new(DeskState {
             opened: Arc::new(opened),
@@ -66,7 +67,8 @@ impl WaitingServer {
 
     /// Where S3 answers 503.
     pub fn endpoint(&self) -> String {
-        format!("{}://{}", front::scheme(self.tls.as_ref()), self.s3.local_addr())
+        let address = self.s3.as_ref().map_or_else(|| "none".to_owned(), |s3| s3.local_addr().to_string());
+        format!("{}://{address}", front::scheme(self.tls.as_ref()))
     }
 
     /// Where the admin API is served.
@@ -91,16 +93,24 @@ impl WaitingServer {
         let Self { desk, admin, s3, tls, .. } = self;
         let rebuilt = desk.rebuilt.borrow().clone();
         let Rebuilt { index, report } = rebuilt.expect("the index was rebuilt");
-        let listen = s3.local_addr();
-        s3.close().await;
-        let front = Front { s3: Gateway::take_port(listen)?, tls };
-        let standing = Standing { index, admin: AdminSide::Served(admin), rebuilt: Some(report) };
+        let s3 = match s3 {
+            Some(refusing) => {
+                let listen = refusing.local_addr();
+                refusing.close().await;
+                Some(Gateway::take_port(listen)?)
+            }
+            None => None,
+        };
+        let front = Front { s3, tls };
+        let standing = Standing::alone(index, &desk.opened, AdminSide::Served(admin), Some(report));
         Server::serve(Opened::clone(&desk.opened), front, standing).await
     }
 
     /// Ends without an index.
     pub async fn shutdown(self) {
-        self.s3.close().await;
+        if let Some(s3) = self.s3 {
+            s3.close().await;
+        }
         self.admin.stop().await;
         self.desk.opened.shards.close().await;
     }
