@@ -315,7 +315,8 @@ impl Applier {
         Ok(next)
     }
 
-    /// Gives readers and keeper connections to the database.
+    /// Gives readers and keeper connections to the database, and removes others that were in use. Only this thread moves
+    /// databases, so only this one may remove them: another's word for which is in use may be late.
     fn publish(&mut self) -> Result<(), IndexDatabaseError> {
         let database = &self.opened.database;
         let readers = (0..ReaderPool::READERS).map(|_| database.reader()).collect::<Result<Vec<_>, _>>()?;
@@ -331,6 +332,7 @@ impl Applier {
             self.parts.progress.set(*range, *next);
         }
         self.parts.readers.install(self.epoch, readers);
+        self.parts.places.remove_old(self.opened.disk);
         *self.parts.desk.disk.lock() = Some(self.opened.disk);
         *self.parts.desk.opened.lock() = Some(kept);
         self.parts.desk.wake.notify_one();

@@ -194,7 +194,6 @@ impl DatabaseKeeper {
         if let Some(opened) = opened {
             // A copy that became the database is none any more.
             self.copies.remove(&opened.disk);
-            self.parts.places.remove_old(opened.disk);
             // Nor is one that became a database which could not be used; the log is not released for its sake.
             self.copies.retain(|disk, _| self.parts.places.has_copy(*disk));
             self.checkpointed.clear();
