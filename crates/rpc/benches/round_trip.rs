@@ -103,7 +103,7 @@ async fn remote() -> (Arc<dyn ShardService>, Arc<dyn IndexService>) {
     let services =
         Services { shards: Some(Arc::new(Nowhere { body: shard() })), index: Some(Arc::new(Fixed)), raft: None };
     let server = RpcServer::new(
-        NodeIdentity { node: NODE, cluster: CLUSTER, secret: secret.clone() },
+        NodeIdentity { node: NODE, cluster: CLUSTER.into(), secret: secret.clone() },
         services,
         Arc::new(NoGateways::default()),
         Arc::new(SystemEntropy),
@@ -115,7 +115,7 @@ async fn remote() -> (Arc<dyn ShardService>, Arc<dyn IndexService>) {
     let client = RpcClient::new(
         Arc::new(TcpNetwork),
         Arc::new(SystemEntropy),
-        CLUSTER,
+        CLUSTER.into(),
         Identity::Node { node: NodeId::from_bytes([4; 16]), secret },
         BufferPool::new(64 << 20),
         RpcSettings::default(),

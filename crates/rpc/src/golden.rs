@@ -115,6 +115,7 @@ fn frame_heads_are_those_of_the_golden_file() {
         ("request", FrameHead::Request { number: 300, timeout_ms: 10_000, service: Service::Index }),
         ("request_shards", FrameHead::Request { number: 1, timeout_ms: 1, service: Service::Shards }),
         ("request_raft", FrameHead::Request { number: 1, timeout_ms: 1, service: Service::Raft }),
+        ("request_join", FrameHead::Request { number: 1, timeout_ms: 1, service: Service::Join }),
         ("answer", FrameHead::Answer { number: 300 }),
         ("cancel", FrameHead::Cancel { number: 300 }),
         ("ping", FrameHead::Ping),

@@ -8,6 +8,7 @@
 //! is what goes over a connection, `handshake` how it begins.
 
 pub mod client;
+mod cluster_cell;
 mod connection;
 mod encoding;
 #[cfg(fuzzing)]
@@ -20,6 +21,7 @@ pub mod server;
 mod settings;
 mod wire;
 
+pub use cluster_cell::ClusterCell;
 pub use encoding::CallRefusal;
 pub use handshake::{Caller, HandshakeError, Lane, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
 pub use secret::{CLUSTER_SECRET_CHARS_MIN, ClusterSecret, GatewayCredential, GatewayKey, SecretTooShort};

@@ -2,11 +2,13 @@
 
 mod admission;
 mod dispatch;
+mod join;
 mod permissions;
 mod raft;
 mod rpc_server;
 mod serving;
 
 pub use admission::{GatewayRegistry, NoGateways};
+pub use join::JoinHandler;
 pub use raft::{RaftError, RaftHandler};
 pub use rpc_server::{NodeIdentity, RpcServer, Services};

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use platform::{BufferPool, Entropy, Network};
 use tokio::time::{Instant, timeout_at};
-use types::{ClusterId, NodeId, RangeId, VoterId};
+use types::{NodeId, RangeId, VoterId};
 
 use super::link::Link;
 use super::{CallError, Peer};
 use crate::RpcSettings;
+use crate::cluster_cell::ClusterCell;
 use crate::encoding::{RaftAnswer, RaftRequest, Service};
 use crate::handshake::{self, ClientHello, HandshakeError, Lane, Role};
 use crate::secret::{ClusterSecret, GatewayCredential};
@@ -44,7 +45,7 @@ pub struct RpcClient {
 struct Shared {
     network: Arc<dyn Network>,
     entropy: Arc<dyn Entropy>,
-    cluster: ClusterId,
+    cluster: ClusterCell,
     identity: Identity,
     pool: BufferPool,
     settings: RpcSettings,
@@ -85,7 +86,7 @@ impl RpcClient {
     pub fn new(
         network: Arc<dyn Network>,
         entropy: Arc<dyn Entropy>,
-        cluster: ClusterId,
+        cluster: ClusterCell,
         identity: Identity,
         pool: BufferPool,
         settings: RpcSettings,
@@ -121,6 +122,22 @@ impl RpcClient {
             (RaftAnswer::Answered, answer) => Ok(answer),
             (RaftAnswer::Failed(error), _) => Err(error.into()),
         }
+    }
+
+    /// Says something to whoever listens at `address` and knows the same secret, of whatever cluster it is, over a
+    /// connection of its own; returns who that is, and the answer. It may be this process itself.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn join(&self, address: &str, message: &[u8], timeout: Duration) -> Result<(NodeId, Bytes), CallError> {
+        let deadline = Instant::now() + timeout;
+        let patience = deadline.min(Instant::now() + self.shared.settings.connect_timeout);
+        let not_sent = |reason: String| CallError::NotSent { reason: format!("{address}: {reason}") };
+        let opened = timeout_at(patience, self.open(address, None, Lane::Join)).await;
+        let opened = opened.map_err(|_elapsed| not_sent("no connection in time".to_owned()))?;
+        let (link, node) = opened.map_err(|error| not_sent(error.to_string()))?;
+        let reply = link.call(Service::Join, message, Vec::new(), deadline).await?;
+        Ok((node, reply.payload))
     }
 
     /// Closes the connections to a node, as when it has left the cluster.
@@ -171,14 +188,17 @@ impl RpcClient {
             return Err(error.clone());
         }
         let patience = deadline.min(Instant::now() + self.shared.settings.connect_timeout);
-        let opened = timeout_at(patience, self.open(&node.peer, lane)).await.map_err(late).and_then(|opened| {
-            opened.map_err(|error| match error {
-                HandshakeError::WrongNode { .. } => CallError::WrongNode,
-                error => CallError::NotSent { reason: format!("{}: {error}", node.peer.address) },
-            })
-        });
+        let opened = timeout_at(patience, self.open(&node.peer.address, Some(node.peer.node), lane))
+            .await
+            .map_err(late)
+            .and_then(|opened| {
+                opened.map_err(|error| match error {
+                    HandshakeError::WrongNode { .. } => CallError::WrongNode,
+                    error => CallError::NotSent { reason: format!("{}: {error}", node.peer.address) },
+                })
+            });
         match opened {
-            Ok(link) => {
+            Ok((link, _wanted)) => {
                 *failed = None;
                 *slot.link.lock() = Some(Arc::clone(&link));
                 Ok(link)
@@ -190,19 +210,24 @@ impl RpcClient {
         }
     }
 
-    async fn open(&self, peer: &Peer, lane: Lane) -> Result<Arc<Link>, HandshakeError> {
+    async fn open(
+        &self,
+        address: &str,
+        wanted: Option<NodeId>,
+        lane: Lane,
+    ) -> Result<(Arc<Link>, NodeId), HandshakeError> {
         let shared = &self.shared;
         let broken = |error: std::io::Error| HandshakeError::Connection { reason: error.to_string() };
-        let connection = shared.network.connect(&peer.address).await.map_err(broken)?;
+        let connection = shared.network.connect(address).await.map_err(broken)?;
         let (role, key) = match &shared.identity {
             Identity::Node { node, secret } => (Role::Node(*node), *secret.key()),
             Identity::Gateway(credential) => (Role::Gateway(credential.id), credential.key.handshake_key()),
         };
         let mut nonce = [0; 32];
         shared.entropy.fill(&mut nonce);
-        let hello = ClientHello::new(Some(shared.cluster), role, Some(peer.node), lane, nonce);
-        let established = handshake::request(connection, hello, &key).await?;
-        Ok(Link::start(established, shared.pool.clone(), shared.settings))
+        let hello = ClientHello::new(shared.cluster.get(), role, wanted, lane, nonce);
+        let (established, node) = handshake::request(connection, hello, &key).await?;
+        Ok((Link::start(established, shared.pool.clone(), shared.settings), node))
     }
 }
 
@@ -220,7 +245,8 @@ impl Node {
 
     fn slot(&self, lane: Lane) -> &Slot {
         match lane {
-            Lane::Small => &self.small,
+            // Joining has connections of its own.
+            Lane::Small | Lane::Join => &self.small,
             Lane::Bulk => &self.bulk[self.next_bulk.fetch_add(1, Ordering::Relaxed) % self.bulk.len()],
             Lane::Raft => &self.raft,
         }

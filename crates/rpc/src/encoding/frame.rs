@@ -10,6 +10,7 @@ pub(crate) enum Service {
     Shards,
     Index,
     Raft,
+    Join,
 }
 
 /// The head of a frame; the payload, of the service's own encoding, follows it.

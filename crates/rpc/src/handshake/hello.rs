@@ -15,6 +15,8 @@ pub enum Lane {
     Bulk,
     /// Raft messages.
     Raft,
+    /// Words between nodes that need not be of one cluster yet, and of gateways that do not know their cluster.
+    Join,
 }
 
 /// Who the client says that it is.

@@ -38,9 +38,11 @@ pub(crate) struct Established {
     pub(crate) writing: SessionKeys,
     pub(crate) reading: SessionKeys,
     pub(crate) in_flight_max: u32,
+    /// What the connection is for.
+    pub(crate) lane: Lane,
 }
 
-/// Asks for the upgrade as the client.
+/// Asks for the upgrade as the client. Returns the connection, and the node that it leads to.
 ///
 /// # Errors
 /// [`HandshakeError`].
@@ -48,7 +50,7 @@ pub(crate) async fn request(
     connection: Box<dyn Connection>,
     hello: ClientHello,
     key: &[u8; 32],
-) -> Result<Established, HandshakeError> {
+) -> Result<(Established, NodeId), HandshakeError> {
     let client_hello = hello.encode();
     let (server_hello, mut connection, mut ahead) = upgrade(connection, &client_hello).await?;
     let server = ServerHello::decode(&server_hello).map_err(not_rpc)?;
@@ -68,7 +70,8 @@ pub(crate) async fn request(
         return Err(HandshakeError::Unproven);
     }
     let (writing, reading) = (transcript.client_keys(), transcript.server_keys());
-    Ok(Established { connection, ahead, writing, reading, in_flight_max: server.in_flight_max })
+    let (in_flight_max, lane) = (server.in_flight_max, hello.lane);
+    Ok((Established { connection, ahead, writing, reading, in_flight_max, lane }, server.node))
 }
 
 /// What the server says must fit what the client asked for; that nobody changed it, the proof will tell.
@@ -76,6 +79,10 @@ fn check(client: &ClientHello, server: &ServerHello) -> Result<(), HandshakeErro
     let (min, max) = (server.version_min, server.version_max);
     if common_version(min, max) != Some(server.version) {
         return Err(HandshakeError::Version { min, max });
+    }
+    // Whoever joins takes anybody who knows the secret, and finds itself among those that were named to it.
+    if client.lane == Lane::Join {
+        return Ok(());
     }
     if server.cluster != client.cluster {
         return Err(HandshakeError::WrongCluster { found: server.cluster });
@@ -158,7 +165,7 @@ impl InFlightMax {
     fn of(self, lane: Lane) -> u32 {
         match lane {
             Lane::Bulk => self.bulk,
-            Lane::Small | Lane::Raft => self.small,
+            Lane::Small | Lane::Raft | Lane::Join => self.small,
         }
     }
 }
@@ -215,7 +222,7 @@ pub(crate) async fn answer(
     connection.flush().await.map_err(broken)?;
     let (writing, reading) = (transcript.server_keys(), transcript.client_keys());
     let in_flight_max = server.in_flight_max.of(client.lane);
-    let established = Established { connection, ahead, writing, reading, in_flight_max };
+    let established = Established { connection, ahead, writing, reading, in_flight_max, lane: client.lane };
     let caller = match client.role {
         Role::Node(node) => Caller::Node(node),
         Role::Gateway(gateway) => Caller::Gateway(gateway),
@@ -280,11 +287,12 @@ fn respond(
         return (refusing(StatusCode::UPGRADE_REQUIRED, &hello), Err(HandshakeError::Version { min, max }));
     };
     hello.version = version;
-    if client.cluster != hello.cluster {
+    let joins = client.lane == Lane::Join;
+    if !joins && (client.cluster.is_none() || client.cluster != hello.cluster) {
         let error = HandshakeError::WrongCluster { found: client.cluster };
         return (refusing(StatusCode::CONFLICT, &hello), Err(error));
     }
-    let is_ourselves = client.role == Role::Node(hello.node);
+    let is_ourselves = !joins && client.role == Role::Node(hello.node);
     if is_ourselves || client.wanted.is_some_and(|wanted| wanted != hello.node) {
         let error = HandshakeError::WrongNode { found: client.wanted.unwrap_or(hello.node) };
         return (refusing(StatusCode::MISDIRECTED_REQUEST, &hello), Err(error));

@@ -64,6 +64,7 @@ impl Dispatch {
             Service::Shards => self.shards(caller, &payload, body).await,
             Service::Index => self.index(caller, &payload).await,
             Service::Raft => self.raft(caller, &payload).await,
+            Service::Join => self.join(caller, payload).await,
         }
     }
 
@@ -123,6 +124,11 @@ impl Dispatch {
             }
         };
         Ok(Answered::plain(encode(&answer.unwrap_or_else(IndexAnswer::Failed))))
+    }
+
+    async fn join(&self, caller: Caller, message: Bytes) -> Result<Answered, CallRefusal> {
+        let join = self.services.join.as_ref().ok_or(CallRefusal::NoService)?;
+        Ok(Answered::plain(join.handle(caller, message).await.into()))
     }
 
     async fn raft(&self, caller: Caller, payload: &Bytes) -> Result<Answered, CallRefusal> {

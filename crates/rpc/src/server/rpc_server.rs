@@ -10,15 +10,16 @@ use platform::{BufferPool, Entropy, MemoryBudget};
 use shards::ShardService;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use types::{ClusterId, NodeId};
+use types::NodeId;
 
 use super::dispatch::Dispatch;
 use super::serving::{Running, Serving};
-use super::{GatewayRegistry, RaftHandler};
+use super::{GatewayRegistry, JoinHandler, RaftHandler};
 use crate::RpcSettings;
+use crate::cluster_cell::ClusterCell;
 use crate::connection::Connection;
 use crate::encoding::FrameHead;
-use crate::handshake::{self, Admitted, Caller, HandshakeError, InFlightMax, Role, ServerSelf};
+use crate::handshake::{self, Admitted, Caller, HandshakeError, InFlightMax, Lane, Role, ServerSelf};
 use crate::secret::ClusterSecret;
 use crate::wire::BodyMemory;
 
@@ -32,8 +33,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct NodeIdentity {
     /// Its id; a caller that wants another one is turned away.
     pub node: NodeId,
-    /// Its cluster.
-    pub cluster: ClusterId,
+    /// Its cluster, once it has one.
+    pub cluster: ClusterCell,
     /// The cluster's secret.
     pub secret: ClusterSecret,
 }
@@ -47,6 +48,8 @@ pub struct Services {
     pub index: Option<Arc<dyn IndexService>>,
     /// The voters of this node.
     pub raft: Option<Arc<dyn RaftHandler>>,
+    /// Whoever answers nodes and gateways that look for their cluster.
+    pub join: Option<Arc<dyn JoinHandler>>,
 }
 
 /// Serves a node's services to other nodes and to gateways.
@@ -139,7 +142,7 @@ impl Core {
             Role::Gateway(gateway) => self.gateways.key(gateway).map(|key| key.handshake_key()),
         };
         let server = ServerSelf {
-            cluster: Some(self.identity.cluster),
+            cluster: self.identity.cluster.get(),
             node: self.identity.node,
             in_flight_max: InFlightMax {
                 small: self.settings.small_in_flight_max,
@@ -155,7 +158,7 @@ impl Core {
 
     async fn run(&self, admitted: Admitted, mut closing: watch::Receiver<bool>, peer: &str) {
         let Admitted { established, caller, key } = admitted;
-        let in_flight_max = established.in_flight_max as usize;
+        let (in_flight_max, lane) = (established.in_flight_max as usize, established.lane);
         let budget = Some(self.budget.clone());
         let memory = BodyMemory { pool: self.pool.clone(), budget, patience: self.settings.memory_patience };
         let connection = Connection::new(established, memory, &self.settings);
@@ -163,6 +166,7 @@ impl Core {
         let serving = Serving {
             dispatch: Arc::clone(&self.dispatch),
             caller,
+            joins: lane == Lane::Join,
             outbox: Arc::clone(&outbox),
             running: Arc::clone(&running),
             in_flight_max,

@@ -20,6 +20,8 @@ use crate::wire::{InFrame, OutFrame, Outbox};
 pub(super) struct Serving {
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) caller: Caller,
+    /// Whether the caller may be of no cluster yet: then nothing but joining is answered here, and only here.
+    pub(super) joins: bool,
     pub(super) outbox: Arc<Outbox>,
     pub(super) running: Arc<Running>,
     pub(super) in_flight_max: usize,
@@ -92,6 +94,12 @@ impl Serving {
             self.outbox.push(&FrameHead::Refused { number, refusal: CallRefusal::Busy }, &[], Vec::new());
             return Ok(());
         };
+        if (service == Service::Join) != self.joins {
+            let what = "a connection to join over is for nothing else".to_owned();
+            let refused = FrameHead::Refused { number, refusal: CallRefusal::Forbidden { what } };
+            self.outbox.push(&refused, &[], Vec::new());
+            return Ok(());
+        }
         let (dispatch, caller) = (Arc::clone(&self.dispatch), self.caller);
         let (outbox, running) = (Arc::clone(&self.outbox), Arc::clone(&self.running));
         let payload = frame.payload;

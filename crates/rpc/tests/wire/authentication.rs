@@ -113,7 +113,7 @@ async fn nodes_of_another_cluster_and_another_node_are_turned_away() {
     let other = RpcClient::new(
         Arc::new(network.host("caller")),
         Arc::new(platform::SystemEntropy),
-        ClusterId::from_bytes([0xc2; 16]),
+        ClusterId::from_bytes([0xc2; 16]).into(),
         as_node(secret()),
         platform::BufferPool::new(0),
         impatient(),

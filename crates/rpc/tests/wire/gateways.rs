@@ -32,7 +32,12 @@ async fn fixture(shards: Arc<dyn ShardService>) -> Fixture {
     let gateways = Arc::new(Gateways::default());
     let key = GatewayKey::generate(&SystemEntropy);
     gateways.set(GATEWAY, Some(key.clone()));
-    let services = Services { shards: Some(shards), index: Some(local_index()), raft: Some(Arc::new(Echo::default())) };
+    let services = Services {
+        shards: Some(shards),
+        index: Some(local_index()),
+        raft: Some(Arc::new(Echo::default())),
+        join: None,
+    };
     let world = World::with(Setup { gateways: gateways.clone(), ..Setup::of(services) }, 1).await;
     let identity = Identity::Gateway(GatewayCredential { id: GATEWAY, key });
     let client = client(Arc::new(world.network.host("gateway")), identity, RpcSettings::default());

@@ -6,5 +6,6 @@ mod calls;
 mod contracts;
 mod directory;
 mod gateways;
+mod joining;
 mod raft;
 mod world;

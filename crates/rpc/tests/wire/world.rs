@@ -38,7 +38,7 @@ pub(crate) fn secret() -> ClusterSecret {
 }
 
 pub(crate) fn identity() -> NodeIdentity {
-    NodeIdentity { node: NODE, cluster: CLUSTER, secret: secret() }
+    NodeIdentity { node: NODE, cluster: CLUSTER.into(), secret: secret() }
 }
 
 pub(crate) fn as_node(secret: ClusterSecret) -> Identity {
@@ -126,7 +126,7 @@ impl Setup {
 }
 
 pub(crate) fn client(network: Arc<dyn Network>, identity: Identity, settings: RpcSettings) -> RpcClient {
-    RpcClient::new(network, Arc::new(SystemEntropy), CLUSTER, identity, BufferPool::new(16 << 20), settings)
+    RpcClient::new(network, Arc::new(SystemEntropy), CLUSTER.into(), identity, BufferPool::new(16 << 20), settings)
 }
 
 /// A directory that says what it was told.
