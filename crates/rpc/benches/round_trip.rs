@@ -100,8 +100,12 @@ async fn remote() -> (Arc<dyn ShardService>, Arc<dyn IndexService>) {
     let secret = ClusterSecret::new("a secret that is long enough for a bench").expect("long enough");
     let listener = TcpNetwork.listen("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_address().expect("an address");
-    let services =
-        Services { shards: Some(Arc::new(Nowhere { body: shard() })), index: Some(Arc::new(Fixed)), raft: None };
+    let services = Services {
+        shards: Some(Arc::new(Nowhere { body: shard() })),
+        index: Some(Arc::new(Fixed)),
+        raft: None,
+        join: None,
+    };
     let server = RpcServer::new(
         NodeIdentity { node: NODE, cluster: CLUSTER.into(), secret: secret.clone() },
         services,
