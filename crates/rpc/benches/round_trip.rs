@@ -103,8 +103,7 @@ async fn remote() -> (Arc<dyn ShardService>, Arc<dyn IndexService>) {
     let services = Services {
         shards: Some(Arc::new(Nowhere { body: shard() })),
         index: Some(Arc::new(Fixed)),
-        raft: None,
-        join: None,
+        ..Services::default()
     };
     let server = RpcServer::new(
         NodeIdentity { node: NODE, cluster: CLUSTER.into(), secret: secret.clone() },

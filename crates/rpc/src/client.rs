@@ -1,8 +1,10 @@
 //! Asking other nodes: connections to them, and the shard stores and the index behind them.
 
 mod directory;
+mod disk_calls;
 mod link;
 mod pool;
+mod remote_archive;
 mod remote_index;
 mod remote_shards;
 
@@ -10,6 +12,7 @@ use crate::encoding::CallRefusal;
 
 pub use directory::{Directory, Peer, Stale};
 pub use pool::{Identity, RaftCallError, RpcClient};
+pub use remote_archive::RemoteArchive;
 pub use remote_index::RemoteIndex;
 pub use remote_shards::RemoteShards;
 

@@ -3,6 +3,7 @@
 //! Whoever decodes trusts nothing: any bytes are read or refused, and no memory is taken on the word of a length in
 //! them. The bytes of each message stand in tests/golden.
 
+mod archive;
 mod frame;
 mod index;
 mod raft;
@@ -10,6 +11,7 @@ mod shards;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::archive::{ArchiveAnswer, ArchiveRequest, PageRecord};
 pub use self::frame::CallRefusal;
 pub(crate) use self::frame::{FrameHead, Service};
 pub(crate) use self::index::{IndexAnswer, IndexRequest};
@@ -71,6 +73,8 @@ mod tests {
         let _ = FrameHead::decode(bytes);
         let _ = ShardRequest::decode(bytes);
         let _ = ShardAnswer::decode(bytes);
+        let _ = decode::<ArchiveRequest>(bytes);
+        let _ = decode::<ArchiveAnswer>(bytes);
         let _ = IndexRequest::decode(bytes);
         let _ = decode::<IndexAnswer>(bytes);
         let bytes = Bytes::copy_from_slice(bytes);
@@ -84,6 +88,7 @@ mod tests {
             include_str!("../tests/golden/hellos.txt"),
             include_str!("../tests/golden/frames.txt"),
             include_str!("../tests/golden/shards.txt"),
+            include_str!("../tests/golden/archive.txt"),
             include_str!("../tests/golden/raft.txt"),
             include_str!("../tests/golden/index.txt"),
         ];

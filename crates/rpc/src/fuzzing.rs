@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::encoding::{FrameHead, IndexAnswer, IndexRequest, RaftAnswer, RaftRequest, ShardAnswer, ShardRequest};
-use crate::encoding::{decode, encode};
+use crate::encoding::{
+    ArchiveAnswer, ArchiveRequest, FrameHead, IndexAnswer, IndexRequest, RaftAnswer, RaftRequest, ShardAnswer,
+    ShardRequest, decode, encode,
+};
 use crate::handshake::{ClientHello, ServerHello};
 
 /// Reads bytes as every message that there is.
@@ -25,6 +27,12 @@ pub fn read_message(bytes: &[u8]) {
     }
     if let Ok(answer) = ShardAnswer::decode(bytes) {
         assert_eq!(ShardAnswer::decode(&encode(&answer)), Ok(answer));
+    }
+    if let Ok(request) = decode::<ArchiveRequest>(bytes) {
+        assert_eq!(decode(&encode(&request)), Ok(request));
+    }
+    if let Ok(answer) = decode::<ArchiveAnswer>(bytes) {
+        assert_eq!(decode(&encode(&answer)), Ok(answer));
     }
     if let Ok(request) = IndexRequest::decode(bytes) {
         let again = match &request {

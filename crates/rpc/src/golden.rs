@@ -15,7 +15,7 @@ use index::query::{
 };
 use index::{Answer, Command, CommandBody, IndexError, Query, QueryAnswer, Refusal};
 use shards::contract::{address, header};
-use shards::{ShardError, StoredShard};
+use shards::{ArchiveError, ArchiveFile, ArchiveSet, ShardError, StoredArchive, StoredShard};
 use types::{
     BucketEpoch, BucketId, BucketName, BucketState, ChecksumAlgorithm, ChecksumType, ClusterId, CommitStamp, DiskId,
     FeatureLevel, GatewayId, Integrity, Layout, LayoutEpoch, Namespace, NodeId, ObjectAttributes, PartNumber, RangeId,
@@ -23,8 +23,8 @@ use types::{
 };
 
 use crate::encoding::{
-    CallRefusal, FrameHead, IndexAnswer, IndexRequest, RaftAnswer, RaftRequest, Service, ShardAnswer, ShardRequest,
-    decode, encode,
+    ArchiveAnswer, ArchiveRequest, CallRefusal, FrameHead, IndexAnswer, IndexRequest, PageRecord, RaftAnswer,
+    RaftRequest, Service, ShardAnswer, ShardRequest, decode, encode,
 };
 use crate::handshake::{ClientHello, Lane, Role, ServerHello, Transcript};
 use crate::secret::{ClusterSecret, GatewayKey};
@@ -116,6 +116,7 @@ fn frame_heads_are_those_of_the_golden_file() {
         ("request_shards", FrameHead::Request { number: 1, timeout_ms: 1, service: Service::Shards }),
         ("request_raft", FrameHead::Request { number: 1, timeout_ms: 1, service: Service::Raft }),
         ("request_join", FrameHead::Request { number: 1, timeout_ms: 1, service: Service::Join }),
+        ("request_archive", FrameHead::Request { number: 1, timeout_ms: 1, service: Service::Archive }),
         ("answer", FrameHead::Answer { number: 300 }),
         ("cancel", FrameHead::Cancel { number: 300 }),
         ("ping", FrameHead::Ping),
@@ -182,6 +183,46 @@ fn shard_messages_are_those_of_the_golden_file() {
         lines.push(line(format!("answer_{name}"), bytes));
     }
     check("shards.txt", include_str!("../tests/golden/shards.txt"), lines);
+}
+
+#[test]
+fn archive_messages_are_those_of_the_golden_file() {
+    let file = ArchiveFile { range: RangeId(1), generation: 300 };
+    let set = ArchiveSet { file, disks: vec![DISK] };
+    let reason = || "why".to_owned();
+    let requests = [
+        ("append", ArchiveRequest::Append { disk: DISK, file, seq: 7 }),
+        ("read", ArchiveRequest::Read { disk: DISK, file, position: 4096, bytes_max: 1 << 20 }),
+        ("list", ArchiveRequest::List { disk: DISK }),
+        ("drop", ArchiveRequest::Drop { disk: DISK, file }),
+        ("note", ArchiveRequest::Note { disk: DISK, set: set.clone() }),
+        ("sets", ArchiveRequest::Sets { disk: DISK }),
+    ];
+    let mut lines = Vec::new();
+    for (name, request) in requests {
+        let bytes = encode(&request);
+        assert_eq!(decode(&bytes), Ok(request));
+        lines.push(line(format!("request_{name}"), bytes));
+    }
+    let records = vec![PageRecord { seq: 0, bytes: Some(5000) }, PageRecord { seq: 1, bytes: None }];
+    let answers = [
+        ("done", ArchiveAnswer::Done),
+        ("page", ArchiveAnswer::Page { records, next: 5040 }),
+        ("listed", ArchiveAnswer::Listed(vec![StoredArchive { file, records: 2, bytes: 6000, last: 5000 }])),
+        ("sets", ArchiveAnswer::Sets(vec![set])),
+        ("disk_full", ArchiveAnswer::Failed(ArchiveError::DiskFull { disk: DISK })),
+        ("disk_down", ArchiveAnswer::Failed(ArchiveError::DiskDown { disk: DISK, reason: reason() })),
+        ("unknown_disk", ArchiveAnswer::Failed(ArchiveError::UnknownDisk { disk: DISK })),
+        ("lost", ArchiveAnswer::Failed(ArchiveError::Lost { disk: DISK, file, reason: reason() })),
+        ("invalid", ArchiveAnswer::Failed(ArchiveError::Invalid { reason: reason() })),
+        ("unreachable", ArchiveAnswer::Failed(ArchiveError::Unreachable { disk: DISK, reason: reason() })),
+    ];
+    for (name, answer) in answers {
+        let bytes = encode(&answer);
+        assert_eq!(decode(&bytes), Ok(answer));
+        lines.push(line(format!("answer_{name}"), bytes));
+    }
+    check("archive.txt", include_str!("../tests/golden/archive.txt"), lines);
 }
 
 #[test]

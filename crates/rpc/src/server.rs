@@ -1,6 +1,7 @@
 //! Serving this node's shard stores, index and voters to others, each by what its role may do.
 
 mod admission;
+mod archive;
 mod dispatch;
 mod join;
 mod permissions;

@@ -28,7 +28,7 @@ pub struct ArchiveSet {
 }
 
 /// An archive file as a disk lists it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredArchive {
     /// Which one.
     pub file: ArchiveFile,
@@ -59,7 +59,7 @@ pub struct ArchivePage {
 }
 
 /// Why a disk does not take or give archive.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ArchiveError {
     /// Choose another disk.
     #[error("disk {disk} is full")]
@@ -95,6 +95,14 @@ pub enum ArchiveError {
     #[error("the call breaks the contract: {reason}")]
     Invalid {
         /// Which rule.
+        reason: String,
+    },
+    /// The disk's node gave no answer in time. A change that was asked for may have been made.
+    #[error("disk {disk} is out of reach: {reason}")]
+    Unreachable {
+        /// The disk.
+        disk: DiskId,
+        /// What happened.
         reason: String,
     },
 }

@@ -323,6 +323,7 @@ impl From<ShardError> for ArchiveError {
             ShardError::DiskFull { disk } => Self::DiskFull { disk },
             ShardError::DiskDown { disk, reason } => Self::DiskDown { disk, reason },
             ShardError::UnknownDisk { disk } => Self::UnknownDisk { disk },
+            ShardError::Unreachable { disk, reason } => Self::Unreachable { disk, reason },
             other => Self::Invalid { reason: other.to_string() },
         }
     }

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use shards::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
 use types::{DiskId, PlacementGroupId, RunId};
 
-use super::{CallError, Directory, Peer, RpcClient, Stale};
+use super::disk_calls::{DiskCall, DiskCalls, NoAnswer};
+use super::{Directory, RpcClient};
+use crate::RpcSettings;
 use crate::encoding::{Service, ShardAnswer, ShardRequest, encode};
 use crate::handshake::Lane;
 use crate::wire::Reply;
@@ -22,14 +24,17 @@ const SMALL_LANE_BYTES_MAX: u64 = 16 << 10;
 /// Nothing is repeated that may have been done, but that a node says that it doesn't have the disk: then the directory
 /// is asked again, once.
 pub struct RemoteShards {
-    client: RpcClient,
-    directory: Arc<dyn Directory>,
+    calls: DiskCalls,
 }
 
 impl RemoteShards {
     /// Goes by this directory.
     pub fn new(client: RpcClient, directory: Arc<dyn Directory>) -> Self {
-        Self { client, directory }
+        Self { calls: DiskCalls { client, directory } }
+    }
+
+    fn settings(&self) -> &RpcSettings {
+        self.calls.client.settings()
     }
 
     async fn ask(
@@ -40,71 +45,19 @@ impl RemoteShards {
         timeout: Duration,
     ) -> Result<(ShardAnswer, Vec<Bytes>), ShardError> {
         let lane = lane_of(&request, &body);
-        let payload = encode(&request);
-        let peer = self.directory.disk(disk).ok_or(ShardError::UnknownDisk { disk })?;
-        let first = self.ask_at(&peer, disk, lane, &payload, body.clone(), timeout).await;
-        let stale = match &first {
-            Err(Asked::NotThere) => Stale::Disk { disk, not_at: peer.node },
-            Err(Asked::WrongNode) => Stale::Address { node: peer.node },
-            _ => return first.map_err(|asked| asked.told(disk)),
-        };
-        self.directory.refresh(stale).await;
-        match self.directory.disk(disk) {
-            Some(other) if other != peer => {
-                let second = self.ask_at(&other, disk, lane, &payload, body, timeout).await;
-                second.map_err(|asked| asked.told(disk))
-            }
-            _ => first.map_err(|asked| asked.told(disk)),
-        }
-    }
-
-    async fn ask_at(
-        &self,
-        peer: &Peer,
-        disk: DiskId,
-        lane: Lane,
-        payload: &[u8],
-        body: Vec<Bytes>,
-        timeout: Duration,
-    ) -> Result<(ShardAnswer, Vec<Bytes>), Asked> {
-        let Reply { payload, body } = self.client.call(peer, lane, Service::Shards, payload, body, timeout).await?;
-        match ShardAnswer::decode(&payload) {
+        let call = DiskCall { disk, service: Service::Shards, lane, payload: encode(&request), body, timeout };
+        let read = |Reply { payload, body }| match ShardAnswer::decode(&payload) {
             Ok(ShardAnswer::Failed(ShardError::UnknownDisk { disk: unknown })) if unknown == disk => {
-                Err(Asked::NotThere)
+                Err(NoAnswer::NotThere)
             }
-            Ok(ShardAnswer::Failed(error)) => Err(Asked::Failed(error)),
             Ok(answer) => Ok((answer, body)),
-            Err(error) => Err(Asked::Unreachable(error.to_string())),
-        }
-    }
-}
-
-/// Why a node gave no answer to go by.
-enum Asked {
-    NotThere,
-    WrongNode,
-    Unreachable(String),
-    Failed(ShardError),
-}
-
-impl Asked {
-    fn told(self, disk: DiskId) -> ShardError {
-        match self {
-            Self::NotThere => ShardError::UnknownDisk { disk },
-            Self::WrongNode => {
-                ShardError::Unreachable { disk, reason: "another node answers at its node's address".to_owned() }
-            }
-            Self::Unreachable(reason) => ShardError::Unreachable { disk, reason },
-            Self::Failed(error) => error,
-        }
-    }
-}
-
-impl From<CallError> for Asked {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::WrongNode => Self::WrongNode,
-            error => Self::Unreachable(error.to_string()),
+            Err(error) => Err(NoAnswer::Unreachable(error.to_string())),
+        };
+        match self.calls.ask(&call, read).await {
+            Ok((ShardAnswer::Failed(error), _)) => Err(error),
+            Ok(answer) => Ok(answer),
+            Err(NoAnswer::NotThere) => Err(ShardError::UnknownDisk { disk }),
+            Err(none) => Err(ShardError::Unreachable { disk, reason: none.reason() }),
         }
     }
 }
@@ -129,7 +82,7 @@ fn misanswered(disk: DiskId) -> ShardError {
 impl ShardService for RemoteShards {
     async fn append(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), ShardError> {
         let request = ShardRequest::Append { disk, header: Box::new(header) };
-        match self.ask(disk, request, body, self.client.settings().append_timeout).await? {
+        match self.ask(disk, request, body, self.settings().append_timeout).await? {
             (ShardAnswer::Done, _) => Ok(()),
             _ => Err(misanswered(disk)),
         }
@@ -137,7 +90,7 @@ impl ShardService for RemoteShards {
 
     async fn read(&self, disk: DiskId, address: ShardAddress, range: Range<u64>) -> Result<ShardBody, ShardError> {
         let request = ShardRequest::Read { disk, address, start: range.start, end: range.end };
-        match self.ask(disk, request, Vec::new(), self.client.settings().read_timeout).await? {
+        match self.ask(disk, request, Vec::new(), self.settings().read_timeout).await? {
             (ShardAnswer::Bytes, body)
                 if body.iter().map(|piece| piece.len() as u64).sum::<u64>()
                     == range.end.saturating_sub(range.start) =>
@@ -150,7 +103,7 @@ impl ShardService for RemoteShards {
 
     async fn header(&self, disk: DiskId, address: ShardAddress) -> Result<ShardHeader, ShardError> {
         let request = ShardRequest::Header { disk, address };
-        match self.ask(disk, request, Vec::new(), self.client.settings().read_timeout).await? {
+        match self.ask(disk, request, Vec::new(), self.settings().read_timeout).await? {
             (ShardAnswer::Header(header), _) if header.address == address => Ok(*header),
             _ => Err(misanswered(disk)),
         }
@@ -158,7 +111,7 @@ impl ShardService for RemoteShards {
 
     async fn free(&self, disk: DiskId, group: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError> {
         let request = ShardRequest::Free { disk, group, runs };
-        match self.ask(disk, request, Vec::new(), self.client.settings().append_timeout).await? {
+        match self.ask(disk, request, Vec::new(), self.settings().append_timeout).await? {
             (ShardAnswer::Done, _) => Ok(()),
             _ => Err(misanswered(disk)),
         }
@@ -171,7 +124,7 @@ impl ShardService for RemoteShards {
         limit: usize,
     ) -> Result<Vec<StoredShard>, ShardError> {
         let request = ShardRequest::List { disk, after, limit: limit as u64 };
-        match self.ask(disk, request, Vec::new(), self.client.settings().read_timeout).await? {
+        match self.ask(disk, request, Vec::new(), self.settings().read_timeout).await? {
             (ShardAnswer::Listed(shards), _) => Ok(shards),
             _ => Err(misanswered(disk)),
         }

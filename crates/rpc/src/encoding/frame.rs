@@ -11,6 +11,7 @@ pub(crate) enum Service {
     Index,
     Raft,
     Join,
+    Archive,
 }
 
 /// The head of a frame; the payload, of the service's own encoding, follows it.

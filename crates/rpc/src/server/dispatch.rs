@@ -7,11 +7,11 @@ use bytes::Bytes;
 use platform::{MemoryBudget, Reservation};
 use shards::ShardError;
 
-use super::Services;
 use super::permissions::{gateway_may_ask_disk, gateway_may_propose, gateway_may_query};
+use super::{Services, archive};
 use crate::encoding::{
     CallRefusal, DecodeError, IndexAnswer, IndexRequest, RaftAnswer, RaftRequest, Service, ShardAnswer, ShardRequest,
-    encode,
+    decode, encode,
 };
 use crate::handshake::Caller;
 use crate::wire::{BODY_BYTES_MAX, PAYLOAD_BYTES_MAX};
@@ -43,7 +43,7 @@ pub(super) struct Dispatch {
 /// A piece of an answer, which holds its share of the budget until it is sent.
 struct Held {
     bytes: Bytes,
-    _reservation: Arc<Reservation>,
+    _reservations: Arc<[Reservation]>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -65,6 +65,7 @@ impl Dispatch {
             Service::Index => self.index(caller, &payload).await,
             Service::Raft => self.raft(caller, &payload).await,
             Service::Join => self.join(caller, payload).await,
+            Service::Archive => self.archive(caller, &payload, body).await,
         }
     }
 
@@ -85,9 +86,9 @@ impl Dispatch {
                     Err(ShardError::Invalid { reason })
                 } else {
                     let reservation = self.budget.reserve(bytes, self.patience).await;
-                    let reservation = Arc::new(reservation.map_err(|_none| CallRefusal::Busy)?);
+                    let reservation = reservation.map_err(|_none| CallRefusal::Busy)?;
                     let read = shards.read(disk, address, start..end).await;
-                    read.map(|body| (ShardAnswer::Bytes, held(body, &reservation)))
+                    read.map(|body| (ShardAnswer::Bytes, held(body, [reservation])))
                 }
             }
             ShardRequest::Header { disk, address } => {
@@ -104,6 +105,14 @@ impl Dispatch {
         };
         let (answer, body) = outcome.unwrap_or_else(|error| (ShardAnswer::Failed(error), Vec::new()));
         Ok(Answered { payload: encode(&answer), body })
+    }
+
+    async fn archive(&self, caller: Caller, payload: &[u8], body: Vec<Bytes>) -> Result<Answered, CallRefusal> {
+        if matches!(caller, Caller::Gateway(_)) {
+            return Err(forbidden("a gateway keeps no archive"));
+        }
+        let archive = self.services.archive.as_ref().ok_or(CallRefusal::NoService)?;
+        archive::answer(&**archive, decode(payload).map_err(unreadable)?, body, &self.budget, self.patience).await
     }
 
     async fn index(&self, caller: Caller, payload: &[u8]) -> Result<Answered, CallRefusal> {
@@ -146,8 +155,10 @@ impl Dispatch {
 /// Shards in one page of a listing, whatever was asked for: the caller asks on after the last.
 const LISTED_MAX: usize = 10_000;
 
-fn held(body: Vec<Bytes>, reservation: &Arc<Reservation>) -> Vec<Bytes> {
-    let piece = |bytes| Bytes::from_owner(Held { bytes, _reservation: Arc::clone(reservation) });
+/// The pieces, which hold the reservations until the last of them is sent.
+pub(super) fn held(body: Vec<Bytes>, reservations: impl Into<Arc<[Reservation]>>) -> Vec<Bytes> {
+    let reservations = reservations.into();
+    let piece = |bytes| Bytes::from_owner(Held { bytes, _reservations: Arc::clone(&reservations) });
     body.into_iter().map(piece).collect()
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use index::IndexService;
 use platform::net::{Connection as NetConnection, Listener};
 use platform::{BufferPool, Entropy, MemoryBudget};
-use shards::ShardService;
+use shards::{ArchiveService, ShardService};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use types::NodeId;
@@ -44,6 +44,8 @@ pub struct NodeIdentity {
 pub struct Services {
     /// The disks of this node.
     pub shards: Option<Arc<dyn ShardService>>,
+    /// The archive files on them.
+    pub archive: Option<Arc<dyn ArchiveService>>,
     /// The ranges of this node.
     pub index: Option<Arc<dyn IndexService>>,
     /// The voters of this node.

@@ -57,7 +57,7 @@ async fn nothing_wrong_is_ever_returned() {
             shards: Some(local_shards().await),
             index: Some(local_index()),
             raft: Some(Arc::new(Echo::default())),
-            join: None,
+            ..Services::default()
         };
         let world = World::with(Setup { settings, ..Setup::of(services) }, seed).await;
         let row = CommandBody::CreateBucketRow { id: BucketId(1), config: index::command::BucketConfig::default() };

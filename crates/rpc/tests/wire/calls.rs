@@ -25,7 +25,7 @@ const SECONDS: Duration = Duration::from_secs(20);
 
 fn slow_services() -> (Arc<SlowShards>, Services) {
     let slow = Arc::new(SlowShards::default());
-    (Arc::clone(&slow), Services { shards: Some(slow), index: Some(local_index()), raft: None, join: None })
+    (Arc::clone(&slow), Services { shards: Some(slow), index: Some(local_index()), ..Services::default() })
 }
 
 async fn slow_world(settings: RpcSettings, budget_bytes: u64) -> (Arc<SlowShards>, Arc<World>) {

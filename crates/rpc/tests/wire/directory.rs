@@ -43,10 +43,10 @@ async fn two_nodes(network: &MemoryNetwork) -> (Running, Running) {
         }))),
         index: Some(Arc::new(Follower)),
         raft: None,
-        join: None,
+        ..Services::default()
     };
     let other = Setup { identity: NodeIdentity { node: OTHER, ..identity() }, ..Setup::of(empty) };
-    let full = Services { shards: Some(local_shards().await), index: Some(local_index()), raft: None, join: None };
+    let full = Services { shards: Some(local_shards().await), index: Some(local_index()), ..Services::default() };
     let other = other.run(&network.host("other"), "other:9002").await;
     (other, Setup::of(full).run(&network.host("node"), "node:9002").await)
 }

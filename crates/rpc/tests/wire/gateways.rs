@@ -7,11 +7,11 @@ use index::command::{BucketConfig, CommandBody};
 use index::contract::samples::{credential, form_cluster, plain};
 use index::{Answer, IndexError, IndexService, Query};
 use platform::SystemEntropy;
-use rpc::client::{CallError, Identity, RaftCallError, RemoteIndex, RemoteShards, RpcClient};
+use rpc::client::{CallError, Identity, RaftCallError, RemoteArchive, RemoteIndex, RemoteShards, RpcClient};
 use rpc::server::Services;
 use rpc::{CallRefusal, GatewayCredential, GatewayKey, Lane, RpcSettings};
-use shards::ShardService;
 use shards::contract::{address, body, header};
+use shards::{ArchiveError, ArchiveService, ShardService};
 use types::{BucketId, FeatureLevel, GatewayId, Integrity, Layout, LayoutEpoch, NodeId, RangeId, TicketId, VoterId};
 
 use crate::world::{
@@ -28,15 +28,16 @@ struct Fixture {
     index: RemoteIndex,
 }
 
-async fn fixture(shards: Arc<dyn ShardService>) -> Fixture {
+async fn fixture(shards: Arc<dyn ShardService>, archive: Option<Arc<dyn ArchiveService>>) -> Fixture {
     let gateways = Arc::new(Gateways::default());
     let key = GatewayKey::generate(&SystemEntropy);
     gateways.set(GATEWAY, Some(key.clone()));
     let services = Services {
         shards: Some(shards),
+        archive,
         index: Some(local_index()),
         raft: Some(Arc::new(Echo::default())),
-        join: None,
+        ..Services::default()
     };
     let world = World::with(Setup { gateways: gateways.clone(), ..Setup::of(services) }, 1).await;
     let identity = Identity::Gateway(GatewayCredential { id: GATEWAY, key });
@@ -49,7 +50,8 @@ async fn fixture(shards: Arc<dyn ShardService>) -> Fixture {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_reads_and_writes_objects_and_administers_nothing() {
-    let Fixture { world, client, shards, index, .. } = fixture(local_shards().await).await;
+    let disks = local_shards().await;
+    let Fixture { world, client, shards, index, .. } = fixture(disks.clone(), Some(disks)).await;
     let there = address(1, 1, 0);
     shards.append(DISK, header(there, Integrity::Xxh3), body(&there, 5000)).await.expect("a gateway appends");
     assert_eq!(shards.read(DISK, there, 0..5000).await.expect("and reads").concat(), body(&there, 5000).concat());
@@ -79,6 +81,13 @@ async fn a_gateway_reads_and_writes_objects_and_administers_nothing() {
     assert!(shards.list(DISK, None, 1).await.is_err());
     assert!(index.query(Query::Garbage { freed_before: types::CommitStamp(1), after: None, limit: 1 }).await.is_err());
     let second = Duration::from_secs(20);
+    let archive = RemoteArchive::new(client.clone(), Told::all_at(NODE, &world.running.address));
+    let refused = archive.archives(DISK).await;
+    assert!(
+        matches!(&refused, Err(ArchiveError::Unreachable { reason, .. }) if reason.contains("not allowed")),
+        "{refused:?}"
+    );
+    assert_eq!(world.archive.archives(DISK).await, Ok(Vec::new()), "a node may");
     let raft = client.raft(&world.peer(), Lane::Raft, RangeId(1), VoterId::from_bytes([1; 16]), b"vote", second).await;
     assert!(matches!(raft, Err(RaftCallError::Call(CallError::Refused(CallRefusal::Forbidden { .. })))), "{raft:?}");
     assert!(world.shards.read(DISK, there, 0..5000).await.is_ok(), "nothing was freed");
@@ -87,7 +96,7 @@ async fn a_gateway_reads_and_writes_objects_and_administers_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_gateway_is_cut_off_in_the_middle_and_does_not_come_back() {
     let slow = Arc::new(SlowShards::default());
-    let Fixture { world, gateways, shards, index, .. } = fixture(slow.clone()).await;
+    let Fixture { world, gateways, shards, index, .. } = fixture(slow.clone(), None).await;
     ask(&index).await.expect("a gateway asks");
     let there = address(1, 1, 0);
     let read = tokio::spawn(async move { shards.read(DISK, there, 0..100).await });

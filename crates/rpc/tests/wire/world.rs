@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use platform::{
     BufferPool, FaultyDisk, ManualClock, MemoryBudget, MemoryNetwork, Network, SystemEntropy, TcpNetwork, Workers,
 };
-use rpc::client::{Directory, Identity, Peer, RemoteIndex, RemoteShards, RpcClient, Stale};
+use rpc::client::{Directory, Identity, Peer, RemoteArchive, RemoteIndex, RemoteShards, RpcClient, Stale};
 use rpc::server::{GatewayRegistry, NoGateways, NodeIdentity, RaftError, RaftHandler, RpcServer, Services};
 use rpc::{ClusterSecret, GatewayKey, RpcSettings};
 use shards::superblock::{DiskIdentity, format};
@@ -187,6 +187,7 @@ pub(crate) struct World {
     pub(crate) running: Running,
     pub(crate) client: RpcClient,
     pub(crate) shards: RemoteShards,
+    pub(crate) archive: RemoteArchive,
     pub(crate) index: RemoteIndex,
 }
 
@@ -202,8 +203,9 @@ impl World {
         let client = client(Arc::new(network.host("caller")), as_node(secret()), settings);
         let directory = Told::all_at(NODE, &running.address);
         let shards = RemoteShards::new(client.clone(), Arc::clone(&directory) as Arc<dyn Directory>);
+        let archive = RemoteArchive::new(client.clone(), Arc::clone(&directory) as Arc<dyn Directory>);
         let index = RemoteIndex::new(client.clone(), directory);
-        Self { network, running, client, shards, index }
+        Self { network, running, client, shards, archive, index }
     }
 
     pub(crate) fn peer(&self) -> Peer {
