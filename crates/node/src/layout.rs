@@ -10,6 +10,8 @@ use shards::{LocalShards, SlotClaim};
 use tokio::sync::{Mutex, watch};
 use types::{Disk, DiskId, DiskState, Layout, Profile, RequestNumber, SlotIndex};
 
+/// How often others' changes are looked for.
+const REFRESH_PERIOD: Duration = Duration::from_secs(1);
 /// How often a change is planned anew because another one came first.
 const RACES_MAX: usize = 16;
 
@@ -99,6 +101,23 @@ impl LayoutKeeper {
         self.make_missing_groups(&[]).await
     }
 
+    /// Adds a node, or notes its address and labels where they have changed.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    #[allow(dead_code, reason = "the roles that use it come next")]
+    pub(crate) async fn settle_node(&self, node: types::Node) -> Result<(), LayoutError> {
+        self.change(|layout| {
+            if layout.nodes.contains(&node) {
+                return None;
+            }
+            let others = layout.nodes.iter().filter(|known| known.id != node.id).cloned();
+            let nodes = others.chain([node.clone()]).collect();
+            Some(Layout { epoch: layout.epoch.next(), nodes, ..layout.clone() })
+        })
+        .await
+    }
+
     /// Notes where a disk is and how large: labels that change when it is moved or grown.
     ///
     /// # Errors
@@ -149,10 +168,45 @@ impl LayoutKeeper {
         Err(LayoutError::Raced)
     }
 
+    /// Looks whether others have changed the layout.
+    ///
+    /// # Errors
+    /// [`LayoutError::Index`], [`LayoutError::NotFormed`].
+    pub(crate) async fn refresh(&self) -> Result<(), LayoutError> {
+        let layout = read(&*self.index).await?;
+        if layout.epoch > self.current().epoch {
+            self.publish(layout).await;
+        }
+        Ok(())
+    }
+
+    /// Looks every second until `stopped` changes.
+    #[allow(dead_code, reason = "the roles that use it come next")]
+    pub(crate) async fn follow(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(REFRESH_PERIOD);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stopped.changed() => return,
+            }
+            if let Err(error) = self.refresh().await {
+                tracing::debug!(%error, "the layout could not be read");
+            }
+        }
+    }
+
     /// Hands a committed layout to whoever writes and reads; the disks own their slots before a writer names them.
     async fn publish(&self, layout: Layout) {
         self.claim_slots(&layout).await;
-        self.current.send_replace(Arc::new(layout));
+        self.current.send_if_modified(|current| {
+            // One that was read earlier may come later.
+            let is_newer = layout.epoch > current.epoch;
+            if is_newer {
+                *current = Arc::new(layout);
+            }
+            is_newer
+        });
     }
 
     /// Tells every disk that serves which slots are its own.

@@ -5,11 +5,17 @@
 
 mod admin_front;
 mod care;
+#[allow(dead_code, reason = "the roles that use it come next")]
+mod cluster;
 mod credential;
 mod disks;
 mod duties;
+#[allow(dead_code, reason = "the roles that use it come next")]
+mod forming;
 mod front;
 mod index;
+#[allow(dead_code, reason = "the roles that use it come next")]
+mod late;
 mod layout;
 mod memory;
 mod metrics_page;

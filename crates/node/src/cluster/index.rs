@@ -1,0 +1,102 @@
+//! The index, wherever it is led: on this node, or on another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use index::{Answer, Command, IndexError, IndexService, Query, QueryAnswer};
+use rpc::client::{Directory, RemoteIndex};
+use tokio::time::Instant;
+use types::RangeId;
+
+use super::ClusterDirectory;
+
+/// How long it is tried again while nobody leads: an election takes two to three seconds.
+const ELECTION_PATIENCE: Duration = Duration::from_secs(5);
+/// How long it waits in between.
+const ELECTION_PAUSE: Duration = Duration::from_millis(50);
+
+/// The index of the whole cluster. A command is repeated only where it certainly was not taken.
+pub(crate) struct ClusterIndex {
+    /// The ranges of this node; a gateway has none.
+    own: Option<Arc<dyn IndexService>>,
+    remote: RemoteIndex,
+    directory: Arc<ClusterDirectory>,
+}
+
+impl ClusterIndex {
+    /// Asks `own` first, then whoever leads by the directory.
+    pub(crate) fn new(
+        own: Option<Arc<dyn IndexService>>,
+        remote: RemoteIndex,
+        directory: Arc<ClusterDirectory>,
+    ) -> Self {
+        Self { own, remote, directory }
+    }
+
+    /// What this node itself answers; `None` where it does not lead.
+    fn elsewhere<T>(&self, range: RangeId, answered: Result<T, IndexError>) -> Option<Result<T, IndexError>> {
+        match answered {
+            Err(IndexError::NotLeader { leader }) => {
+                if let Some(leader) = leader {
+                    self.directory.set_leader(range, leader);
+                }
+                None
+            }
+            answered => Some(answered),
+        }
+    }
+
+    async fn propose_once(&self, range: RangeId, command: &Command) -> Result<Answer, IndexError> {
+        if let Some(own) = &self.own
+            && let Some(answered) = self.elsewhere(range, own.propose(command.clone()).await)
+        {
+            return answered;
+        }
+        self.remote.propose(command.clone()).await
+    }
+
+    async fn query_once(&self, range: RangeId, query: &Query) -> Result<QueryAnswer, IndexError> {
+        if let Some(own) = &self.own
+            && let Some(answered) = self.elsewhere(range, own.query(query.clone()).await)
+        {
+            return answered;
+        }
+        self.remote.query(query.clone()).await
+    }
+}
+
+/// Whether it is worth asking again: nobody leads, and may soon.
+async fn try_again<T>(outcome: &Result<T, IndexError>, deadline: Instant) -> bool {
+    let waits = matches!(outcome, Err(IndexError::NotLeader { .. } | IndexError::Unavailable { .. }));
+    if !waits || Instant::now() + ELECTION_PAUSE > deadline {
+        return false;
+    }
+    tokio::time::sleep(ELECTION_PAUSE).await;
+    true
+}
+
+#[async_trait]
+impl IndexService for ClusterIndex {
+    async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
+        let range = self.directory.range_of_command(&command);
+        let deadline = Instant::now() + ELECTION_PATIENCE;
+        loop {
+            let outcome = self.propose_once(range, &command).await;
+            if !try_again(&outcome, deadline).await {
+                return outcome;
+            }
+        }
+    }
+
+    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
+        let range = self.directory.range_of_query(&query);
+        let deadline = Instant::now() + ELECTION_PATIENCE;
+        loop {
+            let outcome = self.query_once(range, &query).await;
+            if !try_again(&outcome, deadline).await {
+                return outcome;
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What nodes say to each other before they are a cluster.
+
+use serde::{Deserialize, Serialize};
+use types::{ClusterId, Disk, Node, VoterId};
+
+/// The first byte of each message.
+const VERSION: u8 = 1;
+
+/// What a node asks another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum JoinRequest {
+    /// Who are you?
+    Greet,
+    /// Become a part of this new cluster, unless you belong to another.
+    Prepare {
+        /// The new cluster.
+        cluster: ClusterId,
+    },
+}
+
+/// What it is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum JoinReply {
+    /// To [`JoinRequest::Greet`].
+    Greeting(Greeting),
+    /// To [`JoinRequest::Prepare`]: the disks are formatted and the voter has a log.
+    Prepared(Box<Prepared>),
+    /// It was not done, and why.
+    Refused(String),
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Stage {
+    /// It has no disk yet.
+    Blank,
+    /// Its disks belong to a cluster of which it does not know whether it was founded.
+    Prepared {
+        /// The cluster.
+        cluster: ClusterId,
+        /// Whether its index has members: then the cluster was founded, though perhaps not to the end.
+        is_founded: bool,
+    },
+    /// It has seen the rows of a cluster.
+    Member {
+        /// The cluster.
+        cluster: ClusterId,
+    },
+}
+
+/// What a node says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Greeting {
+    /// Its row in a layout.
+    pub(crate) node: Node,
+    /// How far it is.
+    pub(crate) stage: Stage,
+    /// The addresses that it was started with, in order.
+    pub(crate) named: Vec<String>,
+}
+
+/// What a node brings into a cluster that is being founded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Prepared {
+    /// Its row in the layout.
+    pub(crate) node: Node,
+    /// Its voter.
+    pub(crate) voter: VoterId,
+    /// Its disks.
+    pub(crate) disks: Vec<Disk>,
+}
+
+impl JoinRequest {
+    /// As bytes.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// From bytes; `None` where they are of another version, or none of ours.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        decode(bytes)
+    }
+}
+
+impl JoinReply {
+    /// As bytes.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// From bytes; `None` where they are of another version, or none of ours.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        decode(bytes)
+    }
+}
+
+fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    postcard::to_extend(message, vec![VERSION]).expect("a message of plain fields can be encoded")
+}
+
+fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Option<T> {
+    let (version, body) = bytes.split_first()?;
+    if *version != VERSION {
+        return None;
+    }
+    let (message, rest) = postcard::take_from_bytes(body).ok()?;
+    rest.is_empty().then_some(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use types::NodeId;
+
+    use super::*;
+
+    fn greeting() -> Greeting {
+        let node = Node {
+            id: NodeId::from_bytes([7; 16]),
+            address: "a:9002".to_owned(),
+            rack: Some("r1".to_owned()),
+            zone: None,
+        };
+        let stage = Stage::Prepared { cluster: ClusterId::from_bytes([9; 16]), is_founded: true };
+        Greeting { node, stage, named: vec!["a:9002".to_owned(), "b:9002".to_owned()] }
+    }
+
+    #[test]
+    fn messages_are_the_bytes_that_they_were() {
+        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(JoinRequest::Greet.encode()), "0100");
+        let prepare = JoinRequest::Prepare { cluster: ClusterId::from_bytes([9; 16]) };
+        assert_eq!(hex(prepare.encode()), format!("0101{}", "09".repeat(16)));
+        let reply = JoinReply::Greeting(greeting());
+        let expected = format!(
+            "0100{}06613a39303032{}00{}{}",
+            "07".repeat(16),
+            "01027231",
+            format_args!("01{}01", "09".repeat(16)),
+            "0206613a3930303206623a39303032"
+        );
+        assert_eq!(hex(reply.encode()), expected);
+        assert_eq!(JoinReply::decode(&reply.encode()), Some(reply));
+        assert_eq!(JoinRequest::decode(&prepare.encode()), Some(prepare));
+    }
+
+    #[test]
+    fn other_bytes_are_no_message() {
+        assert_eq!(JoinRequest::decode(&[]), None);
+        assert_eq!(JoinRequest::decode(&[2, 0]), None);
+        assert_eq!(JoinRequest::decode(&[1, 0, 0]), None);
+        assert_eq!(JoinRequest::decode(&[1, 9]), None);
+    }
+}
