@@ -224,6 +224,8 @@ impl Applying<'_> {
             CommandBody::ReplacePart(replace) => self.replace_part(replace),
             CommandBody::RemoveGarbage { rows } => self.remove_garbage(rows),
             CommandBody::DiscardRuns { runs } => self.discard_runs(runs),
+            CommandBody::PutGateway(gateway) => self.put_gateway(gateway),
+            CommandBody::RemoveGateway(gateway) => self.remove_gateway(*gateway),
         }
     }
 

@@ -10,7 +10,7 @@ mod upload;
 
 pub use bucket::{BucketConfig, BucketRecord, BucketRecordState, BucketRow};
 pub use object::{DeleteObject, ETagCondition, NewVersion, PutObject, ReplacePart, WhichVersion, WriteConditions};
-pub use system::{FormCluster, TicketRow};
+pub use system::{FormCluster, GatewayRow, TicketRow};
 pub use upload::{CompletePart, CompleteUpload, CreateUpload, PutPart, UploadChecksum, UploadManifest};
 
 /// A command and the name under which it takes effect at most once.
@@ -34,7 +34,7 @@ pub struct BucketAt {
     pub epoch: BucketEpoch,
 }
 
-/// What a command does. Those of the system range come first.
+/// What a command does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum CommandBody {
     // The system range.
@@ -172,6 +172,12 @@ pub enum CommandBody {
         /// The runs.
         runs: Vec<types::Run>,
     },
+
+    // The system range again: what is added later stands last, for commands are kept by their number.
+    /// Adds a gateway's credential, or replaces the one of its id.
+    PutGateway(Box<GatewayRow>),
+    /// Revokes a gateway's credential; one that isn't there is fine.
+    RemoveGateway(types::GatewayId),
 }
 
 impl CommandBody {
@@ -194,6 +200,8 @@ impl CommandBody {
                 | Self::BeginBucketDeletion { .. }
                 | Self::FinishBucketDeletion { .. }
                 | Self::UndoBucketDeletion { .. }
+                | Self::PutGateway(_)
+                | Self::RemoveGateway(_)
         )
     }
 }

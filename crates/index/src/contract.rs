@@ -12,7 +12,7 @@ use crate::command::{
 use crate::query::{ListEntry, Query, QueryAnswer};
 use crate::service::IndexService;
 
-use samples::{at, form_cluster, inline_part, key, numbered, owner, plain, put_object, whole_bucket};
+use samples::{at, form_cluster, gateway, inline_part, key, numbered, owner, plain, put_object, whole_bucket};
 
 /// Checks a blank index, which is full of the suite's rows afterwards.
 ///
@@ -69,6 +69,13 @@ async fn system_commands_are_seen_by_queries(index: &dyn IndexService) {
     let QueryAnswer::Cluster(Some(view)) = ask(index, Query::Cluster).await else { panic!("the cluster was formed") };
     assert_eq!((view.cluster, view.feature_level), (form.cluster, form.feature_level));
     assert_eq!(ask(index, Query::Credentials).await, QueryAnswer::Credentials(vec![form.root]));
+
+    let known = gateway(7);
+    assert_eq!(answer(index, plain(CommandBody::PutGateway(Box::new(known.clone())))).await, Answer::Done);
+    let QueryAnswer::Gateways(gateways) = ask(index, Query::Gateways).await else { panic!("gateways were asked for") };
+    assert!(matches!(&gateways[..], [found] if (found.id, found.key) == (known.id, known.key)), "{gateways:?}");
+    assert_eq!(answer(index, plain(CommandBody::RemoveGateway(known.id))).await, Answer::Done);
+    assert_eq!(ask(index, Query::Gateways).await, QueryAnswer::Gateways(Vec::new()));
 
     let record = BucketRecord {
         id: BucketId(0),

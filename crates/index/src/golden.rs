@@ -17,8 +17,8 @@ use crate::command::{
     ETagCondition, ReplacePart, TicketRow, UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
 };
 use crate::contract::samples::{
-    at, create_upload, credential, delete_object, etag, form_cluster, inline_part, key, new_version, numbered, owner,
-    part_in, plain, put_object, put_part, run, upload_id,
+    at, create_upload, credential, delete_object, etag, form_cluster, gateway, inline_part, key, new_version, numbered,
+    owner, part_in, plain, put_object, put_part, run, upload_id,
 };
 use crate::rows::{
     self, BodyKind, BodyRow, ClusterRow, CompletedRow, CountersRow, DegradedKept, HeadRow, PartRow, TicketKept,
@@ -225,6 +225,7 @@ fn rows_are_those_of_the_golden_file() {
         row("credential", &credential("KEY")),
         row("bucket_record", &record(BucketRecordState::Deleting { token: [4; 16] })),
         row("bucket_row", &bucket_row()),
+        row("gateway", &gateway(7)),
     ]);
     check("rows.txt", include_str!("../tests/golden/rows.txt"), lines);
 }
@@ -302,9 +303,13 @@ fn system_commands() -> Vec<CommandBody> {
     ]
 }
 
+fn gateway_commands() -> Vec<CommandBody> {
+    vec![CommandBody::PutGateway(Box::new(gateway(7))), CommandBody::RemoveGateway(gateway(7).id)]
+}
+
 #[test]
 fn commands_are_those_of_the_golden_file() {
-    let bodies = || system_commands().into_iter().chain(object_commands());
+    let bodies = || system_commands().into_iter().chain(object_commands()).chain(gateway_commands());
     let mut lines = Vec::new();
     for (number, body) in (1..).zip(bodies()) {
         let name = format!("{body:?}").split(|letter: char| !letter.is_alphanumeric()).next().map(str::to_owned);

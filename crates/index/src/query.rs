@@ -9,7 +9,7 @@ use types::{
     ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Run, StorageClass, TicketId, UploadId, Version, VersionId,
 };
 
-use crate::command::{BucketRecord, BucketRow, TicketRow, UploadChecksum, WhichVersion};
+use crate::command::{BucketRecord, BucketRow, GatewayRow, TicketRow, UploadChecksum, WhichVersion};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -150,6 +150,10 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
+
+    // The system range again: what is added later stands last.
+    /// All gateways' credentials: [`QueryAnswer::Gateways`].
+    Gateways,
 }
 
 impl Query {
@@ -164,6 +168,7 @@ impl Query {
                 | Self::Buckets { .. }
                 | Self::UnfinishedBuckets
                 | Self::BucketCount
+                | Self::Gateways
         )
     }
 }
@@ -240,6 +245,8 @@ pub enum QueryAnswer {
         /// Where the next page begins; `None` at the end.
         next: Option<Vec<u8>>,
     },
+    /// All gateways' credentials, in order of id.
+    Gateways(Vec<GatewayRow>),
 }
 
 /// The system range's view of the cluster.

@@ -29,6 +29,7 @@ pub(crate) fn answer(connection: &Connection, query: &Query) -> Result<QueryAnsw
             QueryAnswer::BucketRecords(tables.bucket_records(namespace, prefix, after.as_ref(), *limit)?)
         }
         Query::UnfinishedBuckets => QueryAnswer::BucketRecords(tables.unfinished_bucket_records()?),
+        Query::Gateways => QueryAnswer::Gateways(tables.gateways()?),
         Query::BucketCount => QueryAnswer::BucketCount(tables.bucket_count()?),
         Query::BucketRow(bucket) => QueryAnswer::BucketRow(tables.bucket_row(FIRST_DATA_RANGE, *bucket)?),
         Query::Usage(bucket) => QueryAnswer::Usage(tables.usage(*bucket)?),

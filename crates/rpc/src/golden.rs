@@ -7,7 +7,8 @@
 use bytes::Bytes;
 use index::command::{BucketConfig, BucketRow, UploadChecksum, WhichVersion};
 use index::contract::samples::{
-    ask_version, at, credential, etag, inline_part, key, numbered, owner, part_in, put, run, upload_id, whole_bucket,
+    ask_version, at, credential, etag, gateway, inline_part, key, numbered, owner, part_in, put, run, upload_id,
+    whole_bucket,
 };
 use index::query::{
     ClusterView, CompletedUpload, DegradedRow, GarbageRow, ListEntry, ListPage, ListRange, ListedUpload, ListedVersion,
@@ -250,7 +251,7 @@ fn version_id() -> VersionId {
     VersionId { stamp: CommitStamp(1_700_000_000_000_000), random: 0x1122_3344_5566_7788 }
 }
 
-fn queries() -> Vec<(&'static str, Query)> {
+pub(crate) fn queries() -> Vec<(&'static str, Query)> {
     let (bucket, upload) = (BucketId(3), upload_id(0xee));
     let range =
         ListRange { prefix: Bytes::from_static(b"a/"), delimiter: Bytes::from_static(b"/"), ..whole_bucket(3, 9) };
@@ -285,6 +286,7 @@ fn queries() -> Vec<(&'static str, Query)> {
         ("degraded", Query::Degraded { after: None, limit: 10 }),
         ("run_lives", Query::RunLives { bucket, key: key("key"), run: run(7, 8, 9).id }),
         ("version_rows", Query::VersionRows { after: Some(vec![3]), limit: 10 }),
+        ("gateways", Query::Gateways),
     ]
 }
 
@@ -383,6 +385,7 @@ fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
                 next: Some(vec![9]),
             },
         ),
+        ("gateways", QueryAnswer::Gateways(vec![gateway(7)])),
     ]
 }
 

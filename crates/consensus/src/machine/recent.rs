@@ -242,7 +242,9 @@ fn touched_by(command: &CommandBody) -> Touched {
         | CommandBody::PutPart(_)
         | CommandBody::AbortUpload { .. }
         | CommandBody::RemoveGarbage { .. }
-        | CommandBody::DiscardRuns { .. } => Touched::Nothing,
+        | CommandBody::DiscardRuns { .. }
+        | CommandBody::PutGateway(_)
+        | CommandBody::RemoveGateway(_) => Touched::Nothing,
     }
 }
 

@@ -1,9 +1,9 @@
-//! The cluster, its layout and its credentials.
+//! The cluster, its layout, its credentials and those of gateways.
 
-use types::{AccountId, Credential, FeatureLevel, Layout, LayoutEpoch};
+use types::{AccountId, Credential, FeatureLevel, GatewayId, Layout, LayoutEpoch};
 
 use super::{Applying, Stop};
-use crate::command::{Answer, FormCluster, Refusal};
+use crate::command::{Answer, FormCluster, GatewayRow, Refusal};
 use crate::rows::ClusterRow;
 
 impl Applying<'_> {
@@ -25,6 +25,16 @@ impl Applying<'_> {
             }
         }
         self.tables.put_credential(credential)?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn put_gateway(&mut self, gateway: &GatewayRow) -> Result<Answer, Stop> {
+        self.tables.put_gateway(&GatewayRow { added: self.stamp.time(), ..gateway.clone() })?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn remove_gateway(&mut self, gateway: GatewayId) -> Result<Answer, Stop> {
+        self.tables.delete_gateway(gateway)?;
         Ok(Answer::Done)
     }
 

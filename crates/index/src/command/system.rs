@@ -1,7 +1,9 @@
 //! Commands of the system range.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
-use types::{ClusterId, Credential, FeatureLevel, Layout, NodeId, TicketId, Timestamp};
+use types::{ClusterId, Credential, FeatureLevel, GatewayId, Layout, NodeId, TicketId, Timestamp};
 
 /// The first rows of a cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,4 +29,25 @@ pub struct TicketRow {
     pub granted: Timestamp,
     /// When it was last renewed.
     pub renewed: Timestamp,
+}
+
+/// A gateway's credential towards nodes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayRow {
+    /// What it is revoked by.
+    pub id: GatewayId,
+    /// What people call it.
+    pub name: String,
+    /// What proves it, never sent between gateway and nodes.
+    pub key: [u8; 32],
+    /// When it was added; decided by `apply`.
+    pub added: Timestamp,
+}
+
+/// Without the key.
+impl fmt::Debug for GatewayRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, name, key: _, added } = self;
+        f.debug_struct("GatewayRow").field("id", id).field("name", name).field("added", added).finish_non_exhaustive()
+    }
 }

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use types::{
     AccessKeyId, AccountId, BucketEpoch, BucketId, CanonicalId, Checksum, ChecksumAlgorithm, ChecksumType, ClusterId,
-    Code, Credential, ETag, Extent, FeatureLevel, Layout, LayoutEpoch, ObjectAttributes, ObjectKey, Owner, Part,
-    PartNumber, PlacementGroupId, RequestId, RequestNumber, Run, RunForm, RunId, SecretKey, TicketId, UploadId,
+    Code, Credential, ETag, Extent, FeatureLevel, GatewayId, Layout, LayoutEpoch, ObjectAttributes, ObjectKey, Owner,
+    Part, PartNumber, PlacementGroupId, RequestId, RequestNumber, Run, RunForm, RunId, SecretKey, TicketId, UploadId,
 };
 
 use crate::command::{
-    BucketAt, Command, CommandBody, CreateUpload, DeleteObject, FormCluster, NewVersion, PutObject, PutPart,
-    WhichVersion, WriteConditions,
+    BucketAt, Command, CommandBody, CreateUpload, DeleteObject, FormCluster, GatewayRow, NewVersion, PutObject,
+    PutPart, WhichVersion, WriteConditions,
 };
 use crate::query::{ListRange, Query};
 
@@ -69,6 +69,12 @@ pub fn run(ticket: u64, tail: u64, bytes: u32) -> Run {
         stripes: 1,
         last_stripe_bytes: bytes,
     }
+}
+
+/// A gateway's credential.
+pub fn gateway(number: u8) -> GatewayRow {
+    let id = GatewayId::from_bytes([number; 16]);
+    GatewayRow { id, name: format!("gateway-{number}"), key: [number; 32], added: types::Timestamp(0) }
 }
 
 /// A part whose bytes lie in the index.

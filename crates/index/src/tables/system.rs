@@ -3,10 +3,10 @@
 use rusqlite::params;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use types::{AccessKeyId, BucketId, BucketName, Credential, Layout, Namespace, TicketId};
+use types::{AccessKeyId, BucketId, BucketName, Credential, GatewayId, Layout, Namespace, TicketId};
 
 use super::{Tables, blob, from_sql, to_sql};
-use crate::command::{BucketRecord, BucketRecordState};
+use crate::command::{BucketRecord, BucketRecordState, GatewayRow};
 use crate::rows::{self, ClusterRow, CountersRow, TicketKept};
 use crate::{IndexDatabaseError, keys};
 
@@ -43,6 +43,23 @@ impl Tables<'_> {
 
     fn put_system_row<T: Serialize>(self, name: &str, row: &T) -> Result<(), IndexDatabaseError> {
         self.execute("INSERT OR REPLACE INTO system (name, row) VALUES (?1, ?2)", params![name, rows::encode(row)])?;
+        Ok(())
+    }
+
+    /// In order of id. They lie in `system` because that table was there from the first format on.
+    pub(crate) fn gateways(self) -> Result<Vec<GatewayRow>, IndexDatabaseError> {
+        // '!' follows the space.
+        self.all("SELECT row FROM system WHERE name >= 'gateway ' AND name < 'gateway!' ORDER BY name", [], |row| {
+            Ok::<_, IndexDatabaseError>(rows::decode(blob(row, 0)?)?)
+        })
+    }
+
+    pub(crate) fn put_gateway(self, gateway: &GatewayRow) -> Result<(), IndexDatabaseError> {
+        self.put_system_row(&gateway_name(gateway.id), gateway)
+    }
+
+    pub(crate) fn delete_gateway(self, id: GatewayId) -> Result<(), IndexDatabaseError> {
+        self.execute("DELETE FROM system WHERE name = ?1", [gateway_name(id)])?;
         Ok(())
     }
 
@@ -159,4 +176,8 @@ impl Tables<'_> {
         self.execute(sql, [&*record.namespace.0, record.name.as_str()])?;
         Ok(())
     }
+}
+
+fn gateway_name(id: GatewayId) -> String {
+    format!("gateway {id}")
 }

@@ -1,7 +1,7 @@
 //! The system range: the cluster, credentials, names of buckets.
 
-use index::command::{BucketRecord, BucketRecordState, CommandBody};
-use index::contract::samples::{credential, form_cluster, owner};
+use index::command::{BucketRecord, BucketRecordState, CommandBody, GatewayRow};
+use index::contract::samples::{credential, form_cluster, gateway, owner};
 use index::{Answer, Query, QueryAnswer, Refusal};
 use types::{BucketId, BucketName, FeatureLevel, Layout, LayoutEpoch, Namespace, Timestamp};
 
@@ -62,6 +62,31 @@ fn a_credential_is_replaced_under_its_access_key() {
     }
     let left = vec![of_a_user("AAA"), of_a_user("BBB"), credential("ROOT2")];
     assert_eq!(world.ask(Query::Credentials), QueryAnswer::Credentials(left), "the former root key is worth nothing");
+}
+
+#[test]
+fn gateways_are_added_replaced_and_revoked_by_their_id() {
+    let mut world = World::new();
+    for number in [2, 1, 2] {
+        assert_eq!(world.apply(CommandBody::PutGateway(Box::new(gateway(number)))), Answer::Done);
+    }
+    let renamed = GatewayRow { name: "other".to_owned(), ..gateway(1) };
+    assert_eq!(world.apply(CommandBody::PutGateway(Box::new(renamed))), Answer::Done);
+    let named = |world: &mut World| {
+        let QueryAnswer::Gateways(gateways) = world.ask(Query::Gateways) else { panic!("gateways were asked for") };
+        assert!(gateways.iter().all(|gateway| gateway.added > Timestamp(0)), "`apply` says when: {gateways:?}");
+        gateways.into_iter().map(|gateway| (gateway.id, gateway.name)).collect::<Vec<_>>()
+    };
+    let (first, second) = ((gateway(1).id, "other".to_owned()), (gateway(2).id, gateway(2).name));
+    assert_eq!(named(&mut world), [first, second.clone()]);
+    for _twice in 0..2 {
+        assert_eq!(world.apply(CommandBody::RemoveGateway(gateway(1).id)), Answer::Done);
+    }
+    assert_eq!(named(&mut world), [second]);
+    world.apply(CommandBody::Form(Box::new(form_cluster())));
+    assert_eq!(named(&mut world).len(), 1, "other rows of the system range are none of theirs");
+    let printed = format!("{:?}", gateway(0x5a));
+    assert!(printed.contains("gateway-90") && !printed.contains("90, 90"), "a key is never shown: {printed}");
 }
 
 #[test]

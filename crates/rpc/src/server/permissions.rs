@@ -15,6 +15,8 @@ pub(super) const fn gateway_may_propose(command: &CommandBody) -> bool {
         | CommandBody::ExpireTickets { .. }
         | CommandBody::RaiseFloor { .. }
         | CommandBody::RemoveGarbage { .. }
+        | CommandBody::PutGateway(_)
+        | CommandBody::RemoveGateway(_)
         | CommandBody::ReplacePart(_) => false,
         CommandBody::GrantTicket { .. }
         | CommandBody::RenewTicket(_)
@@ -42,7 +44,7 @@ pub(super) const fn gateway_may_propose(command: &CommandBody) -> bool {
 /// Whether a gateway may ask this. It needs the credentials to check signatures; what upkeep asks is not its business.
 pub(super) const fn gateway_may_query(query: &Query) -> bool {
     match query {
-        Query::Garbage { .. } | Query::Degraded { .. } | Query::VersionRows { .. } => false,
+        Query::Garbage { .. } | Query::Degraded { .. } | Query::VersionRows { .. } | Query::Gateways => false,
         Query::Cluster
         | Query::Credentials
         | Query::Tickets
@@ -70,5 +72,60 @@ pub(super) const fn gateway_may_ask_disk(request: &ShardRequest) -> bool {
     match request {
         ShardRequest::Append { .. } | ShardRequest::Read { .. } | ShardRequest::Header { .. } => true,
         ShardRequest::Free { .. } | ShardRequest::List { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use index::Command;
+
+    use super::*;
+    use crate::golden::queries;
+
+    fn name_of(value: &impl std::fmt::Debug) -> String {
+        let printed = format!("{value:?}");
+        printed.split(|letter: char| !letter.is_alphanumeric()).next().expect("a name").to_owned()
+    }
+
+    /// One of each: the golden file of commands has all.
+    fn commands() -> Vec<CommandBody> {
+        let golden = include_str!("../../../index/tests/golden/commands.txt");
+        let lines = golden.lines().filter_map(|line| line.split_once(' ')).filter(|(name, _)| *name != "proposal");
+        let decoded =
+            lines.map(|(_, bytes)| Command::decode(&hex::decode(bytes).expect("hex")).expect("a command").body);
+        decoded.collect()
+    }
+
+    #[test]
+    fn a_gateway_changes_nothing_of_the_cluster() {
+        let refused: BTreeSet<_> = commands().iter().filter(|body| !gateway_may_propose(body)).map(name_of).collect();
+        let expected = [
+            "ChangeLayout",
+            "ExpireTickets",
+            "Form",
+            "PutCredential",
+            "PutGateway",
+            "RaiseFeatureLevel",
+            "RaiseFloor",
+            "RemoveGarbage",
+            "RemoveGateway",
+            "ReplacePart",
+        ];
+        assert_eq!(refused.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_gateway_asks_what_it_needs_to_start_and_to_serve() {
+        let all = queries();
+        let (may, may_not): (Vec<_>, Vec<_>) =
+            all.iter().map(|(_, query)| query).partition(|query| gateway_may_query(query));
+        let names = |queries: Vec<&Query>| queries.into_iter().map(name_of).collect::<BTreeSet<_>>();
+        let of_the_system_range = may.iter().copied().filter(|query| query.is_of_system_range()).collect();
+        let expected =
+            ["BucketByName", "BucketCount", "Buckets", "Cluster", "Credentials", "Tickets", "UnfinishedBuckets"];
+        assert_eq!(names(of_the_system_range), expected.map(str::to_owned).into());
+        assert_eq!(names(may_not), ["Degraded", "Garbage", "Gateways", "VersionRows"].map(str::to_owned).into());
     }
 }
