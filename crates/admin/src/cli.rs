@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::client::{AdminClient, AdminClientError, ClientSettings};
+use crate::gateway_command::GatewayCommand;
 use crate::progress::StatusBars;
 use crate::rebuild::RebuildOptions;
 use crate::status::Status;
@@ -44,6 +45,12 @@ pub enum AdminCommand {
     Readmit {
         /// The disk's id, as `status` shows it
         disk: String,
+    },
+    /// Gateways: each has a credential of its own
+    Gateway {
+        /// What to do
+        #[command(subcommand)]
+        command: GatewayCommand,
     },
     /// The index: what is where, and which version of it
     Index {
@@ -90,6 +97,7 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
             client.readmit_disk(&disk).await?;
             print_done(json, "the disk is in service again");
         }
+        AdminCommand::Gateway { command } => crate::gateway_command::run(&client, command, json).await?,
         AdminCommand::Index { command: IndexCommand::Rebuild { dry_run, accept_loss } } => {
             crate::rebuild_command::run(&client, RebuildOptions { dry_run, accept_loss }, json).await?;
         }
@@ -122,7 +130,7 @@ async fn watch(client: &AdminClient, json: bool) -> Result<(), AdminClientError>
     }
 }
 
-fn print_done(json: bool, text: &str) {
+pub(crate) fn print_done(json: bool, text: &str) {
     if json {
         println!("{{\"done\":true}}");
     } else {

@@ -11,6 +11,7 @@ use platform::{Clock, SystemClock};
 use tokio::net::TcpStream;
 use types::{AccessKeyId, SecretKey};
 
+use crate::gateways::{AddGateway, KnownGateway, NewGateway};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::service::AdminError;
 use crate::status::Status;
@@ -125,6 +126,32 @@ impl AdminClient {
     /// [`AdminClientError`].
     pub async fn readmit_disk(&self, disk: &str) -> Result<(), AdminClientError> {
         self.call(Method::POST, &format!("/v1/disks/{disk}/readmit")).await
+    }
+
+    /// `POST /v1/gateways`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn add_gateway(&self, gateway: AddGateway) -> Result<NewGateway, AdminClientError> {
+        // Names need no escapes.
+        let query = gateway.name.map(|name| format!("?name={}", name.as_str())).unwrap_or_default();
+        self.call(Method::POST, &format!("/v1/gateways{query}")).await
+    }
+
+    /// `GET /v1/gateways`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn gateways(&self) -> Result<Vec<KnownGateway>, AdminClientError> {
+        self.call(Method::GET, "/v1/gateways").await
+    }
+
+    /// `DELETE /v1/gateways/ID`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn remove_gateway(&self, id: &str) -> Result<(), AdminClientError> {
+        self.call(Method::DELETE, &format!("/v1/gateways/{id}")).await
     }
 
     /// `POST /v1/index/rebuild`.

@@ -7,6 +7,8 @@
 pub mod auth;
 pub mod cli;
 pub mod client;
+mod gateway_command;
+pub mod gateways;
 pub mod progress;
 pub mod rebuild;
 mod rebuild_command;
@@ -18,6 +20,8 @@ mod trust;
 pub use auth::AdminAuthenticator;
 pub use cli::{AdminCommand, run_admin_command};
 pub use client::{AdminClient, AdminClientError};
+pub use gateway_command::GatewayCommand;
+pub use gateways::{AddGateway, GatewayName, KnownGateway, NewGateway};
 pub use rebuild::{ArchivedRange, RebuildOptions, RebuildReport, RebuildStatus, ReportedKey, ReportedKeys};
 pub use server::{AdminServer, AdminServerError, AdminSettings};
 pub use service::{AdminError, AdminService};

@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use gateway::tls::Tls;
 use gateway::{Port, Readiness};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::auth::{AdminAuthenticator, AuthFailure};
+use crate::gateways::AddGateway;
 use crate::rebuild::RebuildOptions;
 use crate::service::{AdminError, AdminService};
 
@@ -150,6 +151,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/scrub", post(start_scrub))
         .route("/v1/disks/{disk}/readmit", post(readmit_disk))
+        .route("/v1/gateways", get(gateways).post(add_gateway))
+        .route("/v1/gateways/{id}", delete(remove_gateway))
         .route("/v1/index/rebuild", get(index_rebuild).post(rebuild_index))
         .route_layer(middleware::from_fn_with_state(shared.clone(), authenticate));
     Router::new()
@@ -209,6 +212,18 @@ async fn start_scrub(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn readmit_disk(State(shared): State<Arc<Shared>>, Path(disk): Path<String>) -> Response {
     answer(shared.service.readmit_disk(&disk).await)
+}
+
+async fn add_gateway(State(shared): State<Arc<Shared>>, Query(gateway): Query<AddGateway>) -> Response {
+    answer(shared.service.add_gateway(gateway).await)
+}
+
+async fn gateways(State(shared): State<Arc<Shared>>) -> Response {
+    answer(shared.service.gateways().await)
+}
+
+async fn remove_gateway(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    answer(shared.service.remove_gateway(&id).await)
 }
 
 async fn rebuild_index(State(shared): State<Arc<Shared>>, Query(options): Query<RebuildOptions>) -> Response {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use gateway::Readiness;
 use serde::{Deserialize, Serialize};
 
+use crate::gateways::{AddGateway, KnownGateway, NewGateway};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::status::Status;
 
@@ -47,6 +48,24 @@ pub trait AdminService: Send + Sync + 'static {
     /// # Errors
     /// [`AdminError::NotFound`], [`AdminError::Refused`] when the disk still fails.
     async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError>;
+
+    /// Makes a credential for a gateway.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] when the name is taken; [`AdminError::Failed`].
+    async fn add_gateway(&self, gateway: AddGateway) -> Result<NewGateway, AdminError>;
+
+    /// All gateways that have a credential.
+    ///
+    /// # Errors
+    /// [`AdminError::Failed`].
+    async fn gateways(&self) -> Result<Vec<KnownGateway>, AdminError>;
+
+    /// Revokes a gateway's credential.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`]; [`AdminError::Failed`].
+    async fn remove_gateway(&self, id: &str) -> Result<(), AdminError>;
 
     /// Begins to rebuild an index that is lost.
     ///

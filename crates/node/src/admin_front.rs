@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use admin::{
-    AdminAuthenticator, AdminError, AdminServer, AdminServerError, AdminService, AdminSettings, RebuildOptions,
-    RebuildStatus, Status,
+    AddGateway, AdminAuthenticator, AdminError, AdminServer, AdminServerError, AdminService, AdminSettings,
+    KnownGateway, NewGateway, RebuildOptions, RebuildStatus, Status,
 };
 use async_trait::async_trait;
 use gateway::tls::Tls;
@@ -92,6 +92,18 @@ impl AdminService for Switched {
 
     async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError> {
         self.now().readmit_disk(disk).await
+    }
+
+    async fn add_gateway(&self, gateway: AddGateway) -> Result<NewGateway, AdminError> {
+        self.now().add_gateway(gateway).await
+    }
+
+    async fn gateways(&self) -> Result<Vec<KnownGateway>, AdminError> {
+        self.now().gateways().await
+    }
+
+    async fn remove_gateway(&self, id: &str) -> Result<(), AdminError> {
+        self.now().remove_gateway(id).await
     }
 
     async fn rebuild_index(&self, options: RebuildOptions) -> Result<(), AdminError> {

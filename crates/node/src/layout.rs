@@ -56,6 +56,11 @@ impl LayoutKeeper {
         Ok(keeper)
     }
 
+    /// The index that has it: the whole cluster's.
+    pub(crate) fn index(&self) -> &Arc<dyn IndexService> {
+        &self.index
+    }
+
     /// The layout as it is now, and every later one.
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<Layout>> {
         self.current.subscribe()

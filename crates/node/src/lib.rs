@@ -13,6 +13,7 @@ mod duties;
 #[allow(dead_code, reason = "the roles that use it come next")]
 mod forming;
 mod front;
+mod gateway_credentials;
 mod index;
 #[allow(dead_code, reason = "the roles that use it come next")]
 mod late;

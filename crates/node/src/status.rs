@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use admin::{
-    AdminError, AdminService, DiskStatus, IndexStatus, RebuildOptions, RebuildReport, RebuildStatus, RepairStatus,
-    ScrubStatus, Status, UsageStatus,
+    AddGateway, AdminError, AdminService, DiskStatus, IndexStatus, KnownGateway, NewGateway, RebuildOptions,
+    RebuildReport, RebuildStatus, RepairStatus, ScrubStatus, Status, UsageStatus,
 };
 use archive::ArchiveStatus;
 use async_trait::async_trait;
@@ -25,6 +25,7 @@ use types::{ClusterId, DiskId, DiskState, NodeId, Profile};
 use upkeep::progress::{Progress, read};
 
 use crate::care::DiskCare;
+use crate::gateway_credentials;
 
 /// How often readiness is looked at.
 const READINESS_PERIOD: Duration = Duration::from_secs(2);
@@ -108,6 +109,18 @@ impl AdminService for NodeAdmin {
     async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError> {
         let id = disk.parse().map_err(|_| AdminError::NotFound(format!("{disk} is no disk's id")))?;
         self.care.readmit(id).await.map_err(AdminError::Refused)
+    }
+
+    async fn add_gateway(&self, gateway: AddGateway) -> Result<NewGateway, AdminError> {
+        gateway_credentials::add(&**self.care.layout.index(), &*self.care.entropy, gateway).await
+    }
+
+    async fn gateways(&self) -> Result<Vec<KnownGateway>, AdminError> {
+        gateway_credentials::list(&**self.care.layout.index()).await
+    }
+
+    async fn remove_gateway(&self, id: &str) -> Result<(), AdminError> {
+        gateway_credentials::remove(&**self.care.layout.index(), id).await
     }
 
     async fn rebuild_index(&self, _options: RebuildOptions) -> Result<(), AdminError> {

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use admin::{AdminError, AdminService, RebuildOptions, RebuildReport, RebuildStatus, Status};
+use admin::{
+    AddGateway, AdminError, AdminService, KnownGateway, NewGateway, RebuildOptions, RebuildReport, RebuildStatus,
+    Status,
+};
 use archive::rebuild::RebuildProgress;
 use async_trait::async_trait;
 use consensus::{ConsensusError, ReplicatedIndex};
@@ -184,6 +187,18 @@ impl AdminService for Desk {
     }
 
     async fn readmit_disk(&self, _disk: &str) -> Result<(), AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn add_gateway(&self, _gateway: AddGateway) -> Result<NewGateway, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn gateways(&self) -> Result<Vec<KnownGateway>, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn remove_gateway(&self, _id: &str) -> Result<(), AdminError> {
         Err(self.0.refused())
     }
 

@@ -24,5 +24,7 @@ mod wire;
 pub use cluster_cell::ClusterCell;
 pub use encoding::CallRefusal;
 pub use handshake::{Caller, HandshakeError, Lane, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
-pub use secret::{CLUSTER_SECRET_CHARS_MIN, ClusterSecret, GatewayCredential, GatewayKey, SecretTooShort};
+pub use secret::{
+    CLUSTER_SECRET_CHARS_MIN, ClusterSecret, GatewayCredential, GatewayKey, NoCredential, SecretTooShort,
+};
 pub use settings::RpcSettings;

@@ -1,6 +1,7 @@
 //! What proves who a peer is: the cluster's secret, or a gateway's key. Neither is ever sent.
 
 use std::fmt;
+use std::str::FromStr;
 
 use platform::Entropy;
 use types::GatewayId;
@@ -80,12 +81,45 @@ impl fmt::Debug for GatewayKey {
 }
 
 /// What a gateway shows that it has: a name that can be revoked, and its key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayCredential {
     /// The name.
     pub id: GatewayId,
     /// The key.
     pub key: GatewayKey,
+}
+
+/// What a credential's text begins with; the id and the key follow in hex.
+const CREDENTIAL_PREFIX: &str = "gw1";
+
+/// A text that is no gateway's credential. It does not show the text, which may be one that was cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no gateway's credential: `cairn admin gateway add` prints one, which begins with {CREDENTIAL_PREFIX}:")]
+pub struct NoCredential;
+
+impl GatewayCredential {
+    /// The text that [`GatewayCredential::from_str`] reads: a secret.
+    pub fn to_text(&self) -> String {
+        format!("{CREDENTIAL_PREFIX}:{}:{}", self.id, hex::encode(self.key.0))
+    }
+}
+
+impl FromStr for GatewayCredential {
+    type Err = NoCredential;
+
+    /// Reads a credential's text; blanks and line ends around it don't count.
+    fn from_str(text: &str) -> Result<Self, NoCredential> {
+        let mut parts = text.trim().split(':');
+        let (Some(CREDENTIAL_PREFIX), Some(id), Some(key), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(NoCredential);
+        };
+        let id = id.parse().map_err(|_| NoCredential)?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(key, &mut bytes).map_err(|_| NoCredential)?;
+        Ok(Self { id, key: GatewayKey(bytes) })
+    }
 }
 
 #[cfg(test)]
@@ -99,5 +133,22 @@ mod tests {
         let key = GatewayKey::from_bytes([0x5a; 32]);
         let printed = format!("{secret:?} {key:?}");
         assert_eq!(printed, "ClusterSecret(..) GatewayKey(..)");
+    }
+
+    #[test]
+    fn a_credential_is_one_text_that_is_read_whole_or_not_at_all() {
+        let credential =
+            GatewayCredential { id: GatewayId::from_bytes([0xab; 16]), key: GatewayKey::from_bytes([0x5a; 32]) };
+        let text = credential.to_text();
+        assert_eq!(text, format!("gw1:{}:{}", "ab".repeat(16), "5a".repeat(32)));
+        assert_eq!(text.parse(), Ok(credential.clone()));
+        assert_eq!(format!(" {text}\n").parse(), Ok(credential));
+        for end in 0..text.len() {
+            assert_eq!(text[..end].parse::<GatewayCredential>(), Err(NoCredential), "{end} letters");
+        }
+        for wrong in [format!("{text}:"), format!("{text}00"), text.replace("gw1", "gw2"), text.replace(':', "-")] {
+            assert_eq!(wrong.parse::<GatewayCredential>(), Err(NoCredential));
+        }
+        assert!(!NoCredential.to_string().contains("5a"));
     }
 }
