@@ -57,6 +57,36 @@ fn health_and_metrics_are_open_and_nothing_else_is() {
     assert_eq!(get(&server, "/v1/status").0, "HTTP/1.1 403 Forbidden");
 }
 
+/// The text of a field of the first object in `json` that has it.
+fn field<'a>(json: &'a str, name: &str) -> &'a str {
+    let after = json.split_once(&format!("\"{name}\":\"")).unwrap_or_else(|| panic!("{name} in {json}")).1;
+    after.split('"').next().expect("it ends")
+}
+
+#[test]
+fn a_gateway_is_added_listed_without_its_secret_and_removed() {
+    let mut server = Server::start(1);
+    assert_eq!(server.admin(&["gateway", "list"]).trim(), "[]");
+    let added = server.admin(&["gateway", "add", "--name", "web-1"]);
+    let (id, credential) = (field(&added, "id").to_owned(), field(&added, "credential"));
+    let secret = credential.strip_prefix(&format!("gw1:{id}:")).expect("the credential names its id").to_owned();
+    assert_eq!(secret.len(), 64);
+    let again = server.admin_command(&["gateway", "add", "--name", "web-1"]).output().expect("the verb runs");
+    assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains(&id), "{again:?}");
+    let wrong = server.admin_command(&["gateway", "add", "--name", "web 1"]).output().expect("the verb runs");
+    assert!(!wrong.status.success(), "{wrong:?}");
+    server.kill();
+    server.restart();
+    let listed = server.admin(&["gateway", "list"]);
+    assert_eq!((field(&listed, "id"), field(&listed, "name")), (id.as_str(), "web-1"), "it is committed");
+    assert!(!listed.contains(&secret), "{listed}");
+    server.admin(&["gateway", "remove", &id]);
+    assert_eq!(server.admin(&["gateway", "list"]).trim(), "[]");
+    let gone = server.admin_command(&["gateway", "remove", &id]).output().expect("the verb runs");
+    assert!(!gone.status.success() && String::from_utf8_lossy(&gone.stderr).contains("no gateway"), "{gone:?}");
+    assert!(get(&server, "/v1/gateways").0.contains("403"), "only to the root key");
+}
+
 /// The value of a metric without labels, as the page shows it.
 fn metric(page: &str, name: &str) -> f64 {
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
