@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use types::NodeId;
+use types::{NodeId, RangeId};
 
-use crate::{Answer, Command, Query, QueryAnswer};
+use crate::{Answer, Command, FIRST_DATA_RANGE, Query, QueryAnswer, SYSTEM_RANGE};
 
 /// Why the index gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -50,4 +50,20 @@ pub trait IndexService: Send + Sync {
     /// # Errors
     /// [`IndexError::Unavailable`], [`IndexError::Damaged`].
     async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError>;
+
+    /// The range that it takes a command to. Whoever asks from elsewhere names the range that it means: where that is
+    /// another one, one of the two goes by an old map.
+    fn range_of_command(&self, command: &Command) -> RangeId {
+        range_of(command.body.is_of_system_range())
+    }
+
+    /// The range that it takes a query to, as [`IndexService::range_of_command`].
+    fn range_of_query(&self, query: &Query) -> RangeId {
+        range_of(query.is_of_system_range())
+    }
+}
+
+/// Until ranges split, there are two.
+const fn range_of(is_of_system_range: bool) -> RangeId {
+    if is_of_system_range { SYSTEM_RANGE } else { FIRST_DATA_RANGE }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::archive::{ArchiveAnswer, ArchiveRequest, PageRecord};
 pub use self::frame::CallRefusal;
 pub(crate) use self::frame::{FrameHead, Service};
-pub(crate) use self::index::{IndexAnswer, IndexRequest};
+pub(crate) use self::index::{IndexAnswer, IndexAsked, IndexRequest};
 pub(crate) use self::raft::{RaftAnswer, RaftRequest};
 pub(crate) use self::shards::{ShardAnswer, ShardRequest};
 
@@ -91,6 +91,7 @@ mod tests {
             include_str!("../tests/golden/archive.txt"),
             include_str!("../tests/golden/raft.txt"),
             include_str!("../tests/golden/index.txt"),
+            include_str!("../tests/golden/index_without_range.txt"),
         ];
         let lines = files.into_iter().flat_map(str::lines);
         lines.map(|line| hex::decode(line.rsplit_once(' ').expect("a name and bytes").1).expect("hex")).collect()

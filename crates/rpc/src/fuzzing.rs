@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::encoding::{
-    ArchiveAnswer, ArchiveRequest, FrameHead, IndexAnswer, IndexRequest, RaftAnswer, RaftRequest, ShardAnswer,
-    ShardRequest, decode, encode,
+    ArchiveAnswer, ArchiveRequest, FrameHead, IndexAnswer, IndexAsked, IndexRequest, RaftAnswer, RaftRequest,
+    ShardAnswer, ShardRequest, decode, encode,
 };
 use crate::handshake::{ClientHello, ServerHello};
 
@@ -35,11 +35,13 @@ pub fn read_message(bytes: &[u8]) {
         assert_eq!(decode(&encode(&answer)), Ok(answer));
     }
     if let Ok(request) = IndexRequest::decode(bytes) {
-        let again = match &request {
-            IndexRequest::Propose(command) => IndexRequest::encode_command(command),
-            IndexRequest::Query(query) => IndexRequest::encode_query(query),
+        // The first form is read and no longer written.
+        let range = request.range.unwrap_or(index::SYSTEM_RANGE);
+        let again = match &request.asked {
+            IndexAsked::Propose(command) => IndexRequest::encode_command(range, command),
+            IndexAsked::Query(query) => IndexRequest::encode_query(range, query),
         };
-        assert_eq!(IndexRequest::decode(&again), Ok(request));
+        assert_eq!(IndexRequest::decode(&again), Ok(IndexRequest { range: Some(range), ..request }));
     }
     if let Ok(answer) = decode::<IndexAnswer>(bytes) {
         assert_eq!(decode(&encode(&answer)), Ok(answer));

@@ -24,8 +24,8 @@ use types::{
 };
 
 use crate::encoding::{
-    ArchiveAnswer, ArchiveRequest, CallRefusal, FrameHead, IndexAnswer, IndexRequest, PageRecord, RaftAnswer,
-    RaftRequest, Service, ShardAnswer, ShardRequest, decode, encode,
+    ArchiveAnswer, ArchiveRequest, CallRefusal, FrameHead, IndexAnswer, IndexAsked, IndexRequest, PageRecord,
+    RaftAnswer, RaftRequest, Service, ShardAnswer, ShardRequest, decode, encode,
 };
 use crate::handshake::{ClientHello, Lane, Role, ServerHello, Transcript};
 use crate::secret::{ClusterSecret, GatewayKey};
@@ -389,6 +389,32 @@ fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
     ]
 }
 
+/// The first form, without a range: no longer written, and read as ever. Its file is never written anew.
+#[test]
+fn index_requests_without_a_range_are_read_as_ever() {
+    let known: Vec<_> = queries();
+    let mut queries_read = 0;
+    for golden in include_str!("../tests/golden/index_without_range.txt").lines() {
+        let (name, bytes) = golden.split_once(' ').expect("a name and bytes");
+        let IndexRequest { range, asked } = IndexRequest::decode(&hex::decode(bytes).expect("hex")).expect("read");
+        assert_eq!(range, None);
+        match asked {
+            IndexAsked::Query(query) => {
+                assert!(known.contains(&(name.strip_prefix("query_").expect("a query"), query)), "{name}");
+                queries_read += 1;
+            }
+            IndexAsked::Propose(command) if name == "propose_put" => {
+                assert_eq!(command, put(at(1, 2), "key", 3, b"bytes"));
+            }
+            IndexAsked::Propose(command) => {
+                assert_eq!(name, "propose_raise_floor");
+                assert_eq!(command, numbered(5, 6, 4, CommandBody::RaiseFloor { floor: TicketId(7) }));
+            }
+        }
+    }
+    assert_eq!(queries_read, 23);
+}
+
 #[test]
 fn index_messages_are_those_of_the_golden_file() {
     let mut lines = Vec::new();
@@ -396,14 +422,19 @@ fn index_messages_are_those_of_the_golden_file() {
         ("put", put(at(1, 2), "key", 3, b"bytes")),
         ("raise_floor", numbered(5, 6, 4, CommandBody::RaiseFloor { floor: TicketId(7) })),
     ];
+    let range = RangeId(300);
     for (name, command) in commands {
-        let bytes = IndexRequest::encode_command(&command);
-        assert_eq!(IndexRequest::decode(&bytes), Ok(IndexRequest::Propose(command)));
+        let bytes = IndexRequest::encode_command(range, &command);
+        let request = IndexRequest { range: Some(range), asked: IndexAsked::Propose(command) };
+        assert_eq!(IndexRequest::decode(&bytes), Ok(request));
         lines.push(line(format!("propose_{name}"), bytes));
     }
     for (name, query) in queries() {
-        let bytes = IndexRequest::encode_query(&query);
-        assert_eq!(IndexRequest::decode(&bytes), Ok(IndexRequest::Query(query)));
+        let bytes = IndexRequest::encode_query(range, &query);
+        assert_eq!(
+            IndexRequest::decode(&bytes),
+            Ok(IndexRequest { range: Some(range), asked: IndexAsked::Query(query) })
+        );
         lines.push(line(format!("query_{name}"), bytes));
     }
     let reason = || "why".to_owned();

@@ -45,13 +45,20 @@ impl RemoteIndex {
     }
 
     /// Asks node after node, as the directory names them.
-    async fn ask(&self, range: RangeId, payload: &[u8], may_repeat: bool) -> Result<IndexAnswer, IndexError> {
+    async fn ask(
+        &self,
+        range_now: impl Fn() -> RangeId + Send + Sync,
+        encode: impl Fn(RangeId) -> Vec<u8> + Send + Sync,
+        may_repeat: bool,
+    ) -> Result<IndexAnswer, IndexError> {
         let deadline = Instant::now() + self.client.settings().index_timeout;
+        let mut range = range_now();
+        let mut payload = encode(range);
         let mut reason = format!("nobody is known to lead range {range}");
         for _ in 0..NODES_ASKED_MAX {
             let left = deadline.saturating_duration_since(Instant::now());
             let Some(peer) = self.directory.leader(range).filter(|_| !left.is_zero()) else { break };
-            match self.ask_at(&peer, range, payload, left).await {
+            match self.ask_at(&peer, range, &payload, left).await {
                 Said::Answer(answer) => return Ok(answer),
                 Said::Refused(why) => return Err(IndexError::Unavailable { reason: why }),
                 Said::Unknown(why) if !may_repeat => return Err(IndexError::Unknown { reason: why }),
@@ -59,6 +66,12 @@ impl RemoteIndex {
                 Said::Elsewhere { stale, reason: why } => {
                     reason = why;
                     self.directory.refresh(stale).await;
+                    let before = std::mem::replace(&mut range, range_now());
+                    if range != before {
+                        // The map of ranges was old.
+                        payload = encode(range);
+                        continue;
+                    }
                     // Whoever could not be reached a moment ago can't be now.
                     if self.directory.leader(range).is_some_and(|next| next == peer)
                         && !matches!(stale, Stale::Leader { hint: Some(_), .. })
@@ -97,8 +110,8 @@ impl RemoteIndex {
 #[async_trait]
 impl IndexService for RemoteIndex {
     async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
-        let range = self.directory.range_of_command(&command);
-        match self.ask(range, &IndexRequest::encode_command(&command), false).await? {
+        let range = || self.directory.range_of_command(&command);
+        match self.ask(range, |range| IndexRequest::encode_command(range, &command), false).await? {
             IndexAnswer::Answer(answer) => Ok(answer),
             IndexAnswer::Failed(error) => Err(error),
             IndexAnswer::Query(_) => {
@@ -108,13 +121,21 @@ impl IndexService for RemoteIndex {
     }
 
     async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
-        let range = self.directory.range_of_query(&query);
-        match self.ask(range, &IndexRequest::encode_query(&query), true).await? {
+        let range = || self.directory.range_of_query(&query);
+        match self.ask(range, |range| IndexRequest::encode_query(range, &query), true).await? {
             IndexAnswer::Query(answer) => Ok(answer),
             IndexAnswer::Failed(error) => Err(error),
             IndexAnswer::Answer(_) => {
                 Err(IndexError::Unavailable { reason: "a query was answered as a command".to_owned() })
             }
         }
+    }
+
+    fn range_of_command(&self, command: &Command) -> RangeId {
+        self.directory.range_of_command(command)
+    }
+
+    fn range_of_query(&self, query: &Query) -> RangeId {
+        self.directory.range_of_query(query)
     }
 }

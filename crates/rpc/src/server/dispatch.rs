@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use index::IndexError;
 use platform::{MemoryBudget, Reservation};
 use shards::ShardError;
 
 use super::permissions::{gateway_may_ask_disk, gateway_may_propose, gateway_may_query};
 use super::{Services, archive};
 use crate::encoding::{
-    CallRefusal, DecodeError, IndexAnswer, IndexRequest, RaftAnswer, RaftRequest, Service, ShardAnswer, ShardRequest,
-    decode, encode,
+    CallRefusal, DecodeError, IndexAnswer, IndexAsked, IndexRequest, RaftAnswer, RaftRequest, Service, ShardAnswer,
+    ShardRequest, decode, encode,
 };
 use crate::handshake::Caller;
 use crate::wire::{BODY_BYTES_MAX, PAYLOAD_BYTES_MAX};
@@ -118,18 +119,27 @@ impl Dispatch {
     async fn index(&self, caller: Caller, payload: &[u8]) -> Result<Answered, CallRefusal> {
         let index = self.services.index.as_ref().ok_or(CallRefusal::NoService)?;
         let is_gateway = matches!(caller, Caller::Gateway(_));
-        let answer = match IndexRequest::decode(payload).map_err(unreadable)? {
-            IndexRequest::Propose(command) => {
+        let IndexRequest { range, asked } = IndexRequest::decode(payload).map_err(unreadable)?;
+        // Whoever means another range goes by another map than this node.
+        let meant = |own| if range.is_none_or(|range| range == own) { Ok(()) } else { Err(elsewhere()) };
+        let answer = match asked {
+            IndexAsked::Propose(command) => {
                 if is_gateway && !gateway_may_propose(&command.body) {
                     return Err(forbidden("a gateway does not administer the cluster"));
                 }
-                index.propose(command).await.map(IndexAnswer::Answer)
+                match meant(index.range_of_command(&command)) {
+                    Ok(()) => index.propose(command).await.map(IndexAnswer::Answer),
+                    Err(error) => Err(error),
+                }
             }
-            IndexRequest::Query(query) => {
+            IndexAsked::Query(query) => {
                 if is_gateway && !gateway_may_query(&query) {
                     return Err(forbidden("a gateway does not ask what upkeep asks"));
                 }
-                index.query(query).await.map(IndexAnswer::Query)
+                match meant(index.range_of_query(&query)) {
+                    Ok(()) => index.query(query).await.map(IndexAnswer::Query),
+                    Err(error) => Err(error),
+                }
             }
         };
         Ok(Answered::plain(encode(&answer.unwrap_or_else(IndexAnswer::Failed))))
@@ -160,6 +170,10 @@ pub(super) fn held(body: Vec<Bytes>, reservations: impl Into<Arc<[Reservation]>>
     let reservations = reservations.into();
     let piece = |bytes| Bytes::from_owner(Held { bytes, _reservations: Arc::clone(&reservations) });
     body.into_iter().map(piece).collect()
+}
+
+const fn elsewhere() -> IndexError {
+    IndexError::NotLeader { leader: None }
 }
 
 fn forbidden(what: &str) -> CallRefusal {
