@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use index::{Answer, Command, IndexError, IndexService, Query, QueryAnswer};
 use rpc::server::{RaftError, RaftHandler};
-use shards::{LocalShards, ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
+use shards::{
+    ArchiveError, ArchiveFile, ArchivePage, ArchiveService, ArchiveSet, LocalShards, ShardAddress, ShardBody,
+    ShardError, ShardHeader, ShardService, StoredArchive, StoredShard,
+};
 use types::{DiskId, NodeId, PlacementGroupId, RangeId, RunId, VoterId};
 
 use crate::layout::LayoutKeeper;
@@ -74,6 +77,45 @@ impl ShardService for OwnShards {
         limit: usize,
     ) -> Result<Vec<StoredShard>, ShardError> {
         self.of(disk)?.list(disk, after, limit).await
+    }
+}
+
+#[async_trait]
+impl ArchiveService for OwnShards {
+    async fn append_archive(
+        &self,
+        disk: DiskId,
+        file: ArchiveFile,
+        seq: u64,
+        payload: Bytes,
+    ) -> Result<(), ArchiveError> {
+        self.of(disk)?.append_archive(disk, file, seq, payload).await
+    }
+
+    async fn read_archive(
+        &self,
+        disk: DiskId,
+        file: ArchiveFile,
+        position: u64,
+        bytes_max: u64,
+    ) -> Result<ArchivePage, ArchiveError> {
+        self.of(disk)?.read_archive(disk, file, position, bytes_max).await
+    }
+
+    async fn archives(&self, disk: DiskId) -> Result<Vec<StoredArchive>, ArchiveError> {
+        self.of(disk)?.archives(disk).await
+    }
+
+    async fn drop_archive(&self, disk: DiskId, file: ArchiveFile) -> Result<(), ArchiveError> {
+        self.of(disk)?.drop_archive(disk, file).await
+    }
+
+    async fn note_archive(&self, disk: DiskId, set: ArchiveSet) -> Result<(), ArchiveError> {
+        self.of(disk)?.note_archive(disk, set).await
+    }
+
+    async fn archive_sets(&self, disk: DiskId) -> Result<Vec<ArchiveSet>, ArchiveError> {
+        self.of(disk)?.archive_sets(disk).await
     }
 }
 
