@@ -6,14 +6,15 @@
 
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 use serde::{Deserialize, Serialize, Serializer};
-use types::RangeId;
+use types::{CommitStamp, RangeId, TicketId};
 
 use super::{IndexDatabase, IndexReader, in_transaction};
 use crate::apply::Memory;
-use crate::tables::{Tables, to_sql};
+use crate::tables::{RangeRow, Tables, to_sql};
 use crate::{AppliedState, IndexDatabaseError, SYSTEM_RANGE};
 
 /// The version of a stretch.
@@ -46,9 +47,12 @@ const fn table(number: u8, name: &'static str, columns: &'static [&'static str],
     Table { number, name, columns, part, body: None }
 }
 
+/// The table of which a range has one row, which says how far it is.
+const RANGES: u8 = 1;
+
 /// Bodies come before what names them.
 const TABLES: [Table; 20] = [
-    table(1, "ranges", &["id", "stamp", "floor", "applied", "membership"], Part::OfRange),
+    table(RANGES, "ranges", &["id", "stamp", "floor", "applied", "membership"], Part::OfRange),
     table(2, "answers", &["range", "ticket", "number", "answer"], Part::OfRange),
     table(3, "request_marks", &["range", "ticket", "answered"], Part::OfRange),
     table(4, "bucket_rows", &["range", "bucket", "row"], Part::OfRange),
@@ -91,7 +95,7 @@ impl IndexReader {
     ) -> Result<Option<AppliedState>, IndexDatabaseError> {
         in_transaction(&self.connection, "BEGIN", |connection| {
             let state = Tables::of(connection).range(range)?.map(|row| row.state);
-            let state = state.unwrap_or(AppliedState { applied: bytes::Bytes::new(), membership: None });
+            let state = state.unwrap_or(AppliedState { applied: Bytes::new(), membership: None });
             let mut stretch = vec![VERSION];
             for table in &TABLES {
                 if send(connection, table, range, bytes_max, &mut stretch, take)?.is_break() {
@@ -112,19 +116,10 @@ fn send(
     stretch: &mut Vec<u8>,
     take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, IndexDatabaseError> {
-    let Table { name, columns, part, .. } = table;
-    let select = format!("SELECT {} FROM {name}", columns.join(", "));
-    let [from, to] = [range.0, range.0 + 1].map(|number| number.to_be_bytes().to_vec());
-    let (sql, bounds): (String, Vec<Value>) = match part {
-        Part::OfRange => (format!("{select} WHERE {} = ?1", columns[0]), vec![Value::Integer(to_sql(range.0))]),
-        Part::KeyOfRange => {
-            (format!("{select} WHERE key >= ?1 AND key < ?2"), vec![Value::Blob(Raw(&from)), Value::Blob(Raw(&to))])
-        }
-        Part::System if range == SYSTEM_RANGE => (select, Vec::new()),
-        Part::Data if range != SYSTEM_RANGE => (select, Vec::new()),
-        Part::System | Part::Data => return Ok(ControlFlow::Continue(())),
-    };
-    let mut statement = connection.prepare(&sql)?;
+    let Table { name, columns, .. } = table;
+    let bytes = range_bytes(range);
+    let Some((condition, bounds)) = rows_of(table, range, &bytes) else { return Ok(ControlFlow::Continue(())) };
+    let mut statement = connection.prepare(&format!("SELECT {} FROM {name}{condition}", columns.join(", ")))?;
     let mut rows = statement.query(params_from_iter(bounds))?;
     while let Some(row) = rows.next()? {
         let mut values = Vec::with_capacity(columns.len());
@@ -141,7 +136,90 @@ fn send(
     Ok(ControlFlow::Continue(()))
 }
 
+/// The beginnings of keys between which a range's lie.
+fn range_bytes(range: RangeId) -> [[u8; 8]; 2] {
+    [range.0, range.0 + 1].map(u64::to_be_bytes)
+}
+
+/// Which of a table's rows are the range's: the end of a statement, and its parameters; `None` where it has none there.
+fn rows_of<'a>(table: &Table, range: RangeId, bytes: &'a [[u8; 8]; 2]) -> Option<(String, Vec<Value<'a>>)> {
+    match table.part {
+        Part::OfRange => Some((format!(" WHERE {} = ?1", table.columns[0]), vec![Value::Integer(to_sql(range.0))])),
+        Part::KeyOfRange => {
+            let [from, to] = bytes;
+            Some((" WHERE key >= ?1 AND key < ?2".to_owned(), vec![Value::Blob(Raw(from)), Value::Blob(Raw(to))]))
+        }
+        Part::System if range == SYSTEM_RANGE => Some((String::new(), Vec::new())),
+        Part::Data if range != SYSTEM_RANGE => Some((String::new(), Vec::new())),
+        Part::System | Part::Data => None,
+    }
+}
+
 impl IndexDatabase {
+    /// Begins to replace all rows of a range by those of another replica: from now on, and through a crash,
+    /// [`IndexDatabase::applied`] says `mark`, until [`IndexDatabase::finish_install`]. Meanwhile the range's rows are not
+    /// all there, and nothing of it may be applied or read; other ranges go on.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn begin_install(&mut self, range: RangeId, mark: Bytes) -> Result<(), IndexDatabaseError> {
+        let state = AppliedState { applied: mark, membership: None };
+        let row = RangeRow { stamp: CommitStamp(0), floor: TicketId(0), state };
+        self.install_step(|connection| Tables::of(connection).put_range(range, &row))
+    }
+
+    /// Removes the rows of a range from one of the tables that still have some; `true` once none has.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn clear_rows(&mut self, range: RangeId) -> Result<bool, IndexDatabaseError> {
+        self.install_step(|connection| {
+            let bytes = range_bytes(range);
+            for table in TABLES.iter().filter(|table| table.number != RANGES) {
+                let Some((condition, bounds)) = rows_of(table, range, &bytes) else { continue };
+                let sql = format!("DELETE FROM {}{condition}", table.name);
+                if Tables::of(connection).execute(&sql, params_from_iter(bounds))? > 0 {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Takes in a stretch of [`IndexReader::range_rows`] after [`IndexDatabase::begin_install`], as
+    /// [`IndexDatabase::take_rows`] does, but for how far the range is.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn install_rows(&mut self, stretch: &[u8], bodies: i64) -> Result<(), IndexDatabaseError> {
+        self.install_step(|connection| take_rows(connection, stretch, bodies, |table| table != RANGES))
+    }
+
+    /// Ends what [`IndexDatabase::begin_install`] began; `first` is the first stretch, which says how far the range is.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`]; [`IndexDatabaseError::Damaged`] also where it is another range's.
+    pub fn finish_install(&mut self, range: RangeId, first: &[u8]) -> Result<(), IndexDatabaseError> {
+        self.install_step(|connection| {
+            Tables::of(connection).execute("DELETE FROM ranges WHERE id = ?1", [to_sql(range.0)])?;
+            take_rows(connection, first, 0, |table| table == RANGES)?;
+            let found = Tables::of(connection).range(range)?;
+            let missing = || IndexDatabaseError::Damaged { reason: format!("the rows are not those of range {range}") };
+            found.map(drop).ok_or_else(missing)
+        })
+    }
+
+    fn install_step<T>(
+        &mut self,
+        step: impl FnOnce(&Connection) -> Result<T, IndexDatabaseError>,
+    ) -> Result<T, IndexDatabaseError> {
+        // What was remembered is no longer so; a failed call leaves none.
+        self.memory.take().ok_or(IndexDatabaseError::Failed)?;
+        let done = in_transaction(&self.connection, "BEGIN IMMEDIATE", step)?;
+        self.memory = Some(Memory::load(&self.connection)?);
+        Ok(done)
+    }
+
     /// Takes in a stretch of [`IndexReader::range_rows`], durably with the next checkpoint. `bodies` is the number after
     /// which those of the stream are put: [`IndexDatabase::last_body`] before its first stretch.
     ///
@@ -152,7 +230,9 @@ impl IndexDatabase {
     pub fn take_rows(&mut self, stretch: &[u8], bodies: i64) -> Result<(), IndexDatabaseError> {
         // What was remembered is no longer so; a failed call leaves none.
         self.memory = None;
-        in_transaction(&self.connection, "BEGIN IMMEDIATE", |connection| take_rows(connection, stretch, bodies))?;
+        in_transaction(&self.connection, "BEGIN IMMEDIATE", |connection| {
+            take_rows(connection, stretch, bodies, |_| true)
+        })?;
         self.memory = Some(Memory::load(&self.connection)?);
         Ok(())
     }
@@ -166,7 +246,13 @@ impl IndexDatabase {
     }
 }
 
-fn take_rows(connection: &Connection, stretch: &[u8], bodies: i64) -> Result<(), IndexDatabaseError> {
+/// Takes in the rows of those tables whose numbers are `wanted`.
+fn take_rows(
+    connection: &Connection,
+    stretch: &[u8],
+    bodies: i64,
+    wanted: impl Fn(u8) -> bool,
+) -> Result<(), IndexDatabaseError> {
     let malformed = |reason: &dyn ToString| IndexDatabaseError::Damaged {
         reason: format!("a stretch of rows is malformed: {}", reason.to_string()),
     };
@@ -181,6 +267,9 @@ fn take_rows(connection: &Connection, stretch: &[u8], bodies: i64) -> Result<(),
         rest = after;
         let table = TABLES.iter().find(|table| table.number == line.table);
         let table = table.ok_or_else(|| malformed(&format!("table {} is not known", line.table)))?;
+        if !wanted(line.table) {
+            continue;
+        }
         let mut values = line.values;
         if values.len() != table.columns.len() {
             return Err(malformed(&format!("{} columns of {}", values.len(), table.name)));

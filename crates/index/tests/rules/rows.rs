@@ -11,17 +11,14 @@ use index::contract::samples::{
 use index::{
     Answer, FIRST_DATA_RANGE, IndexDatabase, IndexDatabaseError, IndexSettings, Query, QueryAnswer, SYSTEM_RANGE,
 };
-use types::{NodeId, Versioning};
+use types::{NodeId, RangeId, Versioning};
 
 use crate::world::World;
 
 /// An index on a disk with rows in every table.
 fn full_world() -> (tempfile::TempDir, World) {
     let directory = tempfile::tempdir().expect("made");
-    let disk = Arc::new(platform::RealDisk::create(directory.path().join("disk")).expect("made"));
-    let location = sqlite_vfs::DatabaseLocation { disk, path: "index".into() };
-    let database = IndexDatabase::open(location, IndexSettings::default()).expect("made");
-    let mut world = World { database, ..World::new() };
+    let mut world = World { database: opened(&directory), ..World::new() };
     world.apply(CommandBody::Form(Box::new(form_cluster())));
     world.apply(CommandBody::GrantTicket { holder: NodeId::from_bytes([1; 16]), nonce: [1; 16] });
     let config = index::command::BucketConfig { versioning: Versioning::Off, object_lock: false };
@@ -52,6 +49,12 @@ fn full_world() -> (tempfile::TempDir, World) {
     }
     complete(&mut world, at);
     (directory, world)
+}
+
+fn opened(directory: &tempfile::TempDir) -> IndexDatabase {
+    let disk = Arc::new(platform::RealDisk::create(directory.path().join("disk")).expect("made"));
+    let location = sqlite_vfs::DatabaseLocation { disk, path: "index".into() };
+    IndexDatabase::open(location, IndexSettings::default()).expect("opened")
 }
 
 fn complete(world: &mut World, at: index::command::BucketAt) {
@@ -101,6 +104,49 @@ fn the_rows_of_all_ranges_make_the_same_index() {
         assert!(matches!(copied.command(put(at, "more", 8, b"y")), Answer::Put { .. }));
         assert_eq!(copied.version("striped", WhichVersion::Newest).unwrap().plain_bytes, 5000);
     }
+}
+
+/// A replica that has other rows gets those of another one in place of its own, range by range; until a range has them
+/// all, it says so.
+#[test]
+fn installed_rows_take_the_place_of_those_that_were_there() {
+    let (_directory, world) = full_world();
+    let (other_directory, mut other) = full_world();
+    let at = index::contract::samples::at(1, 2);
+    assert!(matches!(other.command(put(at, "only here", 8, b"y")), Answer::Put { .. }));
+    assert_ne!(other.database.digest().unwrap(), world.database.digest().unwrap());
+    let mut reader = world.database.reader().unwrap();
+    let mark = bytes::Bytes::from_static(b"installing");
+    for range in [FIRST_DATA_RANGE, SYSTEM_RANGE] {
+        let mut stretches = Vec::new();
+        let mut take = |stretch| {
+            stretches.push(stretch);
+            ControlFlow::Continue(())
+        };
+        reader.range_rows(range, 300, &mut take).unwrap();
+        let untouched = if range == SYSTEM_RANGE { FIRST_DATA_RANGE } else { SYSTEM_RANGE };
+        let before = other.database.applied(untouched).unwrap();
+        // Twice, as after a crash in between.
+        for _ in 0..2 {
+            other.database.begin_install(range, mark.clone()).unwrap();
+            while !other.database.clear_rows(range).unwrap() {}
+            let bodies = other.database.last_body().unwrap();
+            for stretch in &stretches {
+                other.database.install_rows(stretch, bodies).unwrap();
+                assert_eq!(other.database.applied(range).unwrap().unwrap().applied, mark);
+            }
+        }
+        assert!(other.database.finish_install(RangeId(77), &stretches[0]).is_err(), "the rows of another range");
+        let after_failure = other.database.begin_install(range, mark.clone());
+        assert!(matches!(after_failure, Err(IndexDatabaseError::Failed)));
+        other.database = opened(&other_directory);
+        assert_eq!(other.database.applied(range).unwrap().unwrap().applied, mark, "what failed changed nothing");
+        other.database.finish_install(range, &stretches[0]).unwrap();
+        assert_eq!(other.database.applied(range).unwrap(), world.database.applied(range).unwrap());
+        assert_eq!(other.database.applied(untouched).unwrap(), before);
+    }
+    assert_eq!(other.database.verify().unwrap(), Vec::<String>::new());
+    assert_eq!(other.database.digest().unwrap(), world.database.digest().unwrap());
 }
 
 #[test]
