@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{ConsensusSettings, DatabaseUpkeep, Disks, LogSettings, MirrorRegistry, MirrorSet, ReplicatedIndex};
+use consensus::{ConsensusSettings, DatabaseUpkeep, Disks, Founding, LogSettings, MirrorRegistry, MirrorSet, ReplicatedIndex};
 use index::command::{BucketConfig, WhichVersion};
 use index::contract::samples;
 use index::{CommandBody, FIRST_DATA_RANGE, IndexDatabase, IndexService, IndexSettings, QueryAnswer, SYSTEM_RANGE};
@@ -111,6 +111,8 @@ impl World {
             index: self.index.clone(),
             disks: self.shards.clone(),
             layout: self.layout.subscribe(),
+            peers: None,
+            founding: Founding::Alone,
             clock: Arc::new(SystemClock::new()),
             settings: self.settings.clone(),
         });
@@ -169,7 +171,8 @@ async fn open_index(disks: &Disks, registry: &MemoryRegistry) -> Arc<ReplicatedI
             checkpoint_bytes: 64 << 10,
             idle: Duration::from_millis(2),
             copy_log_bytes_min: 128 << 10,
-            shutdown_copy_bytes_max: 0,
+            follower_log_bytes_max: 256 << 10,
+        shutdown_copy_bytes_max: 0,
         },
     };
     Arc::new(ReplicatedIndex::open(settings).await.expect("opened"))

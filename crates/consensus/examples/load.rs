@@ -62,6 +62,8 @@ async fn main() {
         disks,
         registry: Arc::new(Registry(root.join("mirror-set"))),
         node: NodeId::from_bytes([1; 16]),
+        peers: None,
+        founding: consensus::Founding::Alone,
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(SystemEntropy),
         log: LogSettings { mirrors, ..LogSettings::default() },

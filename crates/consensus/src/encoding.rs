@@ -13,6 +13,8 @@ use crate::raft_types::{Entry, LogId, Member, Membership, Proposed, StoredMember
 
 /// The version that is written.
 const VERSION: u8 = 1;
+/// Stands in place of a version, so that a release that knows nothing of it refuses the range.
+const INSTALLING: u8 = 0x81;
 /// Bytes of an entry's payload before what it carries: version, term, index, kind.
 pub(crate) const ENTRY_HEAD_BYTES: usize = 18;
 
@@ -30,7 +32,7 @@ pub struct MalformedError {
     pub reason: String,
 }
 
-fn malformed(what: &'static str, reason: impl ToString) -> MalformedError {
+pub(crate) fn malformed(what: &'static str, reason: impl ToString) -> MalformedError {
     MalformedError { what, reason: reason.to_string() }
 }
 
@@ -83,11 +85,7 @@ pub(crate) fn decode_entry(payload: &Bytes) -> Result<Entry, MalformedError> {
 /// A state record's payload.
 pub(crate) fn encode_state(state: &GroupState) -> Bytes {
     encode(&StateForm {
-        vote: state.vote.as_ref().map(|vote| VoteForm {
-            term: vote.leader_id.term,
-            voter: vote.leader_id.voted_for.0.to_bytes(),
-            committed: vote.committed,
-        }),
+        vote: state.vote.as_ref().map(VoteForm::of),
         purged: state.purged.as_ref().map(LogIdForm::of),
         committed: state.committed.as_ref().map(LogIdForm::of),
     })
@@ -96,12 +94,8 @@ pub(crate) fn encode_state(state: &GroupState) -> Bytes {
 /// Reads what [`encode_state`] wrote.
 pub(crate) fn decode_state(payload: &[u8]) -> Result<GroupState, MalformedError> {
     let form: StateForm = decode("group state", payload)?;
-    let vote = form.vote.map(|vote| Vote {
-        leader_id: LeaderId { term: vote.term, voted_for: Voter(VoterId::from_bytes(vote.voter)) },
-        committed: vote.committed,
-    });
     Ok(GroupState {
-        vote,
+        vote: form.vote.map(VoteForm::into_vote),
         purged: form.purged.map(LogIdForm::into_log_id),
         committed: form.committed.map(LogIdForm::into_log_id),
     })
@@ -127,6 +121,21 @@ pub(crate) fn decode_applied(bytes: &[u8]) -> Result<LogId, MalformedError> {
     decode::<LogIdForm>("applied id", bytes).map(LogIdForm::into_log_id)
 }
 
+/// What stands in place of an entry's name while a range's rows are being installed: the entry that they are of.
+pub(crate) fn encode_installing(id: &LogId) -> Bytes {
+    postcard::to_extend(&LogIdForm::of(id), vec![INSTALLING]).expect("a log id is two numbers").into()
+}
+
+/// Reads what [`encode_installing`] wrote; `None` for the name of an entry that was applied.
+pub(crate) fn decode_installing(bytes: &[u8]) -> Option<Result<LogId, MalformedError>> {
+    let body = bytes.strip_prefix(&[INSTALLING])?;
+    let read = postcard::take_from_bytes::<LogIdForm>(body).map_err(|error| malformed("installing id", error));
+    Some(read.and_then(|(id, rest)| match rest {
+        [] => Ok(id.into_log_id()),
+        _ => Err(malformed("installing id", "bytes follow it")),
+    }))
+}
+
 /// A membership and its entry, as the database keeps it (`index::RangeEntry::membership`).
 pub(crate) fn encode_membership(stored: &StoredMembership) -> Bytes {
     encode(&StoredMembershipForm {
@@ -142,26 +151,41 @@ pub(crate) fn decode_membership(bytes: &[u8]) -> Result<StoredMembership, Malfor
 }
 
 #[derive(Serialize, Deserialize)]
-struct LogIdForm {
+pub(crate) struct LogIdForm {
     term: u64,
     index: u64,
 }
 
 impl LogIdForm {
-    fn of(id: &LogId) -> Self {
+    pub(crate) fn of(id: &LogId) -> Self {
         Self { term: term_of(id), index: id.index }
     }
 
-    fn into_log_id(self) -> LogId {
+    pub(crate) fn into_log_id(self) -> LogId {
         log_id(self.term, self.index)
     }
 }
 
 #[derive(Serialize, Deserialize)]
-struct VoteForm {
+pub(crate) struct VoteForm {
     term: u64,
     voter: [u8; 16],
     committed: bool,
+}
+
+impl VoteForm {
+    pub(crate) fn of(vote: &Vote) -> Self {
+        Self {
+            term: vote.leader_id.term,
+            voter: vote.leader_id.voted_for.0.to_bytes(),
+            committed: vote.committed,
+        }
+    }
+
+    pub(crate) fn into_vote(self) -> Vote {
+        let voted_for = Voter(VoterId::from_bytes(self.voter));
+        Vote { leader_id: LeaderId { term: self.term, voted_for }, committed: self.committed }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -211,11 +235,11 @@ fn check_version(what: &'static str, version: u8) -> Result<(), MalformedError> 
     if version == VERSION { Ok(()) } else { Err(malformed(what, format!("version {version} is not known"))) }
 }
 
-fn encode<T: Serialize>(value: &T) -> Bytes {
+pub(crate) fn encode<T: Serialize>(value: &T) -> Bytes {
     postcard::to_extend(value, vec![VERSION]).expect("these forms hold nothing that postcard refuses").into()
 }
 
-fn decode<T: for<'de> Deserialize<'de>>(what: &'static str, bytes: &[u8]) -> Result<T, MalformedError> {
+pub(crate) fn decode<T: for<'de> Deserialize<'de>>(what: &'static str, bytes: &[u8]) -> Result<T, MalformedError> {
     let Some((&version, body)) = bytes.split_first() else { return Err(malformed(what, "empty")) };
     check_version(what, version)?;
     let (value, rest) = postcard::take_from_bytes(body).map_err(|error| malformed(what, error))?;
@@ -264,6 +288,9 @@ mod tests {
         assert_eq!(decode_state(&encode_state(&GroupState::default())), Ok(GroupState::default()));
         assert_eq!(decode_truncate(&encode_truncate(12)), Ok(12));
         assert_eq!(decode_applied(&encode_applied(&log_id(5, 6))), Ok(log_id(5, 6)));
+        assert_eq!(decode_installing(&encode_installing(&log_id(5, 6))), Some(Ok(log_id(5, 6))));
+        assert_eq!(decode_installing(&encode_applied(&log_id(5, 6))), None);
+        assert!(decode_applied(&encode_installing(&log_id(5, 6))).is_err());
         let stored = StoredMembership::new(Some(log_id(1, 1)), membership());
         assert_eq!(decode_membership(&encode_membership(&stored)), Ok(stored));
         let none = StoredMembership::default();
@@ -296,5 +323,6 @@ mod tests {
             encode_membership(&stored),
         ]);
         crate::testing::assert_golden("raft_values.bin", &all.concat());
+        crate::testing::assert_golden("installing.bin", &encode_installing(&log_id(3, 4)));
     }
 }

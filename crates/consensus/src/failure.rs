@@ -25,7 +25,7 @@ impl Failure {
 
     /// The index can't go on. The first reason is the one that is kept.
     pub(crate) fn report(&self, reason: String) {
-        tracing::error!(reason, "the index can't go on: the process must be started anew");
+        tracing::error!(reason, "the index can't go on in this process");
         self.0.reason.send_if_modified(|known| {
             let first = known.is_none();
             known.get_or_insert(reason);

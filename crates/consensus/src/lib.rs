@@ -5,8 +5,11 @@
 //! mirrored over some of the node's disks; the database is a cache of it that checkpoints make durable, and copies on
 //! the other mirrors' disks make replaceable.
 //!
+//! A group has one voter or several, each on its node. What they say to each other are bytes here ([`RaftTransport`] takes
+//! them there, [`ReplicatedIndex::raft_handler`] answers); a voter that is too far behind gets the rows of another.
+//!
 //! This crate doesn't know what a command means (`index` does), where mirror sets are written down
-//! ([`MirrorRegistry`] is asked), or how voters reach each other; openraft shows nowhere outside of it.
+//! ([`MirrorRegistry`] is asked), or which nodes there are; openraft shows nowhere outside of it.
 
 mod barrier;
 mod encoding;
@@ -15,14 +18,18 @@ mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod group;
+mod handler;
 mod log;
 mod machine;
+mod messages;
 mod network;
+mod peers;
 mod proposer;
 mod raft_types;
 mod replicated_index;
 mod restore;
 mod settings;
+mod snapshots;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -30,8 +37,10 @@ mod tests;
 
 pub use encoding::MalformedError;
 pub use error::ConsensusError;
+pub use group::RangeStatus;
 pub use log::{Disks, LogError, LogSettings, LogStatus, MirrorRegistry, MirrorSet};
 pub use machine::{DatabasesError, UpkeepStatus};
+pub use peers::{RaftMessage, RaftTransport, RpcTransport, TransportError};
 pub use replicated_index::{ReplicatedIndex, ReplicatedIndexStatus};
 pub use restore::{LoggedProposal, LoggedProposals};
-pub use settings::{ConsensusSettings, DatabaseUpkeep};
+pub use settings::{ConsensusSettings, DatabaseUpkeep, Founding};

@@ -5,14 +5,17 @@
 //! openraft's "applied" therefore runs ahead of SQLite's: whoever reads waits for [`Progress`], never for openraft.
 //!
 //! openraft's "snapshot" is a completed checkpoint here: what it has made durable is no longer needed of the log. No
-//! bytes go with it; a cluster's snapshots are rows from a read transaction, sent by other means.
+//! bytes go with it; what is sent to another voter are the rows of one read transaction, written to a file then
+//! (`rows_file`), and put in the place of that voter's own in steps (`install`).
 
 mod applier;
 mod databases;
+mod install;
 mod keeper;
 mod progress;
 mod readers;
 mod recent;
+mod rows_file;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,7 +26,7 @@ use openraft::alias::{SnapshotMetaOf, SnapshotOf};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use types::RangeId;
 
 #[cfg(test)]
@@ -31,11 +34,13 @@ pub(crate) use applier::range_entry;
 pub(crate) use applier::{Applier, ApplierParts, DatabaseDesk};
 pub use databases::DatabasesError;
 pub(crate) use databases::{DatabasePlaces, OpenedDatabase, mark_of};
+pub(crate) use install::{Installation, InstallWork, ReceivedRows};
 pub use keeper::UpkeepStatus;
 pub(crate) use keeper::{DatabaseKeeper, KeeperParts, KeeperRequest, LogHolds};
 pub(crate) use progress::Progress;
 pub(crate) use readers::{ReadJob, ReaderPool};
 pub(crate) use recent::RecentVersions;
+pub(crate) use rows_file::{check_rows, write_rows};
 
 use crate::raft_types::{Entry, LogId, StoredMembership, TypeConfig};
 
@@ -51,6 +56,8 @@ pub(crate) type Committed = (Entry, Option<ApplyResponder<TypeConfig>>);
 pub(crate) enum Work {
     /// Entries of one range, in order.
     Entries(RangeId, Vec<Committed>),
+    /// Another voter's rows of a range, which come in the place of those that are here.
+    Install(InstallWork),
     /// The database of this epoch can't be used any more.
     DatabaseFailed(u64, String),
     /// Nothing more comes.
@@ -67,6 +74,8 @@ pub(crate) fn work_queue() -> (mpsc::Sender<Work>, mpsc::Receiver<Work>) {
 pub(crate) struct Mark {
     pub(crate) applied: Option<LogId>,
     pub(crate) membership: StoredMembership,
+    /// The entry whose rows are being installed: then there are none to go by.
+    pub(crate) installing: Option<LogId>,
 }
 
 /// How far each range is durable in the database.
@@ -76,6 +85,10 @@ pub(crate) struct DurableMarks(Mutex<BTreeMap<RangeId, Mark>>);
 impl DurableMarks {
     pub(crate) fn set(&self, marks: BTreeMap<RangeId, Mark>) {
         *self.0.lock() = marks;
+    }
+
+    pub(crate) fn set_one(&self, range: RangeId, mark: Mark) {
+        self.0.lock().insert(range, mark);
     }
 
     pub(crate) fn get(&self, range: RangeId) -> Option<Mark> {
@@ -99,19 +112,24 @@ impl StateMachine {
     }
 }
 
-/// Stands for the bytes of a snapshot: there are none.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CheckpointMark;
+/// What goes with a snapshot.
+#[derive(Clone)]
+pub(crate) enum SnapshotBody {
+    /// Nothing: it is a checkpoint here. Who sends it reads the rows then, which are as far as it or further.
+    Checkpoint,
+    /// The rows of another voter.
+    Received(ReceivedRows),
+}
 
-type Snapshot = SnapshotOf<TypeConfig, CheckpointMark>;
+type Snapshot = SnapshotOf<TypeConfig, SnapshotBody>;
 
 fn snapshot_of(mark: Mark) -> Snapshot {
     let meta = SnapshotMetaOf::<TypeConfig> { last_log_id: mark.applied, last_membership: mark.membership };
-    Snapshot { meta, snapshot: CheckpointMark }
+    Snapshot { meta, snapshot: SnapshotBody::Checkpoint }
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
-    type SnapshotData = CheckpointMark;
+    type SnapshotData = SnapshotBody;
     type SnapshotBuilder = CheckpointBuilder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
@@ -143,11 +161,21 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn install_snapshot(
         &mut self,
-        meta: &SnapshotMetaOf<TypeConfig>,
-        _snapshot: CheckpointMark,
+        _meta: &SnapshotMetaOf<TypeConfig>,
+        snapshot: SnapshotBody,
     ) -> Result<(), io::Error> {
-        let last = meta.last_log_id.map_or_else(|| "nothing".to_owned(), |id| id.to_string());
-        Err(io::Error::new(io::ErrorKind::Unsupported, format!("no peer sends snapshots to one node (up to {last})")))
+        let SnapshotBody::Received(rows) = snapshot else {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "a checkpoint is where it was made, nowhere else"));
+        };
+        let gone = || io::Error::other("the thread that applies has ended");
+        let (done, installed) = oneshot::channel();
+        let mark = rows.mark.clone();
+        let work = Work::Install(InstallWork { range: self.range, rows, done });
+        self.work.send(work).await.map_err(|_| gone())?;
+        installed.await.map_err(|_| gone())?.map_err(io::Error::other)?;
+        self.taken = mark.clone();
+        self.durable.set_one(self.range, mark);
+        Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
@@ -169,7 +197,7 @@ pub(crate) struct CheckpointBuilder {
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for CheckpointBuilder {
-    type SnapshotData = CheckpointMark;
+    type SnapshotData = SnapshotBody;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
         let mark = self.durable.get(self.range).ok_or_else(|| io::Error::other("no checkpoint has been completed"))?;

@@ -14,6 +14,7 @@ use index::{
 };
 use parking_lot::Mutex;
 use platform::Disk;
+use rpc::server::RaftHandler;
 use telemetry::with_causes;
 use tokio::sync::{mpsc, oneshot, watch};
 use types::{DiskId, NodeId, RangeId, VoterId};
@@ -21,19 +22,26 @@ use types::{DiskId, NodeId, RangeId, VoterId};
 use crate::barrier::ReadBarrier;
 use crate::error::ConsensusError;
 use crate::failure::Failure;
-use crate::group::{Group, RaftGroup};
+use crate::group::{Group, GroupParts, RaftGroup, RangeStatus};
+use crate::handler::VoterHandler;
 use crate::log::{GroupLogStore, LogStatus, SharedLog};
 use crate::machine::{
     Applier, ApplierParts, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, KeeperRequest,
     LogHolds, Mark, OpenedDatabase, Progress, ReadJob, ReaderPool, RecentVersions, StateMachine, UpkeepStatus, Work,
     mark_of, work_queue,
 };
+use crate::network::Peers;
 use crate::proposer::Proposer;
 use crate::restore::LoggedProposals;
-use crate::settings::ConsensusSettings;
+use crate::settings::{ConsensusSettings, Founding};
+use crate::snapshots::{SnapshotReceiver, SnapshotSource};
 
 /// The ranges of a node, until ranges split.
 pub(crate) const RANGES: [RangeId; 2] = [SYSTEM_RANGE, FIRST_DATA_RANGE];
+/// How long a start without peers waits until its groups have applied what was committed.
+const RECOVERY_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a command may take, where it takes a majority of several voters.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a shutdown waits for the proposals under way.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -60,6 +68,9 @@ pub struct ReplicatedIndex {
     stop: watch::Sender<bool>,
     keeper: Mutex<Option<tokio::task::JoinHandle<()>>>,
     applier: Mutex<Option<JoinHandle<()>>>,
+    handler: Arc<VoterHandler>,
+    leaders: watch::Sender<BTreeMap<RangeId, Option<NodeId>>>,
+    has_peers: bool,
 }
 
 /// A replicated index at one moment.
@@ -67,6 +78,8 @@ pub struct ReplicatedIndex {
 pub struct ReplicatedIndexStatus {
     /// Whether this node leads all its ranges.
     pub leads: bool,
+    /// For each range, its group as this node sees it.
+    pub ranges: BTreeMap<RangeId, RangeStatus>,
     /// For each range, the index after the last entry that readers see.
     pub applied: BTreeMap<RangeId, u64>,
     /// The log.
@@ -79,13 +92,14 @@ pub struct ReplicatedIndexStatus {
     pub upkeep: UpkeepStatus,
     /// Whether commands that add data are refused, because disks are full.
     pub low_space: bool,
-    /// Why nothing works any more, if so: the process must be started anew.
+    /// Why nothing works any more, if so. Without peers, the process must be started anew; with them, the voters of this
+    /// node have ended, and others lead.
     pub failed: Option<String>,
 }
 
 impl ReplicatedIndex {
     /// Opens the index of these disks, or makes a blank one where there is none; returns once commands and queries
-    /// work. Must be called within a tokio runtime that drives timers.
+    /// work, or, on a node with peers, at once: see [`ReplicatedIndex::ready`]. Must be called within a tokio runtime that drives timers.
     ///
     /// # Errors
     /// [`ConsensusError`].
@@ -99,15 +113,17 @@ impl ReplicatedIndex {
         new_voter: Option<VoterId>,
     ) -> Result<Self, ConsensusError> {
         let failure = Failure::new();
-        let ConsensusSettings { disks, registry, node, clock, entropy, log, index, recent_versions_bytes, upkeep } =
-            settings;
+        let ConsensusSettings { disks, registry, node, peers, founding, .. } = settings;
+        let ConsensusSettings { clock, entropy, log, index, recent_versions_bytes, upkeep, .. } = settings;
         let found = {
-            let (disks, failure) = (disks.clone(), failure.clone());
+            let (disks, failure, entropy) = (disks.clone(), failure.clone(), entropy.clone());
             blocking(move || -> Result<_, ConsensusError> {
                 let log = SharedLog::open(disks.clone(), registry, log, entropy, failure, new_voter)?;
                 let places = Arc::new(DatabasePlaces::new(log.voter(), disks, index, RANGES.to_vec()));
                 let opened = places.open_newest(&log, &[])?;
                 let copies = places.copies(opened.disk);
+                let next = |mark: &Mark| mark.applied.map_or(0, |applied| applied.index + 1);
+                places.remove_rows(&opened.marks.iter().map(|(range, mark)| (*range, next(mark))).collect(), true);
                 Ok((log, places, opened, copies))
             })
         };
@@ -131,9 +147,27 @@ impl ReplicatedIndex {
         };
         let (applier, durable_marks) = blocking(move || start_applier(parts, queued, opened)).await?;
         durable.set(durable_marks);
-        let groups = start_groups(&log, node, &marks, &work, &durable).await?;
-        let status = Arc::new(Mutex::new(UpkeepStatus::default()));
+        desk.has_rows.store(true, Ordering::SeqCst);
         let (keeper_requests, requests) = mpsc::unbounded_channel();
+        let source = SnapshotSource { keeper: keeper_requests.clone(), places: places.clone(), desk: desk.clone(), entropy };
+        let start = |range: RangeId| {
+            let found = marks.get(&range).cloned().unwrap_or_default();
+            RaftGroup::start(GroupParts {
+                voter: log.voter(),
+                node,
+                store: GroupLogStore::new(log.clone(), range),
+                machine: StateMachine::new(range, work.clone(), found, durable.clone()),
+                durable: durable.clone(),
+                progress: progress.clone(),
+                peers: Peers { range, transport: peers.clone(), source: source.clone() },
+                founding,
+            })
+        };
+        let groups = futures::future::try_join_all(RANGES.map(start)).await?;
+        let receiver = SnapshotReceiver::new(places.clone(), desk.clone());
+        let by_range = groups.iter().map(|group| (group.range(), group.clone())).collect();
+        let handler = Arc::new(VoterHandler::new(log.voter(), by_range, receiver));
+        let status = Arc::new(Mutex::new(UpkeepStatus::default()));
         let holds = Arc::new(LogHolds::default());
         let keeper = DatabaseKeeper::new(
             KeeperParts {
@@ -174,10 +208,58 @@ impl ReplicatedIndex {
             stop,
             keeper: Mutex::new(Some(keeper)),
             applier: Mutex::new(Some(applier)),
+            handler,
+            leaders: watch::Sender::new(RANGES.map(|range| (range, None)).into()),
+            has_peers: peers.is_some(),
         };
-        opened.watch_for_failure(stopped);
-        opened.recovered().await?;
+        opened.watch_for_failure(stopped.clone());
+        opened.watch_leaders(&stopped);
+        if !opened.has_peers {
+            opened.recovered(Some(RECOVERY_PATIENCE)).await?;
+        }
         Ok(opened)
+    }
+
+    /// Opens the index under a new voter, blank and with a log of its own: for a node with peers that has lost what it had
+    /// of the index. The voter that it was must never be heard of again, for it may have voted; whoever leads makes the
+    /// new one a member, and gives it the rows.
+    ///
+    /// # Errors
+    /// [`ConsensusError`].
+    pub async fn open_as_new_voter(settings: ConsensusSettings) -> Result<Self, ConsensusError> {
+        let voter = VoterId::from_bytes(settings.entropy.id());
+        Self::open_as(ConsensusSettings { founding: Founding::Wait, ..settings }, Some(voter)).await
+    }
+
+    /// Founds both groups with these voters, each on its node; this node's must be one of them. To be called on one node;
+    /// where the groups were founded before, nothing changes.
+    ///
+    /// # Errors
+    /// [`ConsensusError::Group`].
+    pub async fn found(&self, voters: &BTreeMap<VoterId, NodeId>) -> Result<(), ConsensusError> {
+        for range in self.ranges.values() {
+            range.group.found(voters).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until this node has applied again all that it may have applied before it was opened: for ever, where its
+    /// groups have no leader.
+    ///
+    /// # Errors
+    /// [`ConsensusError`]: the index has ended.
+    pub async fn ready(&self) -> Result<(), ConsensusError> {
+        self.recovered(None).await
+    }
+
+    /// Takes the messages of other nodes' voters.
+    pub fn raft_handler(&self) -> Arc<dyn RaftHandler> {
+        self.handler.clone()
+    }
+
+    /// Who leads each range, as far as is known here, now and whenever it changes.
+    pub fn leaders(&self) -> watch::Receiver<BTreeMap<RangeId, Option<NodeId>>> {
+        self.leaders.subscribe()
     }
 
     /// The voter that this node is in all groups.
@@ -234,6 +316,9 @@ impl ReplicatedIndex {
         let state = blocking(move || reader.range_rows(range, bytes_max, &mut take)).await;
         let Some(state) = state.map_err(|error| unavailable(with_causes(&error)))? else { return Ok(None) };
         let mark = mark_of(&state).map_err(|error| unavailable(error.to_string()))?;
+        if mark.installing.is_some() {
+            return Err(unavailable("the rows are being replaced by those of another voter".to_owned()));
+        }
         Ok(Some(mark.applied.map_or(0, |applied| applied.index + 1)))
     }
 
@@ -259,7 +344,7 @@ impl ReplicatedIndex {
         self.holds.set(range, first_needed);
     }
 
-    /// The ranges that this node leads.
+    /// The ranges that this node has.
     pub fn ranges(&self) -> Vec<RangeId> {
         self.ranges.keys().copied().collect()
     }
@@ -287,6 +372,7 @@ impl ReplicatedIndex {
         ReplicatedIndexStatus {
             leads: self.ranges.values().all(|range| range.group.leads()),
             applied: self.progress.all(),
+            ranges: self.ranges.iter().map(|(id, range)| (*id, range.group.status())).collect(),
             log: self.log.status(),
             database_disk,
             database_bytes: database_disk.map_or(0, |disk| self.places.database_bytes(disk)),
@@ -296,13 +382,15 @@ impl ReplicatedIndex {
         }
     }
 
-    /// Waits until nothing works any more, and says why. The process must then be started anew.
+    /// Waits until nothing works any more, and says why. Without peers, the process must then be started anew.
     pub async fn failed(&self) -> String {
         self.failure.reported().await
     }
 
-    /// Takes no more commands and queries, waits for those under way, checkpoints, and ends all threads.
+    /// Hands the ranges that it leads to other voters, takes no more commands and queries, waits for those under way,
+    /// checkpoints, and ends all threads.
     pub async fn shutdown(&self) {
+        futures::future::join_all(self.ranges.values().map(|range| range.group.hand_over())).await;
         let ended = IndexError::Unavailable { reason: "the index is shutting down".to_owned() };
         for range in self.ranges.values() {
             range.proposer.close(&ended);
@@ -338,21 +426,41 @@ impl ReplicatedIndex {
     }
 
     /// Waits until reads can't see less than they did before the start.
-    async fn recovered(&self) -> Result<(), ConsensusError> {
-        for (id, range) in &self.ranges {
-            let index = range.group.recovered().await?;
+    async fn recovered(&self, patience: Option<Duration>) -> Result<(), ConsensusError> {
+        for range in self.ranges.values() {
             tokio::select! {
-                () = self.progress.reached(*id, index) => {}
+                recovered = range.group.recovered(patience) => recovered?,
                 reason = self.failure.reported() => return Err(ConsensusError::Database { reason }),
             }
         }
         Ok(())
     }
 
+    fn watch_leaders(&self, stopped: &watch::Receiver<bool>) {
+        for (id, range) in &self.ranges {
+            let (id, group, leaders) = (*id, range.group.clone(), self.leaders.clone());
+            let mut stopped = stopped.clone();
+            tokio::spawn(async move {
+                let mut known = None;
+                loop {
+                    tokio::select! {
+                        leader = group.other_leader(known) => known = leader,
+                        _ = stopped.changed() => return,
+                    }
+                    leaders.send_modify(|leaders| {
+                        leaders.insert(id, known);
+                    });
+                }
+            });
+        }
+    }
+
     /// Once nothing works any more, everybody is told at once.
     fn watch_for_failure(&self, mut stopped: watch::Receiver<bool>) {
         let failure = self.failure.clone();
         let readers = self.readers.clone();
+        let groups = self.ranges.values().map(|range| range.group.clone()).filter(|_| self.has_peers);
+        let groups: Vec<RaftGroup> = groups.collect();
         let ends: Vec<(Proposer, ReadBarrier)> =
             self.ranges.values().map(|range| (range.proposer.clone(), range.barrier.clone())).collect();
         for range in self.ranges.values() {
@@ -368,6 +476,10 @@ impl ReplicatedIndex {
                 proposer.close(&error);
                 barrier.close(&error);
             }
+            // Others are to lead, who can do what a leader must.
+            for group in &groups {
+                group.shutdown().await;
+            }
             blocking(move || readers.close(&error)).await;
         });
     }
@@ -380,6 +492,15 @@ impl ReplicatedIndex {
     #[cfg(test)]
     pub(crate) fn group(&self, range: RangeId) -> RaftGroup {
         self.ranges[&range].group.clone()
+    }
+
+    /// A hash over all rows, for tests that compare replicas.
+    #[cfg(test)]
+    pub(crate) async fn digest(&self) -> Result<[u8; 32], IndexError> {
+        let (answer, answered) = oneshot::channel();
+        let mut reader = self.ask_keeper(KeeperRequest::Reader(answer), answered).await?;
+        let digest = blocking(move || reader.digest()).await;
+        digest.map_err(|error| IndexError::Unavailable { reason: with_causes(&error) })
     }
 
     fn low_space(&self) -> bool {
@@ -401,7 +522,12 @@ impl IndexService for ReplicatedIndex {
             return Err(IndexError::Unavailable { reason: "the disks of the index are full".to_owned() });
         }
         let range = if command.body.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE };
-        self.range(range)?.proposer.propose(command).await
+        let answered = self.range(range)?.proposer.propose(command);
+        if !self.has_peers {
+            return answered.await;
+        }
+        let late = |_elapsed| Err(IndexError::Unknown { reason: "a majority does not answer".to_owned() });
+        tokio::time::timeout(ANSWER_PATIENCE, answered).await.unwrap_or_else(late)
     }
 
     async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
@@ -439,21 +565,6 @@ fn start_applier(
     let applier = Applier::new(parts, queued, opened).map_err(failed)?;
     let thread = std::thread::Builder::new().name("index-apply".into()).spawn(move || applier.run())?;
     Ok((thread, durable))
-}
-
-async fn start_groups(
-    log: &SharedLog,
-    node: NodeId,
-    marks: &BTreeMap<RangeId, Mark>,
-    work: &mpsc::Sender<Work>,
-    durable: &Arc<DurableMarks>,
-) -> Result<Vec<RaftGroup>, ConsensusError> {
-    let start = |range: RangeId| {
-        let found = marks.get(&range).cloned().unwrap_or_default();
-        let machine = StateMachine::new(range, work.clone(), found, durable.clone());
-        RaftGroup::start(range, log.voter(), node, GroupLogStore::new(log.clone(), range), machine, durable.clone())
-    };
-    futures::future::try_join_all(RANGES.map(start)).await
 }
 
 fn range_of(query: &Query) -> RangeId {

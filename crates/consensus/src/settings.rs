@@ -9,6 +9,7 @@ use platform::{Clock, Entropy};
 use types::NodeId;
 
 use crate::log::{Disks, LogSettings, MirrorRegistry};
+use crate::peers::RaftTransport;
 
 /// Where a node's index lies, and how it is kept.
 #[derive(Clone)]
@@ -19,6 +20,11 @@ pub struct ConsensusSettings {
     pub registry: Arc<dyn MirrorRegistry>,
     /// The node that this is; a label of the voter.
     pub node: NodeId,
+    /// The way to the other nodes; `None`: there are none, and the process has to be started anew once the index can't go
+    /// on. With it, opening does not wait for a leader.
+    pub peers: Option<Arc<dyn RaftTransport>>,
+    /// What becomes of a blank log.
+    pub founding: Founding,
     /// The clock that commands are stamped with.
     pub clock: Arc<dyn Clock>,
     /// Where ids come from.
@@ -39,6 +45,16 @@ impl fmt::Debug for ConsensusSettings {
     }
 }
 
+/// What becomes of a log that belongs to no group yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Founding {
+    /// Its voter founds the groups by itself, as their only one.
+    Alone,
+    /// Its voter waits until it is told: by [`crate::ReplicatedIndex::found`] here or on another node, or by being made a
+    /// member.
+    Wait,
+}
+
 /// When the database is checkpointed and copied.
 #[derive(Debug, Clone)]
 pub struct DatabaseUpkeep {
@@ -49,6 +65,9 @@ pub struct DatabaseUpkeep {
     /// The database is copied to the other mirrors' disks when so much log was written since the last copy, or as much
     /// as the database is large, if that is more.
     pub copy_log_bytes_min: u64,
+    /// While the whole log is no longer than this, a leader keeps of it what its followers have not; beyond that, they get
+    /// the rows instead.
+    pub follower_log_bytes_max: u64,
     /// A database up to this size is also copied at a clean shutdown.
     pub shutdown_copy_bytes_max: u64,
 }
@@ -59,6 +78,7 @@ impl Default for DatabaseUpkeep {
             checkpoint_bytes: 16 << 20,
             idle: Duration::from_secs(5),
             copy_log_bytes_min: 256 << 20,
+            follower_log_bytes_max: 512 << 20,
             shutdown_copy_bytes_max: 32 << 20,
         }
     }

@@ -1,5 +1,6 @@
 //! The replicated index as its users have it.
 
+mod cluster;
 mod failures;
 mod power_loss;
 mod recent;
@@ -15,13 +16,15 @@ use types::{BucketId, NodeId};
 
 use crate::group::Group;
 use crate::testing::{FileRegistry, disk_id};
-use crate::{ConsensusError, ConsensusSettings, DatabaseUpkeep, Disks, LogSettings, ReplicatedIndex};
+use crate::{ConsensusError, ConsensusSettings, DatabaseUpkeep, Disks, Founding, LogSettings, ReplicatedIndex};
 
 fn settings(disks: Disks, mirrors: usize) -> ConsensusSettings {
     ConsensusSettings {
         registry: Arc::new(FileRegistry(disks.clone())),
         disks,
         node: NodeId::from_bytes([9; 16]),
+        peers: None,
+        founding: Founding::Alone,
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(SystemEntropy),
         log: LogSettings { mirrors, free_bytes_min: 1 << 20, ..LogSettings::default() },
@@ -44,6 +47,7 @@ fn busy_settings(disks: Disks, mirrors: usize) -> ConsensusSettings {
         checkpoint_bytes: 128 << 10,
         idle: Duration::from_millis(2),
         copy_log_bytes_min: 256 << 10,
+        follower_log_bytes_max: 256 << 10,
         shutdown_copy_bytes_max: 0,
     };
     ConsensusSettings { log, upkeep, ..settings(disks, mirrors) }

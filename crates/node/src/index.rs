@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::index::IndexSettings;
 use admin::IndexStatus;
 use archive::ArchiveStatus;
-use consensus::{ConsensusSettings, DatabaseUpkeep, LogSettings, ReplicatedIndexStatus};
+use consensus::{ConsensusSettings, DatabaseUpkeep, Founding, LogSettings, ReplicatedIndexStatus};
 use tokio::runtime::Handle;
 use types::{DiskId, Profile};
 
@@ -24,6 +24,8 @@ pub(crate) fn consensus_settings(opened: &Opened) -> ConsensusSettings {
         disks: disks.collect(),
         registry: Arc::new(SuperblockRegistry::new(shards.clone(), Handle::current())),
         node: directories.node,
+        peers: None,
+        founding: Founding::Alone,
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
         log: LogSettings {

@@ -1,7 +1,7 @@
 //! The thread that applies: it merges what the groups have queued into transactions, answers, and replaces a database
 //! that fails by a copy, brought up to date from the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use telemetry::with_causes;
 use tokio::sync::{Notify, mpsc};
 use types::{DiskId, RangeId, Timestamp};
 
+use super::install::{InstallError, InstallWork, Installation};
 use super::databases::{DatabasePlace, DatabasePlaces, DatabasesError, OpenedDatabase};
 use super::{Committed, Progress, ReaderPool, RecentVersions, Work};
 use crate::encoding::{encode_applied, encode_membership};
@@ -51,6 +52,10 @@ pub(crate) struct DatabaseDesk {
     /// Whether its disk is short of space and there is no other: what is reserved for the database is left to commands
     /// that win space back.
     pub(crate) is_short: AtomicBool,
+    /// Whether a range's rows are being replaced: a copy of the database would be of no use.
+    pub(crate) is_installing: AtomicBool,
+    /// Whether there may be rows from other voters on the disks that are no longer needed.
+    pub(crate) has_rows: AtomicBool,
     /// Whether its disk is full.
     pub(crate) is_full: AtomicBool,
     /// Wakes the keeper.
@@ -93,6 +98,8 @@ pub(crate) struct Applier {
     done: BTreeMap<RangeId, u64>,
     /// Disks whose database failed; nothing is opened there again.
     lost: Vec<DiskId>,
+    /// Rows that wait to be installed.
+    installs: VecDeque<InstallWork>,
 }
 
 /// Entries that go into one transaction, and who waits for them.
@@ -114,7 +121,7 @@ impl Applier {
     ) -> Result<Self, IndexDatabaseError> {
         let next = |mark: &super::Mark| mark.applied.map_or(0, |applied| applied.index + 1);
         let done = opened.marks.iter().map(|(range, mark)| (*range, next(mark))).collect();
-        let mut applier = Self { parts, work, opened, epoch: 0, done, lost: Vec::new() };
+        let mut applier = Self { parts, work, opened, epoch: 0, done, lost: Vec::new(), installs: VecDeque::new() };
         applier.publish()?;
         Ok(applier)
     }
@@ -142,6 +149,16 @@ impl Applier {
         while let Some(work) = next {
             match work {
                 Work::Entries(range, entries) => batch.add(range, entries)?,
+                Work::Install(install) => {
+                    let before = std::mem::take(&mut batch);
+                    if !before.entries.is_empty() {
+                        self.apply(before)?;
+                    }
+                    self.installs.push_back(install);
+                    while let Some(install) = self.installs.pop_front() {
+                        ends |= self.install(install)?;
+                    }
+                }
                 Work::DatabaseFailed(epoch, reason) if epoch == self.epoch => self.replace(&reason)?,
                 Work::DatabaseFailed(..) => {}
                 Work::End => ends = true,
@@ -155,6 +172,70 @@ impl Applier {
             self.apply(batch)?;
         }
         Ok(!ends)
+    }
+
+    /// Puts another voter's rows in the place of a range's own, on another database if this one fails. Other ranges' entries
+    /// are applied in between. `true` where that was the end.
+    fn install(&mut self, install: InstallWork) -> Result<bool, String> {
+        let InstallWork { range, rows, done } = install;
+        let next = rows.mark.applied.map_or(0, |applied| applied.index + 1);
+        tracing::info!(%range, next, "the rows of a range are being replaced by those of another voter");
+        self.parts.desk.is_installing.store(true, Ordering::SeqCst);
+        let change = self.parts.recent.begin_replacement();
+        self.parts.progress.begin_replacement(range);
+        let (mut installation, mut epoch, mut ends) = (Installation::new(range, rows.clone()), self.epoch, false);
+        loop {
+            match installation.step(&mut self.opened.database) {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(InstallError::File(error)) => return Err(format!("rows of range {range}: {error}")),
+                Err(InstallError::Database(error)) => self.overcome(error)?,
+            }
+            self.note_wal();
+            ends |= self.go_on_with_others()?;
+            if std::mem::replace(&mut epoch, self.epoch) != self.epoch {
+                // Another database: it has none of it.
+                self.parts.progress.begin_replacement(range);
+                installation = Installation::new(range, rows.clone());
+            }
+        }
+        self.opened.marks.insert(range, rows.mark);
+        self.done.insert(range, next);
+        self.parts.progress.set(range, next);
+        self.parts.recent.end_change(change);
+        self.parts.desk.is_installing.store(false, Ordering::SeqCst);
+        self.parts.readers.unpark();
+        // Whoever asked may have gone.
+        let _ = done.send(Ok(()));
+        Ok(ends)
+    }
+
+    /// Takes what waits while rows are being installed; `true` at the end.
+    fn go_on_with_others(&mut self) -> Result<bool, String> {
+        let mut ends = false;
+        while let Ok(work) = self.work.try_recv() {
+            match work {
+                Work::Entries(range, entries) => {
+                    let mut batch = Batch::default();
+                    batch.add(range, entries)?;
+                    self.apply(batch)?;
+                }
+                Work::Install(other) => self.installs.push_back(other),
+                Work::DatabaseFailed(epoch, reason) if epoch == self.epoch => self.replace(&reason)?,
+                Work::DatabaseFailed(..) => {}
+                Work::End => ends = true,
+            }
+        }
+        Ok(ends)
+    }
+
+    fn note_wal(&self) {
+        let desk = &self.parts.desk;
+        let due = desk.is_checkpoint_due(self.parts.checkpoint_bytes);
+        desk.wal_bytes.store(self.opened.database.wal_bytes(), Ordering::Relaxed);
+        if !due && desk.is_checkpoint_due(self.parts.checkpoint_bytes) {
+            desk.wake.notify_one();
+        }
     }
 
     /// Applies a batch, on another database if this one fails, and answers.
@@ -178,11 +259,7 @@ impl Applier {
             }
         }
         self.parts.readers.unpark();
-        let due = self.parts.desk.is_checkpoint_due(self.parts.checkpoint_bytes);
-        self.parts.desk.wal_bytes.store(self.opened.database.wal_bytes(), Ordering::Relaxed);
-        if !due && self.parts.desk.is_checkpoint_due(self.parts.checkpoint_bytes) {
-            self.parts.desk.wake.notify_one();
-        }
+        self.note_wal();
         self.mind_space()
     }
 
@@ -293,12 +370,20 @@ impl Applier {
     /// Brings the database up to what had been applied.
     fn catch_up(&mut self) -> Result<(), IndexDatabaseError> {
         for (range, done) in self.done.clone() {
+            if self.is_installing(range) {
+                continue;
+            }
             let mut next = self.opened.marks.get(&range).and_then(|mark| mark.applied).map_or(0, |id| id.index + 1);
             while next < done {
                 next = self.replay(range, next..done)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the database was opened in the midst of an installation, which is to begin anew.
+    fn is_installing(&self, range: RangeId) -> bool {
+        self.opened.marks.get(&range).is_some_and(|mark| mark.installing.is_some())
     }
 
     /// Applies a stretch of the log again; returns the index after it.
@@ -328,7 +413,7 @@ impl Applier {
             reader: database.reader()?,
         };
         self.epoch += 1;
-        for (range, next) in &self.done {
+        for (range, next) in self.done.iter().filter(|(range, _)| !self.is_installing(**range)) {
             self.parts.progress.set(*range, *next);
         }
         self.parts.readers.install(self.epoch, readers);

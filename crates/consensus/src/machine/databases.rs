@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use index::{AppliedState, IndexDatabase, IndexDatabaseError, IndexSettings};
 use parking_lot::Mutex;
-use platform::Disk;
+use platform::{Disk, OpenOptions};
 use sqlite_vfs::DatabaseLocation;
 use telemetry::with_causes;
 use types::{DiskId, RangeId, VoterId};
 
-use super::Mark;
-use crate::encoding::{MalformedError, decode_applied, decode_membership};
+use super::{Installation, Mark, ReceivedRows, check_rows};
+use crate::encoding::{MalformedError, decode_applied, decode_installing, decode_membership};
 use crate::log::{Disks, SharedLog, voter_directory};
 
 /// Why no database can be used.
@@ -83,8 +83,13 @@ impl DatabasePlace {
     }
 }
 
+/// Bytes of WAL after which an installation at a start is checkpointed.
+const INSTALLATION_WAL_BYTES: u64 = 64 << 20;
 const DATABASE: &str = "index.db";
 const COPY: &str = "copy.db";
+/// Before the range and the index of the last entry of rows.
+const ROWS: &str = "rows-";
+const ROWS_UNDER_WAY: &str = "under-way-";
 
 impl DatabasePlaces {
     pub(crate) fn new(voter: VoterId, disks: Disks, settings: IndexSettings, ranges: Vec<RangeId>) -> Self {
@@ -235,6 +240,44 @@ impl DatabasePlaces {
         DatabaseLocation { disk: disk.clone(), path: voter_directory(self.voter).join(name) }
     }
 
+    /// Where the rows of a range up to an entry lie on a disk, that came from another voter; `None` for a disk that isn't
+    /// here.
+    pub(crate) fn rows_at(&self, id: DiskId, range: RangeId, index: u64) -> Option<DatabaseLocation> {
+        Some(self.rows_on(&self.disk(id)?, range, index))
+    }
+
+    fn rows_on(&self, disk: &Arc<dyn Disk>, range: RangeId, index: u64) -> DatabaseLocation {
+        self.location(disk, &format!("{ROWS}{:016x}-{index:016x}", range.0))
+    }
+
+    /// Where rows that are to be sent to another voter, or come from one, are written on a disk.
+    pub(crate) fn rows_under_way(&self, id: DiskId, name: u128) -> Option<DatabaseLocation> {
+        Some(self.location(&self.disk(id)?, &format!("{ROWS_UNDER_WAY}{name:032x}")))
+    }
+
+    /// Removes the rows that came from other voters and are no longer needed: those before which `applied` is past the
+    /// next entry. At a start, `is_start`, also what was under way when the process ended.
+    /// Tells whether some are still needed.
+    pub(crate) fn remove_rows(&self, applied: &BTreeMap<RangeId, u64>, is_start: bool) -> bool {
+        let mut needed = false;
+        let disks = self.disks.lock().clone();
+        for (id, disk) in disks {
+            let directory = voter_directory(self.voter);
+            for name in disk.list(&directory).unwrap_or_default() {
+                let unneeded = match name.strip_prefix(ROWS).and_then(range_and_index) {
+                    Some((range, index)) => applied.get(&range).is_none_or(|next| *next > index + 1),
+                    None if name.starts_with(ROWS_UNDER_WAY) => is_start,
+                    None => continue,
+                };
+                needed |= !unneeded;
+                if unneeded && let Err(error) = disk.remove(&directory.join(&name)) {
+                    tracing::warn!(disk = %id, name, %error, "old rows were not removed");
+                }
+            }
+        }
+        needed
+    }
+
     /// How new a database is, as the sum of what its ranges have applied; `None` when there is none.
     fn look(&self, log: &SharedLog, disk: &Arc<dyn Disk>, name: &str) -> Result<Option<u64>, String> {
         let location = self.location(disk, name);
@@ -250,7 +293,14 @@ impl DatabasePlaces {
             if purged.is_some_and(|purged| mark.is_none_or(|mark| mark.index < purged.index)) {
                 return Err(format!("range {range} is at {mark:?}, and the log is purged up to {purged:?}"));
             }
-            if mark > log.last_log_id(*range) {
+            if let Some(installing) = marks.get(range).and_then(|mark| mark.installing) {
+                if name != DATABASE || !self.has_rows(disk, *range, installing.index) {
+                    return Err(format!("the rows of range {range} are not all there"));
+                }
+                continue;
+            }
+            // With the rows at hand that brought it so far, the log is as it should be: it was not purged yet.
+            if mark > log.last_log_id(*range) && !mark.is_some_and(|mark| self.has_rows(disk, *range, mark.index)) {
                 return Err(format!("range {range} is at {mark:?}, and the log ends at {:?}", log.last_log_id(*range)));
             }
             applied += mark.map_or(0, |mark| mark.index + 1);
@@ -258,12 +308,38 @@ impl DatabasePlaces {
         Ok(Some(applied))
     }
 
+    fn has_rows(&self, disk: &Arc<dyn Disk>, range: RangeId, index: u64) -> bool {
+        is_there(&self.rows_on(disk, range, index)).unwrap_or(false)
+    }
+
     fn open(&self, id: DiskId, disk: &Arc<dyn Disk>, is_copy: bool) -> Result<OpenedDatabase, String> {
         let location = self.location(disk, DATABASE);
         if is_copy {
             promote(&self.location(disk, COPY), &location).map_err(|error| error.to_string())?;
         }
-        self.open_at(id, location).map_err(|error| with_causes(&error))
+        let mut opened = self.open_at(id, location).map_err(|error| with_causes(&error))?;
+        self.finish_installations(&mut opened)?;
+        Ok(opened)
+    }
+
+    /// Installs anew the rows of which a crash left only some.
+    fn finish_installations(&self, opened: &mut OpenedDatabase) -> Result<(), String> {
+        let installing = |(range, mark): (&RangeId, &Mark)| Some((*range, mark.installing?));
+        let unfinished: Vec<_> = opened.marks.iter().filter_map(installing).collect();
+        for (range, id) in unfinished {
+            tracing::info!(%range, last = %id, "the installation of a range's rows begins anew");
+            let at = self.rows_at(opened.disk, range, id.index).ok_or("the disk is gone")?;
+            let file = at.disk.open(&at.path, OpenOptions::EXISTING).map_err(|error| error.to_string())?;
+            let mark = check_rows(&file, range).map_err(|error| error.to_string())?;
+            let mut installation = Installation::new(range, ReceivedRows { file, mark: mark.clone() });
+            while !installation.step(&mut opened.database).map_err(|error| with_causes(&error))? {
+                if opened.database.wal_bytes() > INSTALLATION_WAL_BYTES {
+                    opened.database.checkpoint().map_err(|error| with_causes(&error))?;
+                }
+            }
+            opened.marks.insert(range, mark);
+        }
+        Ok(())
     }
 
     fn make(&self, id: DiskId, disk: &Arc<dyn Disk>) -> Result<OpenedDatabase, String> {
@@ -297,9 +373,19 @@ impl DatabasePlaces {
 
 /// What the database's words for how far a range is mean.
 pub(crate) fn mark_of(state: &AppliedState) -> Result<Mark, MalformedError> {
+    if let Some(installing) = decode_installing(&state.applied) {
+        return Ok(Mark { installing: Some(installing?), ..Mark::default() });
+    }
     let applied = if state.applied.is_empty() { None } else { Some(decode_applied(&state.applied)?) };
     let membership = state.membership.as_ref().map(|bytes| decode_membership(bytes)).transpose()?;
-    Ok(Mark { applied, membership: membership.unwrap_or_default() })
+    Ok(Mark { applied, membership: membership.unwrap_or_default(), installing: None })
+}
+
+/// The range and index in the name of a file of rows.
+fn range_and_index(name: &str) -> Option<(RangeId, u64)> {
+    let (range, index) = name.split_once('-')?;
+    let number = |hex| u64::from_str_radix(hex, 16).ok();
+    Some((RangeId(number(range)?), number(index)?))
 }
 
 fn damaged(reason: &dyn ToString) -> IndexDatabaseError {

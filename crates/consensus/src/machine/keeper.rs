@@ -166,6 +166,7 @@ impl DatabaseKeeper {
             self.copy(disk).await;
         }
         self.release_log().await;
+        self.remove_rows().await;
         self.avoided.retain(|_, rounds| {
             *rounds -= 1;
             *rounds > 0
@@ -240,7 +241,7 @@ impl DatabaseKeeper {
                     tracing::warn!(disk = %kept.disk, error, "no checkpoint of the index can be made");
                 }
             }
-            Ok(Checkpointed::Done(done)) if done.complete => match marks_of(&done.applied) {
+            Ok(Checkpointed::Done(done)) if done.complete => match durable_marks(&done.applied) {
                 Ok(marks) => self.note_checkpoint(marks),
                 Err(error) => return self.database_failed(kept.epoch, &error),
             },
@@ -306,15 +307,24 @@ impl DatabaseKeeper {
 
     fn copies_due(&self) -> Vec<DiskId> {
         let Some(kept) = &self.database else { return Vec::new() };
+        if self.parts.desk.is_installing.load(Ordering::SeqCst) {
+            return Vec::new();
+        }
         let appended = self.parts.log.appended_bytes();
         let enough = self.parts.upkeep.copy_log_bytes_min.max(kept.place.bytes());
         // Without a copy, a disk is as good as one only while the log has all from its beginning.
         let is_purged = self.parts.groups.iter().any(|group| self.parts.log.state(group.range()).purged.is_some());
         let due = |disk: &DiskId| match self.copies.get(disk) {
-            Some(copied) => appended.saturating_sub(copied.log_bytes) >= enough,
+            Some(copied) => appended.saturating_sub(copied.log_bytes) >= enough || self.is_behind_the_log(copied),
             None => is_purged || self.parts.log.status().bytes >= enough,
         };
         self.copy_disks().into_iter().filter(|disk| !self.avoided.contains_key(disk)).filter(due).collect()
+    }
+
+    /// Whether the log can't bring a copy up to date any more: another voter's rows took the place of what it goes on from.
+    fn is_behind_the_log(&self, copied: &Copied) -> bool {
+        let is_behind = |(range, mark): (&RangeId, &Mark)| mark.applied < self.parts.log.state(*range).purged;
+        copied.marks.iter().any(is_behind)
     }
 
     async fn answer(&mut self, request: KeeperRequest) {
@@ -368,6 +378,11 @@ impl DatabaseKeeper {
         let places = self.parts.places.clone();
         let copied = self.copy_to(to, move |_| places.check_mirror(disk).map_err(|error| with_causes(&error))).await;
         match copied.and_then(|applied| marks_of(&applied).map_err(|error| error.to_string())) {
+            Ok(marks) if marks.values().any(|mark| mark.installing.is_some()) => {
+                // Of no use, and it has taken the place of one that may have been.
+                self.copies.remove(&disk);
+                self.tell_copies();
+            }
             Ok(marks) => {
                 self.copies.insert(disk, Copied { marks, log_bytes });
                 self.tell_copies();
@@ -384,6 +399,15 @@ impl DatabaseKeeper {
         self.parts.status.lock().copies = copies;
     }
 
+    async fn remove_rows(&mut self) {
+        if self.parts.desk.has_rows.swap(false, Ordering::SeqCst) {
+            let (places, applied) = (self.parts.places.clone(), self.parts.progress.all());
+            if blocking(move || places.remove_rows(&applied, false)).await {
+                self.parts.desk.has_rows.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+
     /// Lets the groups purge what is durable in the database and in every copy.
     async fn release_log(&mut self) {
         let needed = self.copy_disks();
@@ -393,6 +417,11 @@ impl DatabaseKeeper {
             let in_copy = |disk| self.copies.get(disk).and_then(|copied| copied.marks.get(&range)?.applied);
             let in_all = needed.iter().map(in_copy).fold(durable, |oldest, copy| oldest.min(copy));
             let Some(upto) = in_all.and_then(|upto| self.parts.holds.releasable(range, upto.index)) else { continue };
+            let is_long = self.parts.log.status().bytes > self.parts.upkeep.follower_log_bytes_max;
+            let for_followers = group.needed_by_followers().filter(|_| !is_long);
+            let Some(upto) = for_followers.map_or(Some(upto), |needed| Some(upto.min(needed.checked_sub(1)?))) else {
+                continue;
+            };
             if self.parts.log.state(range).purged.is_none_or(|purged| purged.index < upto) {
                 group.release(upto).await;
             }
@@ -406,6 +435,13 @@ fn marks_of(applied: &[(RangeId, AppliedState)]) -> Result<BTreeMap<RangeId, Mar
 
 fn next_of(marks: &BTreeMap<RangeId, Mark>) -> BTreeMap<RangeId, u64> {
     marks.iter().map(|(range, mark)| (*range, mark.applied.map_or(0, |applied| applied.index + 1))).collect()
+}
+
+/// What a checkpoint made durable. A range whose rows are being replaced has nothing that is.
+fn durable_marks(applied: &[(RangeId, AppliedState)]) -> Result<BTreeMap<RangeId, Mark>, MalformedError> {
+    let mut marks = marks_of(applied)?;
+    marks.retain(|_, mark| mark.installing.is_none());
+    Ok(marks)
 }
 
 /// Runs what blocks where it may.

@@ -1,35 +1,53 @@
 //! How far SQLite is, for those who wait for it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 use types::RangeId;
 
 /// For each range, the index after the last entry whose effects readers see.
 #[derive(Debug)]
-pub(crate) struct Progress(BTreeMap<RangeId, watch::Sender<u64>>);
+pub(crate) struct Progress {
+    next: BTreeMap<RangeId, watch::Sender<u64>>,
+    /// Counts the times that a range's rows began to be replaced.
+    replacements: AtomicU64,
+}
 
 impl Progress {
     /// Nothing is applied yet.
     pub(crate) fn new(ranges: impl IntoIterator<Item = RangeId>) -> Self {
-        Self(ranges.into_iter().map(|range| (range, watch::Sender::new(0))).collect())
+        let next = ranges.into_iter().map(|range| (range, watch::Sender::new(0))).collect();
+        Self { next, replacements: AtomicU64::new(0) }
     }
 
     /// The index after the last applied entry; 0 for a range that isn't here.
     pub(crate) fn next(&self, range: RangeId) -> u64 {
-        self.0.get(&range).map_or(0, |next| *next.borrow())
+        self.next.get(&range).map_or(0, |next| *next.borrow())
     }
 
     /// Everything before `next` is applied.
     pub(crate) fn set(&self, range: RangeId, next: u64) {
-        if let Some(sender) = self.0.get(&range) {
+        if let Some(sender) = self.next.get(&range) {
             sender.send_replace(next);
         }
     }
 
+    /// A range's rows are about to be replaced: nothing of it can be read until [`Progress::set`]. Who reads compares
+    /// [`Progress::replacements`] from before its transaction with that from after it.
+    pub(crate) fn begin_replacement(&self, range: RangeId) {
+        self.set(range, 0);
+        self.replacements.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many times rows began to be replaced.
+    pub(crate) fn replacements(&self) -> u64 {
+        self.replacements.load(Ordering::SeqCst)
+    }
+
     /// Waits until the entry at `index` is applied.
     pub(crate) async fn reached(&self, range: RangeId, index: u64) {
-        if let Some(sender) = self.0.get(&range) {
+        if let Some(sender) = self.next.get(&range) {
             // The sender lives as long as this, so it can't be closed.
             let _ = sender.subscribe().wait_for(|next| *next > index).await;
         }
@@ -37,6 +55,6 @@ impl Progress {
 
     /// All ranges and how far they are.
     pub(crate) fn all(&self) -> BTreeMap<RangeId, u64> {
-        self.0.iter().map(|(range, next)| (*range, *next.borrow())).collect()
+        self.next.iter().map(|(range, next)| (*range, *next.borrow())).collect()
     }
 }

@@ -231,6 +231,14 @@ impl Shared {
         }
     }
 
+    fn put_back(&self, jobs: Vec<ReadJob>) {
+        let mut state = self.state.lock();
+        for job in jobs {
+            self.sort_in(&mut state, job);
+        }
+        self.wake_for_work(&mut state);
+    }
+
     fn wake_all(&self) {
         for thread in &self.wake {
             thread.notify_all();
@@ -318,8 +326,14 @@ impl Reader {
 
     fn answer(&mut self, jobs: Vec<ReadJob>) {
         let Some(connection) = &mut self.connection else { return };
+        let replacements = self.shared.progress.replacements();
+        if jobs.iter().any(|job| self.shared.progress.next(job.range) <= job.needs) {
+            // Rows are being replaced since the jobs were taken.
+            return self.shared.put_back(jobs);
+        }
         let lookups: Vec<_> = jobs.iter().map(|job| self.shared.recent.before_read(&job.query)).collect();
         match connection.query_all(jobs.iter().map(|job| &job.query)) {
+            Ok(_) if self.shared.progress.replacements() != replacements => self.shared.put_back(jobs),
             Ok(answers) => {
                 for ((job, lookup), answer) in jobs.into_iter().zip(lookups).zip(answers) {
                     match answer {

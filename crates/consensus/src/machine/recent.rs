@@ -149,6 +149,14 @@ impl RecentVersions {
         change
     }
 
+    /// To be called before all rows are replaced.
+    pub(crate) fn begin_replacement(&self) -> Change {
+        for part in &self.parts {
+            part.lock().begin_change(None);
+        }
+        Change(u64::MAX)
+    }
+
     /// To be called once readers see what was applied.
     pub(crate) fn end_change(&self, change: Change) {
         for (at, part) in self.parts.iter().enumerate() {
