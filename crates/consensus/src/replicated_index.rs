@@ -494,6 +494,12 @@ impl ReplicatedIndex {
         self.ranges[&range].group.clone()
     }
 
+    /// The index up to which a range's log is purged here.
+    #[cfg(test)]
+    pub(crate) fn purged(&self, range: RangeId) -> Option<u64> {
+        self.log.state(range).purged.map(|purged| purged.index)
+    }
+
     /// A hash over all rows, for tests that compare replicas.
     #[cfg(test)]
     pub(crate) async fn digest(&self) -> Result<[u8; 32], IndexError> {

@@ -1,1 +1,82 @@
-//! x
+//! Voters that were away too long get rows instead of the log.
+
+use std::path::Path;
+
+use super::*;
+
+/// Puts until the log that node `away` has ends before what the others still have.
+async fn put_until_purged(cluster: &Cluster, bucket: BucketAt, away: u64, prefix: &str) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    let mut round = 0;
+    loop {
+        acknowledged.extend(cluster.put_all(bucket, keys(&format!("{prefix} {round}"), 50)).await);
+        let purged = |index: &Arc<ReplicatedIndex>| index.purged(FIRST_DATA_RANGE).is_some_and(|purged| purged > away);
+        if cluster.running().all(|(_, index)| purged(index)) {
+            return acknowledged;
+        }
+        round += 1;
+        assert!(round < 400, "the log is never purged");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_was_away_long_gets_the_rows_and_then_equals_the_others() {
+    let mut cluster = Cluster::new(3, busy).await;
+    let bucket = cluster.make_bucket().await;
+    let mut acknowledged = cluster.put_all(bucket, keys("before", 100)).await;
+    let leader = cluster.leader(FIRST_DATA_RANGE).await;
+    let away = (leader + 1) % 3;
+    let index = cluster.power_off(away).expect("it ran");
+    let end = index.status().ranges[&FIRST_DATA_RANGE].log_end;
+    index.shutdown().await;
+    acknowledged.extend(put_until_purged(&cluster, bucket, end, "while away").await);
+    cluster.start(away).await;
+    cluster.assert_all_there_and_equal(bucket, &acknowledged, "after the rows").await;
+    assert!(cluster.index(away).purged(FIRST_DATA_RANGE) > Some(end), "its own log was not enough");
+    // It can lead with them, and go on.
+    let voter = cluster.index(away).voter();
+    let leader = cluster.leader(FIRST_DATA_RANGE).await;
+    cluster.index(leader).transfer(FIRST_DATA_RANGE, voter).await.expect("transferred");
+    assert_eq!(cluster.leader(FIRST_DATA_RANGE).await, away);
+    acknowledged.extend(cluster.put_all(bucket, keys("after", 20)).await);
+    cluster.assert_all_there_and_equal(bucket, &acknowledged, "led by the one that was away").await;
+    // The rows are not kept once the log goes on behind them.
+    let directory = crate::log::voter_directory(cluster.index(away).voter());
+    let disk = cluster.nodes[away].disk.clone();
+    let rows = || disk.list(Path::new(&directory)).expect("listed").into_iter().filter(|name| name.contains("rows-"));
+    until("the received rows are removed", || rows().count() == 0).await;
+    cluster.shutdown().await;
+}
+
+/// The power goes at every so many steps of a follower's disk while it receives and installs rows; whatever it finds, it
+/// comes up, and equals the others in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_that_power_loss_interrupts_begins_anew() {
+    let mut cluster = Cluster::new(3, busy).await;
+    let bucket = cluster.make_bucket().await;
+    let mut acknowledged = cluster.put_all(bucket, keys("before", 50)).await;
+    for step in [30, 60, 90, 120, 150, 180, 240] {
+        let leader = cluster.leader(FIRST_DATA_RANGE).await;
+        let away = (leader + 1) % 3;
+        let index = cluster.power_off(away).expect("it ran");
+        let end = index.status().ranges[&FIRST_DATA_RANGE].log_end;
+        index.shutdown().await;
+        acknowledged.extend(put_until_purged(&cluster, bucket, end, &format!("step {step}")).await);
+        cluster.nodes[away].disk.power_off_at(step);
+        let disk = cluster.nodes[away].disk.clone();
+        if let Ok(index) = ReplicatedIndex::open(cluster.settings_of(away)).await {
+            cluster.take(away, index);
+            let index = cluster.index(away).clone();
+            until("the power goes, or it has caught up", || {
+                !disk.is_powered() || index.applied(FIRST_DATA_RANGE) >= end + 50
+            })
+            .await;
+        }
+        if let Some(index) = cluster.power_off(away) {
+            index.shutdown().await;
+        }
+        cluster.start(away).await;
+        cluster.assert_all_there_and_equal(bucket, &acknowledged, &format!("step {step}")).await;
+    }
+    cluster.shutdown().await;
+}
