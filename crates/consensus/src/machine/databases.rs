@@ -288,16 +288,16 @@ impl DatabasePlaces {
         let marks = self.marks_of(&database).map_err(|error| with_causes(&error))?;
         let mut applied = 0;
         for range in &self.ranges {
-            let mark = marks.get(range).and_then(|mark| mark.applied);
-            let purged = log.state(*range).purged;
-            if purged.is_some_and(|purged| mark.is_none_or(|mark| mark.index < purged.index)) {
-                return Err(format!("range {range} is at {mark:?}, and the log is purged up to {purged:?}"));
-            }
             if let Some(installing) = marks.get(range).and_then(|mark| mark.installing) {
                 if name != DATABASE || !self.has_rows(disk, *range, installing.index) {
                     return Err(format!("the rows of range {range} are not all there"));
                 }
                 continue;
+            }
+            let mark = marks.get(range).and_then(|mark| mark.applied);
+            let purged = log.state(*range).purged;
+            if purged.is_some_and(|purged| mark.is_none_or(|mark| mark.index < purged.index)) {
+                return Err(format!("range {range} is at {mark:?}, and the log is purged up to {purged:?}"));
             }
             // With the rows at hand that brought it so far, the log is as it should be: it was not purged yet.
             if mark > log.last_log_id(*range) && !mark.is_some_and(|mark| self.has_rows(disk, *range, mark.index)) {
