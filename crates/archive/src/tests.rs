@@ -111,8 +111,6 @@ impl World {
             index: self.index.clone(),
             disks: self.shards.clone(),
             layout: self.layout.subscribe(),
-            peers: None,
-            founding: Founding::Alone,
             clock: Arc::new(SystemClock::new()),
             settings: self.settings.clone(),
         });
@@ -155,6 +153,8 @@ async fn open_index(disks: &Disks, registry: &MemoryRegistry) -> Arc<ReplicatedI
         disks: disks.clone(),
         registry: Arc::new(registry.clone()),
         node: NodeId::from_bytes([2; 16]),
+        peers: None,
+        founding: Founding::Alone,
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(SystemEntropy),
         // Small segments, checkpoints and purges all the time.
