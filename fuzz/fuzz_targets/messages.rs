@@ -3,4 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| rpc::fuzzing::read_message(data));
+fuzz_target!(|data: &[u8]| {
+    rpc::fuzzing::read_message(data);
+    consensus::fuzzing::read_raft_message(data.to_vec());
+});

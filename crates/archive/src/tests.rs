@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{ConsensusSettings, DatabaseUpkeep, Disks, Founding, LogSettings, MirrorRegistry, MirrorSet, ReplicatedIndex};
+use consensus::{
+    ConsensusSettings, DatabaseUpkeep, Disks, Founding, LogSettings, MirrorRegistry, MirrorSet, ReplicatedIndex,
+};
 use index::command::{BucketConfig, WhichVersion};
 use index::contract::samples;
 use index::{CommandBody, FIRST_DATA_RANGE, IndexDatabase, IndexService, IndexSettings, QueryAnswer, SYSTEM_RANGE};
@@ -172,7 +174,7 @@ async fn open_index(disks: &Disks, registry: &MemoryRegistry) -> Arc<ReplicatedI
             idle: Duration::from_millis(2),
             copy_log_bytes_min: 128 << 10,
             follower_log_bytes_max: 256 << 10,
-        shutdown_copy_bytes_max: 0,
+            shutdown_copy_bytes_max: 0,
         },
     };
     Arc::new(ReplicatedIndex::open(settings).await.expect("opened"))

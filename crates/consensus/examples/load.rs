@@ -1,20 +1,28 @@
 //! How much CPU and time a command and a query take, with many callers in this process.
 //!
-//! `cargo run --release -p consensus --example load -- DIRECTORY [CALLERS] [SECONDS] [MIRRORS] [INLINE BYTES]`
+//! `cargo run --release -p consensus --example load -- DIRECTORY [CALLERS] [SECONDS] [MIRRORS] [INLINE BYTES] [VOTERS]`
 
 #![allow(clippy::disallowed_methods, reason = "a measurement reads real time and the process's own accounts")]
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use consensus::{ConsensusSettings, DatabaseUpkeep, LogSettings, MirrorRegistry, MirrorSet, ReplicatedIndex};
+use async_trait::async_trait;
+use bytes::Bytes;
+use consensus::{
+    ConsensusSettings, DatabaseUpkeep, Founding, LogSettings, MirrorRegistry, MirrorSet, RaftMessage, RaftTransport,
+    ReplicatedIndex, TransportError,
+};
 use index::command::{BucketConfig, WhichVersion};
 use index::contract::samples;
 use index::{CommandBody, IndexService, IndexSettings, Query};
+use parking_lot::Mutex;
 use platform::{Disk, RealDisk, SystemClock, SystemEntropy};
+use rpc::server::RaftHandler;
 use types::{BucketId, DiskId, NodeId};
 
 /// Keeps the mirror set in a file beside the disks.
@@ -29,6 +37,69 @@ impl MirrorRegistry for Registry {
 
     fn write(&self, _disk: DiskId, set: &MirrorSet) -> io::Result<()> {
         std::fs::write(&self.0, postcard::to_allocvec(set).map_err(io::Error::other)?)
+    }
+}
+
+/// The voters of all nodes, which are in this process.
+#[derive(Clone, Default)]
+struct InProcess(Arc<Mutex<BTreeMap<NodeId, Arc<dyn RaftHandler>>>>);
+
+#[async_trait]
+impl RaftTransport for InProcess {
+    async fn send(&self, to: NodeId, message: RaftMessage) -> Result<Bytes, TransportError> {
+        let handler = self.0.lock().get(&to).cloned();
+        let handler = handler.ok_or_else(|| TransportError::Unreachable { reason: "it is not open yet".to_owned() })?;
+        let replied = handler.handle(to, message.range, message.voter, message.bytes).await;
+        replied.map_err(|error| TransportError::NoAnswer { reason: error.to_string() })
+    }
+}
+
+fn settings(root: &Path, node: NodeId, mirrors: usize, peers: Option<InProcess>) -> ConsensusSettings {
+    let disks: Vec<(DiskId, Arc<dyn Disk>)> = (0..mirrors.max(1))
+        .map(|disk| {
+            let made = RealDisk::create(root.join(disk.to_string())).expect("a directory");
+            (DiskId::from_bytes([disk as u8 + 1; 16]), Arc::new(made) as Arc<dyn Disk>)
+        })
+        .collect();
+    ConsensusSettings {
+        disks,
+        registry: Arc::new(Registry(root.join("mirror-set"))),
+        node,
+        founding: if peers.is_some() { Founding::Wait } else { Founding::Alone },
+        peers: peers.map(|peers| Arc::new(peers) as Arc<dyn RaftTransport>),
+        clock: Arc::new(SystemClock::new()),
+        entropy: Arc::new(SystemEntropy),
+        log: LogSettings { mirrors, ..LogSettings::default() },
+        index: IndexSettings::default(),
+        recent_versions_bytes: 0,
+        upkeep: DatabaseUpkeep::default(),
+    }
+}
+
+/// Opens so many voters in this process, and returns the one that leads, and the others.
+async fn open(root: &Path, mirrors: usize, voters: usize) -> (Arc<ReplicatedIndex>, Vec<Arc<ReplicatedIndex>>) {
+    let node = |number: usize| NodeId::from_bytes([number as u8 + 1; 16]);
+    if voters < 2 {
+        let settings = settings(root, node(0), mirrors, None);
+        return (Arc::new(ReplicatedIndex::open(settings).await.expect("opened")), Vec::new());
+    }
+    let peers = InProcess::default();
+    let mut all = Vec::new();
+    for number in 0..voters {
+        let settings = settings(&root.join(format!("node-{number}")), node(number), mirrors, Some(peers.clone()));
+        let index = Arc::new(ReplicatedIndex::open(settings).await.expect("opened"));
+        peers.0.lock().insert(node(number), index.raft_handler());
+        all.push(index);
+    }
+    let members = all.iter().enumerate().map(|(number, index)| (index.voter(), node(number))).collect();
+    all[0].found(&members).await.expect("founded");
+    all[0].ready().await.expect("ready");
+    loop {
+        let at = all.iter().position(|index| index.status().leads);
+        match at {
+            Some(at) => return (all.remove(at), all),
+            None => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
     }
 }
 
@@ -52,28 +123,10 @@ async fn main() {
     let number = |at: usize, default: usize| arguments.get(at).map_or(default, |text| text.parse().expect("a number"));
     let root = PathBuf::from(arguments.first().expect("a directory"));
     let (callers, seconds, mirrors, bytes) = (number(1, 64), number(2, 5), number(3, 1), number(4, 0));
-    let disks: Vec<(DiskId, Arc<dyn Disk>)> = (0..mirrors.max(1))
-        .map(|disk| {
-            let made = RealDisk::create(root.join(disk.to_string())).expect("a directory");
-            (DiskId::from_bytes([disk as u8 + 1; 16]), Arc::new(made) as Arc<dyn Disk>)
-        })
-        .collect();
-    let settings = ConsensusSettings {
-        disks,
-        registry: Arc::new(Registry(root.join("mirror-set"))),
-        node: NodeId::from_bytes([1; 16]),
-        peers: None,
-        founding: consensus::Founding::Alone,
-        clock: Arc::new(SystemClock::new()),
-        entropy: Arc::new(SystemEntropy),
-        log: LogSettings { mirrors, ..LogSettings::default() },
-        index: IndexSettings::default(),
-        recent_versions_bytes: 0,
-        upkeep: DatabaseUpkeep::default(),
-    };
+    let voters = number(5, 1);
     println!("before: {}", resident());
     let began = Instant::now();
-    let index = Arc::new(ReplicatedIndex::open(settings).await.expect("opened"));
+    let (index, others) = open(&root, mirrors, voters).await;
     println!("opened in {:?}, {}", began.elapsed(), resident());
     let body = CommandBody::CreateBucketRow { id: BucketId(7), config: BucketConfig::default() };
     index.propose(samples::plain(body)).await.expect("made");
@@ -104,7 +157,9 @@ async fn main() {
     if std::env::var_os("LEAVE").is_some() {
         std::process::abort();
     }
-    index.shutdown().await;
+    for index in others.iter().chain([&index]) {
+        index.shutdown().await;
+    }
 }
 
 async fn measure<F: Future<Output = ()> + Send + 'static>(

@@ -175,11 +175,7 @@ pub(crate) struct VoteForm {
 
 impl VoteForm {
     pub(crate) fn of(vote: &Vote) -> Self {
-        Self {
-            term: vote.leader_id.term,
-            voter: vote.leader_id.voted_for.0.to_bytes(),
-            committed: vote.committed,
-        }
+        Self { term: vote.leader_id.term, voter: vote.leader_id.voted_for.0.to_bytes(), committed: vote.committed }
     }
 
     pub(crate) fn into_vote(self) -> Vote {

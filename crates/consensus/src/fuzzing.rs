@@ -1,9 +1,11 @@
-//! The parsers of what lies in the log, for fuzz targets: built with `--cfg fuzzing` alone.
+//! The parsers of what lies in the log, and of what voters say to each other, for fuzz targets: built with `--cfg fuzzing` alone.
 
+use bytes::Bytes;
 use types::VoterId;
 
-use crate::encoding::{decode_applied, decode_membership};
+use crate::encoding::{decode_applied, decode_installing, decode_membership};
 use crate::log::record::{Record, SegmentHeader, seal_record};
+use crate::messages::{Reply, Request};
 
 /// Reads bytes as a segment's first block, and as a record at `offset` of a segment, after giving both the CRCs without
 /// which nothing is read; and as the states that the database keeps.
@@ -24,4 +26,19 @@ pub fn read_log(mut bytes: Vec<u8>, offset: u64) {
     }
     let _applied = decode_applied(&bytes);
     let _membership = decode_membership(&bytes);
+    let _installing = decode_installing(&bytes);
+}
+
+/// Reads bytes as what another node's voter says, and what one answers.
+///
+/// # Panics
+/// What was read is not written so that it is read again.
+pub fn read_raft_message(bytes: Vec<u8>) {
+    let bytes = Bytes::from(bytes);
+    if let Ok(request) = Request::decode(&bytes) {
+        Request::decode(&request.encode()).expect("its own bytes");
+    }
+    if let Ok(reply) = Reply::decode(&bytes) {
+        Reply::decode(&reply.encode()).expect("its own bytes");
+    }
 }

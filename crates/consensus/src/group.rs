@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use index::IndexError;
-use openraft::async_runtime::watch::WatchReceiver;
 use openraft::alias::{SnapshotMetaOf, SnapshotOf};
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardToLeader, InitializeError, LinearizableReadError, RaftError};
 use openraft::raft::{ClientWriteResult, SnapshotResponse};
 use openraft::type_config::alias::WatchReceiverOf;
@@ -179,11 +179,7 @@ impl RaftGroup {
     }
 
     /// Puts another voter's rows in the place of those that are here, where they are further; returns once that is done.
-    pub(crate) async fn install(
-        &self,
-        vote: Vote,
-        rows: ReceivedRows,
-    ) -> Result<SnapshotResponse<TypeConfig>, String> {
+    pub(crate) async fn install(&self, vote: Vote, rows: ReceivedRows) -> Result<SnapshotResponse<TypeConfig>, String> {
         let last_log_id = rows.mark.applied;
         let meta = SnapshotMetaOf::<TypeConfig> { last_log_id, last_membership: rows.mark.membership.clone() };
         let snapshot = SnapshotOf::<TypeConfig, SnapshotBody> { meta, snapshot: SnapshotBody::Received(rows) };

@@ -34,7 +34,7 @@ pub(crate) use applier::range_entry;
 pub(crate) use applier::{Applier, ApplierParts, DatabaseDesk};
 pub use databases::DatabasesError;
 pub(crate) use databases::{DatabasePlaces, OpenedDatabase, mark_of};
-pub(crate) use install::{Installation, InstallWork, ReceivedRows};
+pub(crate) use install::{InstallWork, Installation, ReceivedRows};
 pub use keeper::UpkeepStatus;
 pub(crate) use keeper::{DatabaseKeeper, KeeperParts, KeeperRequest, LogHolds};
 pub(crate) use progress::Progress;
@@ -83,8 +83,9 @@ pub(crate) struct Mark {
 pub(crate) struct DurableMarks(Mutex<BTreeMap<RangeId, Mark>>);
 
 impl DurableMarks {
+    /// Notes a checkpoint. A range that is not in it keeps what it had: its rows were being replaced.
     pub(crate) fn set(&self, marks: BTreeMap<RangeId, Mark>) {
-        *self.0.lock() = marks;
+        self.0.lock().extend(marks);
     }
 
     pub(crate) fn set_one(&self, range: RangeId, mark: Mark) {

@@ -233,10 +233,9 @@ impl Reply {
             }
             TRANSFER => Self::Transfer(match whole(what, message)? {
                 TransferReplyForm::Accepted => Ok(()),
-                TransferReplyForm::VoteChanged { expected, actual } => Err(TransferLeaderError::VoteChanged {
-                    expected: expected.into_vote(),
-                    actual: actual.into_vote(),
-                }),
+                TransferReplyForm::VoteChanged { expected, actual } => {
+                    Err(TransferLeaderError::VoteChanged { expected: expected.into_vote(), actual: actual.into_vote() })
+                }
                 TransferReplyForm::LogNotFlushed { expected, actual } => Err(TransferLeaderError::LogNotFlushed {
                     expected: expected.map(LogIdForm::into_log_id),
                     actual: actual.map(LogIdForm::into_log_id),

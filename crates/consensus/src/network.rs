@@ -22,8 +22,8 @@ use openraft::raft::{
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 use types::{NodeId, RangeId};
 
-use crate::messages::{Reply, Request, SnapshotEnd};
 use crate::machine::SnapshotBody;
+use crate::messages::{Reply, Request, SnapshotEnd};
 use crate::peers::{RaftMessage, RaftTransport, TransportError};
 use crate::raft_types::{Member, TypeConfig, Voter};
 use crate::snapshots::{OutgoingRows, SnapshotSource};

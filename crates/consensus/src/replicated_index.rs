@@ -149,7 +149,8 @@ impl ReplicatedIndex {
         durable.set(durable_marks);
         desk.has_rows.store(true, Ordering::SeqCst);
         let (keeper_requests, requests) = mpsc::unbounded_channel();
-        let source = SnapshotSource { keeper: keeper_requests.clone(), places: places.clone(), desk: desk.clone(), entropy };
+        let source =
+            SnapshotSource { keeper: keeper_requests.clone(), places: places.clone(), desk: desk.clone(), entropy };
         let start = |range: RangeId| {
             let found = marks.get(&range).cloned().unwrap_or_default();
             RaftGroup::start(GroupParts {

@@ -188,9 +188,8 @@ impl SnapshotReceiver {
     /// It is not what was sent: it is to be sent anew.
     pub(crate) async fn finish(&self, range: RangeId, end: &SnapshotEnd) -> Result<ReceivedRows, String> {
         let incoming = self.incoming.lock().remove(&range).ok_or("nothing was received")?;
-        let is_whole = incoming.id == end.id
-            && incoming.bytes == end.bytes
-            && *incoming.hasher.finalize().as_bytes() == end.hash;
+        let is_whole =
+            incoming.id == end.id && incoming.bytes == end.bytes && *incoming.hasher.finalize().as_bytes() == end.hash;
         let (places, desk) = (self.places.clone(), self.desk.clone());
         blocking(move || {
             if !is_whole {

@@ -201,7 +201,7 @@ impl GroupLog {
 }
 
 /// Bytes that an entry keeps in memory, about.
-fn cost(entry: &Entry) -> usize {
+pub(super) fn cost(entry: &Entry) -> usize {
     let body = match &entry.payload {
         openraft::EntryPayload::Normal(proposed) => proposed.bytes().len(),
         openraft::EntryPayload::Blank | openraft::EntryPayload::Membership(_) => 64,

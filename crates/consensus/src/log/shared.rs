@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 use platform::{DiskFile, Entropy};
 use types::{DiskId, RangeId, VoterId};
 
-use super::groups::{Found, GroupLog, Location, Token};
+use super::groups::{Found, GroupLog, Location, Token, cost};
 use super::keeper::Keeper;
 use super::mirror::{Mirror, MirrorDisk};
 use super::record::{Record, SegmentHeader};
@@ -310,8 +310,7 @@ impl SharedLog {
         self.shared.groups.lock().get(&group).map(|log| log.term_ends(range)).unwrap_or_default()
     }
 
-    /// A group's entries of `range`, as far as they are there; at least one, then no more than `bytes_max` of what has
-    /// to be read from disk.
+    /// A group's entries of `range`, as far as they are there; at least one, then no more than about `bytes_max`.
     ///
     /// # Errors
     /// [`LogError::Damaged`]: no mirror has an entry that was written.
@@ -322,7 +321,7 @@ impl SharedLog {
         let mut entries = Vec::with_capacity(found.len());
         for one in found {
             bytes += match &one {
-                Found::Cached(_) => 0,
+                Found::Cached(entry) => cost(entry) as u64,
                 Found::At(_, location) => u64::from(location.bytes),
             };
             if bytes > bytes_max && !entries.is_empty() {

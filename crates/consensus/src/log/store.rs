@@ -12,7 +12,7 @@ use types::RangeId;
 use super::{LogError, SharedLog};
 use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
 
-/// Bytes that one read for a follower takes from disk at most.
+/// Bytes of entries that one read for a follower takes at most, about.
 const READ_BYTES_MAX: u64 = 1 << 20;
 
 /// A group's log.

@@ -14,8 +14,8 @@ use telemetry::with_causes;
 use tokio::sync::{Notify, mpsc};
 use types::{DiskId, RangeId, Timestamp};
 
-use super::install::{InstallError, InstallWork, Installation};
 use super::databases::{DatabasePlace, DatabasePlaces, DatabasesError, OpenedDatabase};
+use super::install::{InstallError, InstallWork, Installation};
 use super::{Committed, Progress, ReaderPool, RecentVersions, Work};
 use crate::encoding::{encode_applied, encode_membership};
 use crate::failure::Failure;

@@ -228,6 +228,18 @@ impl Cluster {
         acknowledged
     }
 
+    /// Puts until all that run have purged their logs beyond `end`.
+    async fn put_until_purged(&self, bucket: BucketAt, end: u64, prefix: &str) -> Vec<String> {
+        let mut acknowledged = Vec::new();
+        for round in 0..400 {
+            acknowledged.extend(self.put_all(bucket, keys(&format!("{prefix} {round}"), 50)).await);
+            if self.running().all(|(_, index)| index.purged(FIRST_DATA_RANGE).is_some_and(|purged| purged > end)) {
+                return acknowledged;
+            }
+        }
+        panic!("the logs are never purged");
+    }
+
     async fn make_bucket(&self) -> BucketAt {
         let leader = self.leader(FIRST_DATA_RANGE).await;
         make_bucket(self.index(leader)).await

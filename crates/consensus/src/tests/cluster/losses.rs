@@ -129,3 +129,26 @@ async fn all_that_was_acknowledged_is_there_after_all_lose_their_power_at_once()
     }
     cluster.shutdown().await;
 }
+
+/// The old leader still takes a command when it is cut off; whoever proposed it must not hear that it had no effect.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_in_the_log_is_of_unknown_outcome_and_applies_once() {
+    let cluster = Cluster::new(3, calm).await;
+    let bucket = cluster.make_bucket().await;
+    let old = cluster.leader(FIRST_DATA_RANGE).await;
+    let command = samples::numbered(1, 1, 0, put(bucket, "key", b"once").body);
+    let log_end = |number: usize| cluster.index(number).status().ranges[&FIRST_DATA_RANGE].log_end;
+    let before = log_end(old);
+    cluster.isolate(&[old]);
+    let (index, sent) = (cluster.index(old).clone(), command.clone());
+    let proposing = tokio::spawn(async move { index.propose(sent).await });
+    until("it is in the log of the old leader", || log_end(old) > before).await;
+    let next = cluster.leader_other_than(FIRST_DATA_RANGE, &[old]).await;
+    let first = cluster.index(next).propose(command.clone()).await.expect("taken");
+    cluster.wires.heal();
+    let outcome = proposing.await.expect("no panic");
+    assert!(matches!(outcome, Err(IndexError::Unknown { .. })), "{outcome:?}");
+    assert_eq!(cluster.index(next).propose(command).await.expect("taken"), first, "it applied once");
+    cluster.assert_equal("healed").await;
+    cluster.shutdown().await;
+}

@@ -44,18 +44,23 @@ async fn serve(network: &MemoryNetwork, number: usize, index: &ReplicatedIndex) 
     tokio::spawn(async move { server.serve(&*listener).await })
 }
 
+async fn start(network: &MemoryNetwork, cluster: &mut Cluster, number: usize) -> tokio::task::JoinHandle<()> {
+    let settings = ConsensusSettings { peers: Some(transport(network, number)), ..cluster.settings_of(number) };
+    let index = ReplicatedIndex::open(settings).await.expect("opened");
+    let serving = serve(network, number, &index).await;
+    cluster.nodes[number].index = Some(Arc::new(index));
+    serving
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn three_nodes_agree_over_rpc_and_go_on_without_one() {
+async fn three_nodes_agree_over_rpc_go_on_without_one_and_take_it_back() {
     let network = MemoryNetwork::new(5);
     let mut cluster = Cluster { wires: Wires::default(), nodes: Vec::new(), settings: busy };
     let mut serving = Vec::new();
     for number in 0..3 {
         let node = Node { id: node_id(number), disk: FaultyDisk::new(number as u64), index: None };
         cluster.nodes.push(node);
-        let settings = ConsensusSettings { peers: Some(transport(&network, number)), ..cluster.settings_of(number) };
-        let index = ReplicatedIndex::open(settings).await.expect("opened");
-        serving.push(serve(&network, number, &index).await);
-        cluster.nodes[number].index = Some(Arc::new(index));
+        serving.push(start(&network, &mut cluster, number).await);
     }
     cluster.index(0).found(&cluster.voters()).await.expect("founded");
     let bucket = cluster.make_bucket().await;
@@ -67,8 +72,15 @@ async fn three_nodes_agree_over_rpc_and_go_on_without_one() {
     let gone = cluster.power_off(leader).expect("it ran");
     serving[leader].abort();
     acknowledged.extend(cluster.put_all(bucket, keys("without the leader", 100)).await);
+    let end = gone.status().ranges[&FIRST_DATA_RANGE].log_end;
     gone.shutdown().await;
     cluster.assert_all_there_and_equal(bucket, &acknowledged, "two").await;
+
+    // It comes back so late that it needs the rows.
+    acknowledged.extend(cluster.put_until_purged(bucket, end, "while away").await);
+    serving[leader] = start(&network, &mut cluster, leader).await;
+    cluster.assert_all_there_and_equal(bucket, &acknowledged, "three again").await;
+    assert!(cluster.index(leader).purged(FIRST_DATA_RANGE) > Some(end), "its own log was not enough");
     cluster.shutdown().await;
     serving.iter().for_each(tokio::task::JoinHandle::abort);
 }

@@ -4,21 +4,6 @@ use std::path::Path;
 
 use super::*;
 
-/// Puts until the log that node `away` has ends before what the others still have.
-async fn put_until_purged(cluster: &Cluster, bucket: BucketAt, away: u64, prefix: &str) -> Vec<String> {
-    let mut acknowledged = Vec::new();
-    let mut round = 0;
-    loop {
-        acknowledged.extend(cluster.put_all(bucket, keys(&format!("{prefix} {round}"), 50)).await);
-        let purged = |index: &Arc<ReplicatedIndex>| index.purged(FIRST_DATA_RANGE).is_some_and(|purged| purged > away);
-        if cluster.running().all(|(_, index)| purged(index)) {
-            return acknowledged;
-        }
-        round += 1;
-        assert!(round < 400, "the log is never purged");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_that_was_away_long_gets_the_rows_and_then_equals_the_others() {
     let mut cluster = Cluster::new(3, busy).await;
@@ -29,7 +14,7 @@ async fn a_follower_that_was_away_long_gets_the_rows_and_then_equals_the_others(
     let index = cluster.power_off(away).expect("it ran");
     let end = index.status().ranges[&FIRST_DATA_RANGE].log_end;
     index.shutdown().await;
-    acknowledged.extend(put_until_purged(&cluster, bucket, end, "while away").await);
+    acknowledged.extend(cluster.put_until_purged(bucket, end, "while away").await);
     cluster.start(away).await;
     cluster.assert_all_there_and_equal(bucket, &acknowledged, "after the rows").await;
     assert!(cluster.index(away).purged(FIRST_DATA_RANGE) > Some(end), "its own log was not enough");
@@ -62,7 +47,7 @@ async fn an_installation_that_power_loss_interrupts_begins_anew() {
         let index = cluster.power_off(away).expect("it ran");
         let end = index.status().ranges[&FIRST_DATA_RANGE].log_end;
         index.shutdown().await;
-        acknowledged.extend(put_until_purged(&cluster, bucket, end, &format!("step {step}")).await);
+        acknowledged.extend(cluster.put_until_purged(bucket, end, &format!("step {step}")).await);
         cluster.nodes[away].disk.power_off_at(step);
         let disk = cluster.nodes[away].disk.clone();
         if let Ok(index) = ReplicatedIndex::open(cluster.settings_of(away)).await {
