@@ -1,4 +1,6 @@
-//! The index of this node, replicated: groups, log, database and readers put together.
+//! The index of this node, replicated: groups, log, database and readers put together. How it begins is `opening`'s.
+
+mod opening;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,26 +22,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use types::{DiskId, NodeId, RangeId, VoterId};
 
 use crate::barrier::ReadBarrier;
-use crate::error::ConsensusError;
 use crate::failure::Failure;
-use crate::group::{Group, GroupParts, RaftGroup, RangeStatus};
+use crate::group::{Group, RaftGroup, RangeStatus};
 use crate::handler::VoterHandler;
-use crate::log::{GroupLogStore, LogStatus, SharedLog};
+use crate::log::{LogStatus, SharedLog};
 use crate::machine::{
-    Applier, ApplierParts, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, KeeperRequest,
-    LogHolds, Mark, OpenedDatabase, Progress, ReadJob, ReaderPool, RecentVersions, StateMachine, UpkeepStatus, Work,
-    mark_of, work_queue,
+    DatabaseDesk, DatabasePlaces, KeeperRequest, LogHolds, Progress, ReadJob, ReaderPool, UpkeepStatus, Work, mark_of,
 };
-use crate::network::Peers;
 use crate::proposer::Proposer;
 use crate::restore::LoggedProposals;
-use crate::settings::{ConsensusSettings, Founding};
-use crate::snapshots::{SnapshotReceiver, SnapshotSource};
 
 /// The ranges of a node, until ranges split.
 pub(crate) const RANGES: [RangeId; 2] = [SYSTEM_RANGE, FIRST_DATA_RANGE];
-/// How long a start without peers waits until its groups have applied what was committed.
-const RECOVERY_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a command may take, where it takes a majority of several voters.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a shutdown waits for the proposals under way.
@@ -98,161 +92,6 @@ pub struct ReplicatedIndexStatus {
 }
 
 impl ReplicatedIndex {
-    /// Opens the index of these disks, or makes a blank one where there is none; returns once commands and queries
-    /// work, or, on a node with peers, at once: see [`ReplicatedIndex::ready`]. Must be called within a tokio runtime that drives timers.
-    ///
-    /// # Errors
-    /// [`ConsensusError`].
-    pub async fn open(settings: ConsensusSettings) -> Result<Self, ConsensusError> {
-        Self::open_as(settings, None).await
-    }
-
-    /// As [`Self::open`]; with `new_voter`, under a new log that supersedes what there is.
-    pub(crate) async fn open_as(
-        settings: ConsensusSettings,
-        new_voter: Option<VoterId>,
-    ) -> Result<Self, ConsensusError> {
-        let failure = Failure::new();
-        let ConsensusSettings { disks, registry, node, peers, founding, .. } = settings;
-        let ConsensusSettings { clock, entropy, log, index, recent_versions_bytes, upkeep, .. } = settings;
-        let found = {
-            let (disks, failure, entropy) = (disks.clone(), failure.clone(), entropy.clone());
-            blocking(move || -> Result<_, ConsensusError> {
-                let log = SharedLog::open(disks.clone(), registry, log, entropy, failure, new_voter)?;
-                let places = Arc::new(DatabasePlaces::new(log.voter(), disks, index, RANGES.to_vec()));
-                let opened = places.open_newest(&log, &[])?;
-                let copies = places.copies(opened.disk);
-                let next = |mark: &Mark| mark.applied.map_or(0, |applied| applied.index + 1);
-                places.remove_rows(&opened.marks.iter().map(|(range, mark)| (*range, next(mark))).collect(), true);
-                Ok((log, places, opened, copies))
-            })
-        };
-        let (log, places, opened, copies) = found.await?;
-        let progress = Arc::new(Progress::new(RANGES));
-        let (work, queued) = work_queue();
-        let recent = Arc::new(RecentVersions::new(recent_versions_bytes));
-        let readers = Arc::new(ReaderPool::start(progress.clone(), recent.clone(), &work)?);
-        let desk = Arc::new(DatabaseDesk::default());
-        let durable = Arc::new(DurableMarks::default());
-        let marks = opened.marks.clone();
-        let parts = ApplierParts {
-            log: log.clone(),
-            places: places.clone(),
-            progress: progress.clone(),
-            readers: readers.clone(),
-            recent,
-            desk: desk.clone(),
-            failure: failure.clone(),
-            checkpoint_bytes: upkeep.checkpoint_bytes,
-        };
-        let (applier, durable_marks) = blocking(move || start_applier(parts, queued, opened)).await?;
-        durable.set(durable_marks);
-        desk.has_rows.store(true, Ordering::SeqCst);
-        let (keeper_requests, requests) = mpsc::unbounded_channel();
-        let source =
-            SnapshotSource { keeper: keeper_requests.clone(), places: places.clone(), desk: desk.clone(), entropy };
-        let start = |range: RangeId| {
-            let found = marks.get(&range).cloned().unwrap_or_default();
-            RaftGroup::start(GroupParts {
-                voter: log.voter(),
-                node,
-                store: GroupLogStore::new(log.clone(), range),
-                machine: StateMachine::new(range, work.clone(), found, durable.clone()),
-                durable: durable.clone(),
-                progress: progress.clone(),
-                peers: Peers { range, transport: peers.clone(), source: source.clone() },
-                founding,
-            })
-        };
-        let groups = futures::future::try_join_all(RANGES.map(start)).await?;
-        let receiver = SnapshotReceiver::new(places.clone(), desk.clone());
-        let by_range = groups.iter().map(|group| (group.range(), group.clone())).collect();
-        let handler = Arc::new(VoterHandler::new(log.voter(), by_range, receiver));
-        let status = Arc::new(Mutex::new(UpkeepStatus::default()));
-        let holds = Arc::new(LogHolds::default());
-        let keeper = DatabaseKeeper::new(
-            KeeperParts {
-                log: log.clone(),
-                places: places.clone(),
-                progress: progress.clone(),
-                durable,
-                desk: desk.clone(),
-                groups: groups.clone(),
-                upkeep,
-                clock: clock.clone(),
-                work: work.downgrade(),
-                requests,
-                holds: holds.clone(),
-                status: status.clone(),
-            },
-            copies,
-        );
-        let (stop, stopped) = watch::channel(false);
-        let keeper = tokio::spawn(keeper.run(stopped.clone()));
-        let start = |group: RaftGroup| {
-            let shared: Arc<dyn Group> = Arc::new(group.clone());
-            let proposer = Proposer::start(shared.clone(), clock.clone());
-            (group.range(), Range { group, proposer, barrier: ReadBarrier::start(shared, readers.clone()) })
-        };
-        let opened = Self {
-            ranges: groups.into_iter().map(start).collect(),
-            log,
-            places,
-            readers,
-            progress,
-            desk,
-            upkeep: status,
-            keeper_requests,
-            holds,
-            failure,
-            work,
-            stop,
-            keeper: Mutex::new(Some(keeper)),
-            applier: Mutex::new(Some(applier)),
-            handler,
-            leaders: watch::Sender::new(RANGES.map(|range| (range, None)).into()),
-            has_peers: peers.is_some(),
-        };
-        opened.watch_for_failure(stopped.clone());
-        opened.watch_leaders(&stopped);
-        if !opened.has_peers {
-            opened.recovered(Some(RECOVERY_PATIENCE)).await?;
-        }
-        Ok(opened)
-    }
-
-    /// Opens the index under a new voter, blank and with a log of its own: for a node with peers that has lost what it had
-    /// of the index. The voter that it was must never be heard of again, for it may have voted; whoever leads makes the
-    /// new one a member, and gives it the rows.
-    ///
-    /// # Errors
-    /// [`ConsensusError`].
-    pub async fn open_as_new_voter(settings: ConsensusSettings) -> Result<Self, ConsensusError> {
-        let voter = VoterId::from_bytes(settings.entropy.id());
-        Self::open_as(ConsensusSettings { founding: Founding::Wait, ..settings }, Some(voter)).await
-    }
-
-    /// Founds both groups with these voters, each on its node; this node's must be one of them. To be called on one node;
-    /// where the groups were founded before, nothing changes.
-    ///
-    /// # Errors
-    /// [`ConsensusError::Group`].
-    pub async fn found(&self, voters: &BTreeMap<VoterId, NodeId>) -> Result<(), ConsensusError> {
-        for range in self.ranges.values() {
-            range.group.found(voters).await?;
-        }
-        Ok(())
-    }
-
-    /// Waits until this node has applied again all that it may have applied before it was opened: for ever, where its
-    /// groups have no leader.
-    ///
-    /// # Errors
-    /// [`ConsensusError`]: the index has ended.
-    pub async fn ready(&self) -> Result<(), ConsensusError> {
-        self.recovered(None).await
-    }
-
     /// Takes the messages of other nodes' voters.
     pub fn raft_handler(&self) -> Arc<dyn RaftHandler> {
         self.handler.clone()
@@ -426,65 +265,6 @@ impl ReplicatedIndex {
         .await;
     }
 
-    /// Waits until reads can't see less than they did before the start.
-    async fn recovered(&self, patience: Option<Duration>) -> Result<(), ConsensusError> {
-        for range in self.ranges.values() {
-            tokio::select! {
-                recovered = range.group.recovered(patience) => recovered?,
-                reason = self.failure.reported() => return Err(ConsensusError::Database { reason }),
-            }
-        }
-        Ok(())
-    }
-
-    fn watch_leaders(&self, stopped: &watch::Receiver<bool>) {
-        for (id, range) in &self.ranges {
-            let (id, group, leaders) = (*id, range.group.clone(), self.leaders.clone());
-            let mut stopped = stopped.clone();
-            tokio::spawn(async move {
-                let mut known = None;
-                loop {
-                    tokio::select! {
-                        leader = group.other_leader(known) => known = leader,
-                        _ = stopped.changed() => return,
-                    }
-                    leaders.send_modify(|leaders| {
-                        leaders.insert(id, known);
-                    });
-                }
-            });
-        }
-    }
-
-    /// Once nothing works any more, everybody is told at once.
-    fn watch_for_failure(&self, mut stopped: watch::Receiver<bool>) {
-        let failure = self.failure.clone();
-        let readers = self.readers.clone();
-        let groups = self.ranges.values().map(|range| range.group.clone()).filter(|_| self.has_peers);
-        let groups: Vec<RaftGroup> = groups.collect();
-        let ends: Vec<(Proposer, ReadBarrier)> =
-            self.ranges.values().map(|range| (range.proposer.clone(), range.barrier.clone())).collect();
-        for range in self.ranges.values() {
-            tokio::spawn(report_end(range.group.clone(), failure.clone(), stopped.clone()));
-        }
-        tokio::spawn(async move {
-            let reason = tokio::select! {
-                reason = failure.reported() => reason,
-                _ = stopped.changed() => return,
-            };
-            let error = IndexError::Unavailable { reason };
-            for (proposer, barrier) in &ends {
-                proposer.close(&error);
-                barrier.close(&error);
-            }
-            // Others are to lead, who can do what a leader must.
-            for group in &groups {
-                group.shutdown().await;
-            }
-            blocking(move || readers.close(&error)).await;
-        });
-    }
-
     fn range(&self, id: RangeId) -> Result<&Range, IndexError> {
         self.ranges.get(&id).ok_or_else(|| IndexError::Unavailable { reason: format!("range {id} is not here") })
     }
@@ -549,29 +329,6 @@ impl IndexService for ReplicatedIndex {
         let ended = |_| Err(IndexError::Unavailable { reason: "the index ended meanwhile".to_owned() });
         answered.await.unwrap_or_else(ended)
     }
-}
-
-/// Reports a group that ends before it is stopped.
-async fn report_end(group: RaftGroup, failure: Failure, mut stopped: watch::Receiver<bool>) {
-    tokio::select! {
-        reason = group.ended() => failure.report(format!("the group of range {} has ended: {reason}", group.range())),
-        _ = stopped.changed() => {}
-    }
-}
-
-/// Starts the thread that applies, on a database that is durable as it is found; returns how far that is.
-fn start_applier(
-    parts: ApplierParts,
-    queued: mpsc::Receiver<Work>,
-    mut opened: OpenedDatabase,
-) -> Result<(JoinHandle<()>, BTreeMap<RangeId, Mark>), ConsensusError> {
-    // What was applied before a crash may be in the page cache alone.
-    let failed = |error: index::IndexDatabaseError| ConsensusError::Database { reason: with_causes(&error) };
-    let durable =
-        if opened.database.checkpoint().map_err(failed)?.complete { opened.marks.clone() } else { BTreeMap::new() };
-    let applier = Applier::new(parts, queued, opened).map_err(failed)?;
-    let thread = std::thread::Builder::new().name("index-apply".into()).spawn(move || applier.run())?;
-    Ok((thread, durable))
 }
 
 fn range_of(query: &Query) -> RangeId {
