@@ -7,6 +7,7 @@
 
 mod admin;
 mod body;
+mod cluster;
 mod crash;
 mod layering;
 mod loss;

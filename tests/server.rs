@@ -147,17 +147,7 @@ impl Server {
 
     /// A client with some key.
     pub fn client_as(&self, access_key: &str, secret_key: &str) -> Client {
-        let http = aws_smithy_http_client::Builder::new().build_http();
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(Credentials::new(access_key, secret_key, None, None, "tests"))
-            .region(Region::new("us-east-1"))
-            .endpoint_url(&self.endpoint)
-            .force_path_style(true)
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .http_client(http)
-            .build();
-        Client::from_conf(config)
+        client_at(&self.endpoint, access_key, secret_key)
     }
 
     /// A fresh bucket with a name of its own.
@@ -168,6 +158,21 @@ impl Server {
         self.client().create_bucket().bucket(&name).send().await.expect("a bucket is created");
         name
     }
+}
+
+/// A client of a server with some key.
+pub fn client_at(endpoint: &str, access_key: &str, secret_key: &str) -> Client {
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(Credentials::new(access_key, secret_key, None, None, "tests"))
+        .region(Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .force_path_style(true)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .http_client(http)
+        .build();
+    Client::from_conf(config)
 }
 
 fn disks_of(directory: &Path, disks: usize) -> Vec<PathBuf> {
@@ -217,7 +222,7 @@ fn spawn(launcher: &[String], arguments: &[String]) -> (Child, String, String) {
 }
 
 /// Kills `server` when the pipe from this process closes.
-fn end_with_this_process(server: u32) {
+pub fn end_with_this_process(server: u32) {
     let mut watcher = Command::new("sh")
         .args(["-c", "cat >/dev/null; kill -9 \"$0\" 2>/dev/null", &server.to_string()])
         .stdin(Stdio::piped())

@@ -11,6 +11,8 @@ mod settings;
 
 use std::process::ExitCode;
 
+use crate::server::Roles;
+
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// An S3-compatible object store over commodity disks
@@ -24,13 +26,18 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Server(Box<server::ServerArgs>),
+    /// Keep disks and index of a cluster, without S3
+    Node(Box<server::ServerArgs>),
+    Gateway(Box<server::GatewayArgs>),
     Admin(admin_command::AdminArgs),
 }
 
 fn main() -> ExitCode {
     let frugal = allocator::Frugal::begin();
     let outcome: Result<(), Box<dyn std::error::Error>> = match parsed().command {
-        Command::Server(args) => server::run(*args, frugal).map_err(Into::into),
+        Command::Server(args) => server::run(*args, Roles::NodeAndGateway, frugal).map_err(Into::into),
+        Command::Node(args) => server::run(*args, Roles::Node, frugal).map_err(Into::into),
+        Command::Gateway(args) => server::run_gateway(*args, frugal).map_err(Into::into),
         Command::Admin(args) => admin_command::run(args).map_err(Into::into),
     };
     match outcome {
@@ -44,6 +51,9 @@ fn main() -> ExitCode {
 
 /// What was asked for; help and mistakes end the process here.
 fn parsed() -> Cli {
-    let command = Cli::command().mut_subcommand("server", settings::show_defaults);
+    let command = Cli::command();
+    let command = ["server", "node", "gateway"]
+        .into_iter()
+        .fold(command, |command, role| command.mut_subcommand(role, settings::show_defaults));
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }

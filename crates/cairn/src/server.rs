@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use node::{Compat, Server, ServerSettings, StartError, Started, Summary, WaitingServer};
+use node::{
+    ClusterSecret, ClusterSettings, Compat, GatewayRole, GatewayServer, NoCredential, Server, ServerSettings,
+    StartError, Started, Summary, WaitingServer,
+};
 use types::{AccessKeyId, BucketName, Integrity, NameError, Profile, ProfileError, SecretKey, StorageClass};
 
 use crate::allocator::Frugal;
@@ -26,8 +29,33 @@ pub struct ServerArgs {
     /// Create this bucket at start
     #[arg(long, env = "S3_BUCKET", value_name = "NAME")]
     bucket: Option<String>,
+    /// Found a cluster of the nodes of --join that answer, without waiting for the others; needed once at most
+    #[arg(long)]
+    form: bool,
     #[command(flatten)]
     settings: Layer,
+}
+
+/// Serve S3 over the nodes of a cluster; needs CAIRN_GATEWAY_CREDENTIAL, which `cairn admin gateway add` prints
+#[derive(Debug, Args)]
+pub struct GatewayArgs {
+    /// A configuration file (config/cairn.toml shows all settings)
+    #[arg(long, env = "CAIRN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Create this bucket at start
+    #[arg(long, env = "S3_BUCKET", value_name = "NAME")]
+    bucket: Option<String>,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+/// Which roles a process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roles {
+    /// Disks, index and S3.
+    NodeAndGateway,
+    /// Disks and index.
+    Node,
 }
 
 /// Why the server did not start or did not end well.
@@ -81,15 +109,21 @@ pub enum ServerError {
 ///
 /// # Errors
 /// [`ServerError`].
-pub fn run(args: ServerArgs, frugal: Frugal) -> Result<(), ServerError> {
+pub fn run(args: ServerArgs, roles: Roles, frugal: Frugal) -> Result<(), ServerError> {
     let file = args.config.as_deref().map(Layer::from_file).transpose()?.unwrap_or_default();
     let settings = args.settings.over(file).resolve();
     telemetry::init_logging(&settings.log, settings.log_format.parse()?)?;
-    let settings = server_settings(args.directories, args.bucket, settings)?;
+    let cluster = cluster_settings(&settings, roles, args.form)?;
+    let settings = server_settings(args.directories, args.bucket, cluster, settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
     runtime.block_on(async {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        let server = match Server::start(settings).await? {
+        let started = tokio::select! {
+            started = Server::start(settings) => started?,
+            // A node may wait long for its cluster.
+            () = asked_to_end(&mut terminate) => return Ok(()),
+        };
+        let server = match started {
             Started::Serving(server) => *server,
             Started::WithoutIndex(waiting) => {
                 print_waiting(&waiting);
@@ -110,6 +144,45 @@ pub fn run(args: ServerArgs, frugal: Frugal) -> Result<(), ServerError> {
     })
 }
 
+/// Runs a gateway until SIGTERM or SIGINT, then drains it. `frugal` lasts until it is started.
+///
+/// # Errors
+/// [`ServerError`].
+pub fn run_gateway(args: GatewayArgs, frugal: Frugal) -> Result<(), ServerError> {
+    let file = args.config.as_deref().map(Layer::from_file).transpose()?.unwrap_or_default();
+    let settings = args.settings.over(file).resolve();
+    telemetry::init_logging(&settings.log, settings.log_format.parse()?)?;
+    let named = named_nodes(&settings)?;
+    if named.is_empty() {
+        return Err(setting("join", "name nodes of the cluster, as in --join a:9002,b:9002,c:9002"));
+    }
+    let credential = secret_of(&["CAIRN_GATEWAY_CREDENTIAL"])?;
+    let needed = "set it to what `cairn admin gateway add` prints on a node";
+    let credential = credential.ok_or_else(|| setting("CAIRN_GATEWAY_CREDENTIAL", needed))?;
+    let credential = credential.parse().map_err(|error: NoCredential| ServerError::Setting {
+        setting: "CAIRN_GATEWAY_CREDENTIAL",
+        reason: error.to_string(),
+    })?;
+    let settings = server_settings(Vec::new(), args.bucket, None, settings)?;
+    let settings = ServerSettings { directories: Vec::new(), ..settings };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
+    runtime.block_on(async {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let gateway = tokio::select! {
+            started = GatewayServer::start(settings, GatewayRole { named, credential }) => started?,
+            // It may wait long for its cluster.
+            () = asked_to_end(&mut terminate) => return Ok(()),
+        };
+        println!("cairn {} gateway, cluster {}", env!("CARGO_PKG_VERSION"), gateway.cluster());
+        println!("  S3       {}", gateway.endpoint());
+        println!("  admin    {}  (health pages and metrics)", gateway.admin_endpoint());
+        drop(frugal);
+        asked_to_end(&mut terminate).await;
+        gateway.shutdown().await;
+        Ok(())
+    })
+}
+
 async fn asked_to_end(terminate: &mut tokio::signal::unix::Signal) {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
@@ -120,6 +193,7 @@ async fn asked_to_end(terminate: &mut tokio::signal::unix::Signal) {
 fn server_settings(
     directories: Vec<PathBuf>,
     bucket: Option<String>,
+    cluster: Option<ClusterSettings>,
     settings: Settings,
 ) -> Result<ServerSettings, ServerError> {
     let directories = if directories.is_empty() { vec![DIRECTORY_DEFAULT.into()] } else { directories };
@@ -168,7 +242,52 @@ fn server_settings(
         body_timeout: settings.body_timeout.0,
         drain_timeout: settings.drain_timeout.0,
         metrics_token,
+        cluster,
     })
+}
+
+/// What `--join` and its like say; a server without is a cluster by itself.
+fn cluster_settings(
+    settings: &Settings,
+    roles: Roles,
+    is_forced: bool,
+) -> Result<Option<ClusterSettings>, ServerError> {
+    let named = named_nodes(settings)?;
+    if named.is_empty() {
+        return match roles {
+            Roles::NodeAndGateway => Ok(None),
+            Roles::Node => Err(setting("join", "name the cluster's nodes, as in --join a:9002,b:9002,c:9002")),
+        };
+    }
+    let secret = secret_of(&["CAIRN_CLUSTER_SECRET"])?;
+    let needed = "set it to the same random text on every node; `openssl rand -hex 32` makes one";
+    let secret = secret.ok_or_else(|| setting("CAIRN_CLUSTER_SECRET", needed))?;
+    let text = |text: &String| (!text.is_empty()).then(|| text.clone());
+    Ok(Some(ClusterSettings {
+        named,
+        rpc_listen: settings.rpc_listen,
+        rpc_address: settings.rpc_address.clone(),
+        secret: ClusterSecret::new(&secret)
+            .map_err(|error| ServerError::Setting { setting: "CAIRN_CLUSTER_SECRET", reason: error.to_string() })?,
+        is_forced,
+        rack: text(&settings.rack),
+        zone: text(&settings.zone),
+        voters: (settings.voters > 0).then_some(settings.voters),
+        serves_s3: roles == Roles::NodeAndGateway,
+    }))
+}
+
+fn named_nodes(settings: &Settings) -> Result<Vec<String>, ServerError> {
+    let named = settings.join.0.clone();
+    if let Some(address) = named.iter().find(|address| !is_host_and_port(address)) {
+        let reason = format!("{address:?} is no host:port, as in --join a:9002,b:9002,c:9002");
+        return Err(ServerError::Setting { setting: "join", reason });
+    }
+    Ok(named)
+}
+
+fn is_host_and_port(address: &str) -> bool {
+    address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 fn setting(setting: &'static str, reason: &str) -> ServerError {

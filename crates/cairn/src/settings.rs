@@ -83,6 +83,18 @@ settings! {
     listen ("CAIRN_LISTEN"): SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9000));
     /// Where the admin API, the health pages and /metrics are served
     admin_listen ("CAIRN_ADMIN_LISTEN"): SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9001));
+    /// Addresses of the cluster's nodes, host:port, the same list on every node; empty makes a cluster of one
+    join ("CAIRN_JOIN"): CommaSeparated = CommaSeparated::default();
+    /// Where other nodes and gateways are let in
+    rpc_listen ("CAIRN_RPC_LISTEN"): SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9002));
+    /// Under which host:port others reach this node; empty is the one of --join that leads here
+    rpc_address ("CAIRN_RPC_ADDRESS"): String = String::new();
+    /// The rack that this node is in: data is spread over racks
+    rack ("CAIRN_RACK"): String = String::new();
+    /// The zone that this node is in: data is spread over zones
+    zone ("CAIRN_ZONE"): String = String::new();
+    /// How many nodes vote on each range of a new cluster; 0 follows the number of nodes (3, or 5 from five on)
+    voters ("CAIRN_VOTERS"): usize = 0;
     /// Domains under which a bucket is a host name, beside localhost, separated by commas
     domain ("CAIRN_DOMAIN"): CommaSeparated = CommaSeparated::default();
     /// The only region that signatures may name; empty takes any

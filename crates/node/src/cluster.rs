@@ -8,13 +8,9 @@ mod shards;
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports, reason = "the roles that use it come next")]
+#[allow(unused_imports, reason = "the archive of a cluster comes next")]
 pub(crate) use archive::ClusterArchive;
-#[allow(unused_imports, reason = "the roles that use it come next")]
 pub(crate) use directory::ClusterDirectory;
-#[allow(unused_imports, reason = "the roles that use it come next")]
 pub(crate) use gateways::FollowedGateways;
-#[allow(unused_imports, reason = "the roles that use it come next")]
 pub(crate) use index::ClusterIndex;
-#[allow(unused_imports, reason = "the roles that use it come next")]
 pub(crate) use shards::ClusterShards;

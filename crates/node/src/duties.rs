@@ -1,13 +1,17 @@
 //! The background duties of a server, put together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use index::SYSTEM_RANGE;
 use objects::Objects;
 use objects::data::{BadShard, DataPath, RepairQueue};
 use platform::Clock;
 use shards::LocalShards;
-use tokio::sync::mpsc;
-use upkeep::Duty;
+use tokio::sync::{mpsc, watch};
+use types::{NodeId, RangeId};
 use upkeep::buckets::UnfinishedBuckets;
 use upkeep::collect::Collect;
 use upkeep::progress::Progress;
@@ -15,6 +19,7 @@ use upkeep::repair::{RebuildDisks, Repair, RepairServices};
 use upkeep::restripe::Restripe;
 use upkeep::scrub::{Scrub, ScrubServices};
 use upkeep::tickets::Tickets;
+use upkeep::{Duty, DutyError, Step};
 
 use crate::care::DiskCare;
 use crate::server::Reach;
@@ -31,6 +36,51 @@ pub(crate) struct DutyServices {
     pub(crate) care: Arc<DiskCare>,
     pub(crate) repairs: RepairQueue,
     pub(crate) bad_shards: mpsc::Receiver<BadShard>,
+}
+
+/// Duties that look after what all nodes share, as one node of many does them: while it leads the system range.
+pub(crate) fn shared_out(
+    duties: Vec<Arc<dyn Duty>>,
+    node: NodeId,
+    leaders: &watch::Receiver<Leaders>,
+) -> Vec<Arc<dyn Duty>> {
+    let share = |duty: Arc<dyn Duty>| -> Arc<dyn Duty> {
+        // Each node looks after its own disks, and after what its own readers found.
+        match duty.name() {
+            "repair" | "rebuild" | "scrub" => duty,
+            _ => Arc::new(WhileLeading { duty, node, leaders: leaders.clone() }),
+        }
+    };
+    duties.into_iter().map(share).collect()
+}
+
+/// The node that leads each range, as far as is known.
+type Leaders = BTreeMap<RangeId, Option<NodeId>>;
+
+/// How often a node that does not lead looks whether it does.
+const FOLLOWER_PERIOD: Duration = Duration::from_secs(2);
+
+/// A duty that one node does for all.
+struct WhileLeading {
+    duty: Arc<dyn Duty>,
+    node: NodeId,
+    leaders: watch::Receiver<Leaders>,
+}
+
+#[async_trait]
+impl Duty for WhileLeading {
+    fn name(&self) -> &'static str {
+        self.duty.name()
+    }
+
+    async fn step(&self) -> Result<Step, DutyError> {
+        let leads = self.leaders.borrow().get(&SYSTEM_RANGE) == Some(&Some(self.node));
+        if leads { self.duty.step().await } else { Ok(Step::Idle(FOLLOWER_PERIOD)) }
+    }
+
+    async fn wake(&self) {
+        self.duty.wake().await;
+    }
 }
 
 /// The duties of a server, and what they count.

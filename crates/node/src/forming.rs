@@ -8,7 +8,5 @@
 mod decision;
 mod messages;
 
-#[allow(unused_imports, reason = "the roles that use it come next")]
 pub(crate) use decision::{Decision, decide};
-#[allow(unused_imports, reason = "the roles that use it come next")]
 pub(crate) use messages::{Greeting, JoinReply, JoinRequest, Prepared, Stage};

@@ -33,13 +33,14 @@ impl Front {
     pub(crate) fn open(settings: &ServerSettings) -> Result<(Self, Port), StartError> {
         let tls = settings.tls.clone();
         let tls = tls.map(|(certificate, key)| Tls::load(TlsFiles { certificate, key })).transpose()?;
-        let s3 = Gateway::take_port(settings.listen)?;
+        let serves_s3 = settings.cluster.as_ref().is_none_or(|cluster| cluster.serves_s3);
+        let s3 = serves_s3.then(|| Gateway::take_port(settings.listen)).transpose()?;
         let admin = AdminServer::take_port(settings.admin_listen)?;
         // A port can be taken twice as long as nobody listens on it.
-        if is_one_port(s3.address(), admin.address()) {
+        if s3.as_ref().is_some_and(|s3| is_one_port(s3.address(), admin.address())) {
             return Err(StartError::OnePort(admin.address()));
         }
-        Ok((Self { s3: Some(s3), tls }, admin))
+        Ok((Self { s3, tls }, admin))
     }
 }
 

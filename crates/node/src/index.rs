@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::index::IndexSettings;
 use admin::IndexStatus;
 use archive::ArchiveStatus;
-use consensus::{ConsensusSettings, DatabaseUpkeep, Founding, LogSettings, ReplicatedIndexStatus};
+use consensus::{ConsensusSettings, DatabaseUpkeep, Founding, LogSettings, RaftTransport, ReplicatedIndexStatus};
 use tokio::runtime::Handle;
 use types::{DiskId, Profile};
 
@@ -24,8 +24,6 @@ pub(crate) fn consensus_settings(opened: &Opened) -> ConsensusSettings {
         disks: disks.collect(),
         registry: Arc::new(SuperblockRegistry::new(shards.clone(), Handle::current())),
         node: directories.node,
-        peers: None,
-        founding: Founding::Alone,
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
         log: LogSettings {
@@ -35,13 +33,26 @@ pub(crate) fn consensus_settings(opened: &Opened) -> ConsensusSettings {
         },
         index: IndexSettings::default(),
         recent_versions_bytes: usize::try_from(memory::recent_versions_bytes(settings)).unwrap_or(usize::MAX),
+        peers: None,
+        founding: Founding::Alone,
         upkeep: DatabaseUpkeep { checkpoint_bytes: settings.checkpoint_bytes, ..DatabaseUpkeep::default() },
+    }
+}
+
+/// What the index of a node among others is opened with: its log lies on one disk, for other nodes have it too.
+pub(crate) fn cluster_consensus_settings(opened: &Opened, peers: Arc<dyn RaftTransport>) -> ConsensusSettings {
+    let alone = consensus_settings(opened);
+    ConsensusSettings {
+        log: LogSettings { mirrors: 1, ..alone.log },
+        peers: Some(peers),
+        founding: Founding::Wait,
+        ..alone
     }
 }
 
 /// On how many disks the log, the database and the archive are to lie: one more than may be lost.
 pub(crate) fn copies(settings: &ServerSettings) -> usize {
-    let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
+    let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.domains()));
     settings.storage_classes.iter().map(|(_, profile)| profile.m()).fold(wanted.m(), usize::max) + 1
 }
 

@@ -34,7 +34,8 @@ pub(crate) struct LayoutKeeper {
     index: Arc<dyn IndexService>,
     /// The profiles for which there should be groups: STANDARD's first.
     profiles: Vec<Profile>,
-    shards: Arc<LocalShards>,
+    /// A gateway has no disks.
+    shards: Option<Arc<LocalShards>>,
     current: watch::Sender<Arc<Layout>>,
     /// One change at a time from here; the index decides between processes.
     changing: Mutex<()>,
@@ -47,7 +48,7 @@ impl LayoutKeeper {
     /// [`LayoutError::Index`], [`LayoutError::NotFormed`].
     pub(crate) async fn open(
         index: Arc<dyn IndexService>,
-        shards: Arc<LocalShards>,
+        shards: Option<Arc<LocalShards>>,
         profiles: Vec<Profile>,
     ) -> Result<Self, LayoutError> {
         let layout = Arc::new(read(&*index).await?);
@@ -110,7 +111,6 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError`].
-    #[allow(dead_code, reason = "the roles that use it come next")]
     pub(crate) async fn settle_node(&self, node: types::Node) -> Result<(), LayoutError> {
         self.change(|layout| {
             if layout.nodes.contains(&node) {
@@ -186,7 +186,6 @@ impl LayoutKeeper {
     }
 
     /// Looks every second until `stopped` changes.
-    #[allow(dead_code, reason = "the roles that use it come next")]
     pub(crate) async fn follow(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         let mut ticks = tokio::time::interval(REFRESH_PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -216,9 +215,10 @@ impl LayoutKeeper {
 
     /// Tells every disk that serves which slots are its own.
     async fn claim_slots(&self, layout: &Layout) {
-        for (disk, health) in self.shards.disk_states().iter() {
+        let Some(shards) = &self.shards else { return };
+        for (disk, health) in shards.disk_states().iter() {
             if !health.is_down()
-                && let Err(error) = self.shards.set_slots(*disk, claims_of(layout, *disk)).await
+                && let Err(error) = shards.set_slots(*disk, claims_of(layout, *disk)).await
             {
                 tracing::warn!(%disk, %error, "a disk was not told its slots");
             }

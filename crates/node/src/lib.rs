@@ -5,19 +5,19 @@
 
 mod admin_front;
 mod care;
-#[allow(dead_code, reason = "the roles that use it come next")]
 mod cluster;
 mod credential;
 mod disks;
 mod duties;
-#[allow(dead_code, reason = "the roles that use it come next")]
 mod forming;
 mod front;
 mod gateway_credentials;
+mod gateway_server;
+mod gathering;
 mod index;
-#[allow(dead_code, reason = "the roles that use it come next")]
 mod late;
 mod layout;
+mod member;
 mod memory;
 mod metrics_page;
 mod protection;
@@ -31,8 +31,10 @@ mod summary;
 mod waiting;
 
 pub use gateway::Compat;
+pub use gateway_server::{GatewayRole, GatewayServer};
 pub use protection::Protection;
+pub use rpc::{CLUSTER_SECRET_CHARS_MIN, ClusterSecret, GatewayCredential, NoCredential};
 pub use server::{Server, StartError, Started};
-pub use settings::ServerSettings;
+pub use settings::{ClusterSettings, ServerSettings};
 pub use summary::{DiskSummary, Summary};
 pub use waiting::WaitingServer;

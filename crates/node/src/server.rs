@@ -14,6 +14,7 @@ use index::{Command, CommandBody, IndexError, IndexService, Query, QueryAnswer};
 use objects::{CreateBucketRequest, Objects, ObjectsError};
 use parking_lot::Mutex;
 use platform::{BufferPool, Clock, Entropy, MemoryBudget, SystemClock, SystemEntropy, Workers};
+use rpc::server::RpcServer;
 use shards::{LocalShards, ShardService, ShardSettings, StoreEnvironment};
 use telemetry::{Metrics, MetricsError, with_causes};
 use tokio::sync::watch;
@@ -28,6 +29,7 @@ use crate::disks::{self, Blank, Directories, DisksError};
 use crate::duties::{self, DutyServices};
 use crate::front::{self, AdminSide, Front};
 use crate::layout::{LayoutError, LayoutKeeper};
+use crate::member::{self, Joined, Membership};
 use crate::memory;
 use crate::s3_side::{self, DataSide};
 use crate::settings::ServerSettings;
@@ -96,6 +98,15 @@ pub enum StartError {
     /// The metrics.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The port for other nodes.
+    #[error("other nodes cannot be let in at {address}; choose another address with --rpc-listen")]
+    Rpc {
+        /// The address.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 /// A server that serves.
@@ -109,6 +120,8 @@ pub struct Server {
     objects: Objects,
     index: Arc<ReplicatedIndex>,
     shards: Arc<LocalShards>,
+    /// In a cluster, the port for other nodes.
+    rpc: Option<(Arc<RpcServer>, JoinHandle<()>)>,
     drain_timeout: Duration,
 }
 
@@ -123,7 +136,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    fn new(settings: &ServerSettings) -> Self {
+    pub(crate) fn new(settings: &ServerSettings) -> Self {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             clock: Arc::new(SystemClock::new()),
@@ -160,6 +173,8 @@ pub(crate) struct Standing {
     pub(crate) admin: AdminSide,
     /// What came of the rebuild that made the index.
     pub(crate) rebuilt: Option<RebuildReport>,
+    /// In a cluster, what that takes.
+    pub(crate) membership: Option<Membership>,
 }
 
 impl Standing {
@@ -171,7 +186,7 @@ impl Standing {
         rebuilt: Option<RebuildReport>,
     ) -> Self {
         let reach = Reach { index: index.clone(), shards: opened.shards.clone() };
-        Self { index, reach, admin, rebuilt }
+        Self { index, reach, admin, rebuilt, membership: None }
     }
 }
 
@@ -196,6 +211,13 @@ impl Server {
         let (front, admin_port) = Front::open(&settings)?;
         let metrics = Metrics::install()?;
         let world = World::new(&settings);
+        if let Some(cluster) = settings.cluster.clone() {
+            let joined = member::join(settings, cluster, world, metrics).await?;
+            let Joined { opened, index, reach, membership } = joined;
+            let admin = AdminSide::Taken(admin_port);
+            let standing = Standing { index, reach, admin, rebuilt: None, membership: Some(membership) };
+            return Ok(Started::Serving(Box::new(Self::serve(opened, front, standing).await?)));
+        }
         // The disks: each directory is known, blank or unusable.
         let directories = Arc::new(Directories::open(&settings.directories, &*world.entropy)?);
         let shards = open_stores(&directories, &settings, &world).await?;
@@ -217,13 +239,19 @@ impl Server {
     pub(crate) async fn serve(opened: Opened, front: Front, standing: Standing) -> Result<Self, StartError> {
         let Opened { settings, world, metrics, directories, shards } = opened;
         let Front { s3, tls } = front;
-        let Standing { index, reach, admin, rebuilt } = standing;
+        let Standing { index, reach, admin, rebuilt, membership } = standing;
         let credential = form(&directories, &settings, &*reach.index, &*world.entropy).await?;
         // The layout: which disks and placement groups there are.
-        let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
+        let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.domains()));
         let profiles = std::iter::once(wanted).chain(settings.storage_classes.iter().map(|(_, profile)| *profile));
-        let layout = LayoutKeeper::open(reach.index.clone(), shards.clone(), profiles.collect()).await?;
+        let layout = LayoutKeeper::open(reach.index.clone(), Some(shards.clone()), profiles.collect()).await?;
         let layout = Arc::new(layout);
+        if let Some(membership) = &membership {
+            membership.own_shards.follow(layout.clone());
+            membership.directory.follow(layout.watch());
+            layout.settle_node(membership.node.clone()).await?;
+            membership.greeter.serve(layout.clone(), wanted);
+        }
         // The data path, and S3's operations over it.
         let side = DataSide::new(&settings, &world, &reach, layout.watch(), layout.clone());
         let DataSide { data, repairs, bad_shards, given_up } = side;
@@ -267,6 +295,10 @@ impl Server {
                 bad_shards,
             },
         );
+        let duties = match &membership {
+            Some(_) => duties::shared_out(duties, node, &index.leaders()),
+            None => duties,
+        };
         let archiver = Archiver::new(ArchiverParts {
             index: index.clone(),
             disks: shards.clone(),
@@ -291,6 +323,7 @@ impl Server {
             readiness: ready,
             shards: shards.clone(),
             index: index.clone(),
+            ranges: reach.index.clone(),
             archive: archiver.status(),
             care: care.clone(),
             budget: world.budget.clone(),
@@ -329,14 +362,22 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = vec![
             tokio::spawn(care.run(stopped.clone())),
-            tokio::spawn(archiver.run(stopped.clone())),
             tokio::spawn(crate::status::watch_readiness(reach.index.clone(), readiness, stopped.clone())),
         ];
+        match &membership {
+            Some(membership) => {
+                let gateways = membership.gateways.clone();
+                tasks.push(tokio::spawn(gateways.follow(reach.index.clone(), stopped.clone())));
+                tasks.push(tokio::spawn(layout.follow(stopped.clone())));
+            }
+            None => tasks.push(tokio::spawn(archiver.run(stopped.clone()))),
+        }
+        let rpc = membership.map(|membership| (membership.server, membership.serving));
         // The reloader ends with the process; it owns nothing that a stop would have to save.
         tasks.extend(tls.map(|tls| tokio::spawn(until(stopped.clone(), tls.follow_files()))));
         let duties = Duties::start(duties);
         let drain_timeout = settings.drain_timeout;
-        Ok(Self { summary, gateway, admin, duties, tasks, stop, objects, index, shards, drain_timeout })
+        Ok(Self { summary, gateway, admin, duties, tasks, stop, objects, index, shards, rpc, drain_timeout })
     }
 
     /// What it serves and where.
@@ -361,6 +402,12 @@ impl Server {
         self.objects.stop().await;
         self.admin.stop().await;
         self.index.shutdown().await;
+        if let Some((server, serving)) = self.rpc {
+            server.close();
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the port for other nodes ended badly");
+            }
+        }
         self.shards.close().await;
     }
 }
@@ -374,7 +421,7 @@ async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()
 }
 
 /// Opens the stores of all known disks, side by side; one that cannot be opened is down.
-async fn open_stores(
+pub(crate) async fn open_stores(
     directories: &Directories,
     settings: &ServerSettings,
     world: &World,
@@ -538,7 +585,7 @@ pub(crate) fn classes(wanted: Profile, settings: &ServerSettings) -> BTreeMap<St
     standard.chain(settings.storage_classes.iter().cloned()).collect()
 }
 
-async fn create_first_bucket(
+pub(crate) async fn create_first_bucket(
     objects: &Objects,
     settings: &ServerSettings,
     credential: &Credential,

@@ -6,6 +6,29 @@ use std::time::Duration;
 
 use types::{AccessKeyId, BucketName, Profile, SecretKey, StorageClass};
 
+/// What a node among others is told beside, checked.
+#[derive(Debug, Clone)]
+pub struct ClusterSettings {
+    /// Addresses of the cluster's nodes, this one's among them; the same on every node.
+    pub named: Vec<String>,
+    /// Where other nodes and gateways are let in.
+    pub rpc_listen: SocketAddr,
+    /// Under which address others reach this node; empty: the named one that leads here.
+    pub rpc_address: String,
+    /// What all nodes of the cluster know.
+    pub secret: rpc::ClusterSecret,
+    /// Found a cluster of those that answer.
+    pub is_forced: bool,
+    /// The rack that the node is in.
+    pub rack: Option<String>,
+    /// The zone that the node is in.
+    pub zone: Option<String>,
+    /// How many voters each range of a new cluster has, unless that follows the number of nodes.
+    pub voters: Option<usize>,
+    /// Whether this process serves S3 too.
+    pub serves_s3: bool,
+}
+
 /// Everything that `cairn server` is told, checked.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
@@ -61,4 +84,16 @@ pub struct ServerSettings {
     pub drain_timeout: Duration,
     /// The bearer token of `/metrics`.
     pub metrics_token: Option<String>,
+    /// The cluster that the process is a node of; without, it is one by itself.
+    pub cluster: Option<ClusterSettings>,
+}
+
+impl ServerSettings {
+    /// Among how many failure domains data is spread: the named nodes, or the disks of a node that is alone.
+    pub(crate) fn domains(&self) -> usize {
+        match &self.cluster {
+            Some(cluster) if cluster.named.len() > 1 => cluster.named.len(),
+            _ => self.directories.len(),
+        }
+    }
 }

@@ -44,6 +44,8 @@ pub(crate) struct NodeAdmin {
     pub(crate) readiness: watch::Receiver<Readiness>,
     pub(crate) shards: Arc<LocalShards>,
     pub(crate) index: Arc<ReplicatedIndex>,
+    /// All ranges, wherever they are led.
+    pub(crate) ranges: Arc<dyn IndexService>,
     pub(crate) archive: ArchiveStatus,
     pub(crate) care: Arc<DiskCare>,
     pub(crate) budget: MemoryBudget,
@@ -170,10 +172,10 @@ impl NodeAdmin {
     /// What the index counts: some counter rows, no walk over what is stored.
     pub(crate) async fn ask_totals(&self) -> Result<(u64, Totals), IndexError> {
         let misanswered = || IndexError::Damaged { reason: "a question for sums was misunderstood".to_owned() };
-        let QueryAnswer::BucketCount(buckets) = self.index.query(Query::BucketCount).await? else {
+        let QueryAnswer::BucketCount(buckets) = self.ranges.query(Query::BucketCount).await? else {
             return Err(misanswered());
         };
-        let QueryAnswer::Totals(totals) = self.index.query(Query::Totals).await? else { return Err(misanswered()) };
+        let QueryAnswer::Totals(totals) = self.ranges.query(Query::Totals).await? else { return Err(misanswered()) };
         Ok((buckets, totals))
     }
 

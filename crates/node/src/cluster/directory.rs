@@ -72,6 +72,11 @@ impl ClusterDirectory {
         self.known.lock().leaders.insert(range, leader);
     }
 
+    /// All nodes that are known.
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        self.known.lock().peers().into_iter().map(|(node, address)| Peer { node, address }).collect()
+    }
+
     /// Where a node is reached.
     pub(crate) fn peer(&self, node: NodeId) -> Option<Peer> {
         self.known.lock().peer(node)

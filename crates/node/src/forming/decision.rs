@@ -109,7 +109,12 @@ mod tests {
 
     fn node(id: u8, stage: Stage) -> Greeting {
         let node = Node { id: NodeId::from_bytes([id; 16]), address: format!("{id}:9002"), rack: None, zone: None };
-        Greeting { node, stage, named: vec!["1:9002".to_owned(), "2:9002".to_owned(), "3:9002".to_owned()] }
+        Greeting {
+            node,
+            stage,
+            named: vec!["1:9002".to_owned(), "2:9002".to_owned(), "3:9002".to_owned()],
+            profile: None,
+        }
     }
 
     fn others(greetings: &[Option<Greeting>]) -> Vec<(String, Option<Greeting>)> {

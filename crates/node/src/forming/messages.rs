@@ -1,7 +1,7 @@
 //! What nodes say to each other before they are a cluster.
 
 use serde::{Deserialize, Serialize};
-use types::{ClusterId, Disk, Node, VoterId};
+use types::{ClusterId, Disk, DiskId, Node, Profile, VoterId};
 
 /// The first byte of each message.
 const VERSION: u8 = 1;
@@ -16,6 +16,14 @@ pub(crate) enum JoinRequest {
         /// The new cluster.
         cluster: ClusterId,
     },
+    /// See to it that the layout has whole groups of this profile on disks that are up and not among these: gateways
+    /// don't change the layout themselves.
+    MakeGroups {
+        /// The profile.
+        profile: Profile,
+        /// Disks that failed the gateway.
+        avoid: Vec<DiskId>,
+    },
 }
 
 /// What it is answered.
@@ -27,6 +35,8 @@ pub(crate) enum JoinReply {
     Prepared(Box<Prepared>),
     /// It was not done, and why.
     Refused(String),
+    /// To [`JoinRequest::MakeGroups`]: they are there.
+    GroupsMade,
 }
 
 /// How far a node is.
@@ -57,6 +67,8 @@ pub(crate) struct Greeting {
     pub(crate) stage: Stage,
     /// The addresses that it was started with, in order.
     pub(crate) named: Vec<String>,
+    /// The profile of objects that name no storage class, once it serves.
+    pub(crate) profile: Option<Profile>,
 }
 
 /// What a node brings into a cluster that is being founded.
@@ -121,7 +133,7 @@ mod tests {
             zone: None,
         };
         let stage = Stage::Prepared { cluster: ClusterId::from_bytes([9; 16]), is_founded: true };
-        Greeting { node, stage, named: vec!["a:9002".to_owned(), "b:9002".to_owned()] }
+        Greeting { node, stage, named: vec!["a:9002".to_owned(), "b:9002".to_owned()], profile: None }
     }
 
     #[test]
@@ -136,7 +148,7 @@ mod tests {
             "07".repeat(16),
             "01027231",
             format_args!("01{}01", "09".repeat(16)),
-            "0206613a3930303206623a39303032"
+            "0206613a3930303206623a3930303200"
         );
         assert_eq!(hex(reply.encode()), expected);
         assert_eq!(JoinReply::decode(&reply.encode()), Some(reply));

@@ -1,0 +1,307 @@
+//! `cairn gateway`: S3 over the nodes of a cluster, and nothing that matters in this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin::{AddGateway, AdminError, AdminService, KnownGateway, NewGateway, RebuildOptions, RebuildStatus, Status};
+use async_trait::async_trait;
+use gateway::{GatewayHandle, Readiness};
+use index::{IndexError, IndexService, Query, QueryAnswer};
+use objects::Objects;
+use objects::data::{GroupPlanner, PlannerError};
+use platform::TcpNetwork;
+use rpc::client::{Identity, Peer, RemoteIndex, RemoteShards, RpcClient};
+use rpc::{ClusterCell, GatewayCredential, RpcSettings};
+use telemetry::Metrics;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use types::{AccountId, Credential, DiskId, NodeId, Profile};
+
+use crate::admin_front::AdminFront;
+use crate::cluster::{ClusterDirectory, ClusterIndex, ClusterShards};
+use crate::forming::{JoinReply, JoinRequest, Stage};
+use crate::front::{self, Front};
+use crate::layout::LayoutKeeper;
+use crate::memory;
+use crate::s3_side::{self, DataSide};
+use crate::server::{Reach, StartError, World, create_first_bucket};
+use crate::settings::ServerSettings;
+
+/// How often the nodes are asked while none answers.
+const PERIOD: Duration = Duration::from_millis(250);
+/// How long a node may take to say who it is.
+const GREETING_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a node may take to make groups.
+const PLANNING_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a gateway finds its cluster, and what lets it in.
+#[derive(Debug, Clone)]
+pub struct GatewayRole {
+    /// Addresses of nodes; one that answers is enough.
+    pub named: Vec<String>,
+    /// The credential that `cairn admin gateway add` has made.
+    pub credential: GatewayCredential,
+}
+
+/// A gateway that serves.
+pub struct GatewayServer {
+    cluster: String,
+    endpoint: String,
+    admin_endpoint: String,
+    gateway: GatewayHandle,
+    admin: AdminFront,
+    tasks: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    objects: Objects,
+    drain_timeout: Duration,
+}
+
+impl GatewayServer {
+    /// Finds the cluster, and serves once reads and writes work, however long that takes. `settings` name no disks.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub async fn start(mut settings: ServerSettings, role: GatewayRole) -> Result<Self, StartError> {
+        erasure::check_cpu()?;
+        let given = settings.profile;
+        settings.profile = Some(given.unwrap_or_else(|| Profile::for_domains(role.named.len())));
+        memory::check(&settings)?;
+        let (Front { s3, tls }, admin_port) = Front::open(&settings)?;
+        let metrics = Metrics::install()?;
+        let world = World::new(&settings);
+        let cell = ClusterCell::default();
+        let client = RpcClient::new(
+            Arc::new(TcpNetwork),
+            world.entropy.clone(),
+            cell.clone(),
+            Identity::Gateway(role.credential.clone()),
+            world.buffers.clone(),
+            RpcSettings::default(),
+        );
+        let directory = Arc::new(ClusterDirectory::new(None));
+        let wanted = find_cluster(&client, &role.named, &directory, &cell).await;
+        let wanted = given.unwrap_or(wanted);
+        settings.profile = Some(wanted);
+        let remote = RemoteIndex::new(client.clone(), directory.clone());
+        let reach = Reach {
+            index: Arc::new(ClusterIndex::new(None, remote, directory.clone())),
+            shards: Arc::new(ClusterShards::new(None, RemoteShards::new(client.clone(), directory.clone()))),
+        };
+        let root = root_credential(&*reach.index).await?;
+        let layout = Arc::new(LayoutKeeper::open(reach.index.clone(), None, Vec::new()).await?);
+        directory.follow(layout.watch());
+        let planner = AskingPlanner { client, layout: layout.clone(), directory };
+        let side = DataSide::new(&settings, &world, &reach, layout.watch(), Arc::new(planner));
+        let DataSide { data, bad_shards, given_up, .. } = side;
+        // Whom its tickets are for: this process, which nobody asks for again.
+        let writer = NodeId::from_bytes(world.entropy.id());
+        let objects = s3_side::start_objects(&settings, &world, &reach, &data, given_up, writer, wanted).await?;
+        create_first_bucket(&objects, &settings, &root).await?;
+        let (readiness, ready) = watch::channel(Readiness::Ready);
+        let credentials: watch::Sender<Arc<[Credential]>> = watch::Sender::new(Arc::new([root.clone()]));
+        let port = s3.expect("a gateway serves S3");
+        let gateway = s3_side::serve(
+            port,
+            &settings,
+            tls.clone(),
+            &world,
+            objects.clone(),
+            credentials.subscribe(),
+            ready.clone(),
+        )?;
+        let service = Arc::new(GatewayAdmin { metrics, readiness: ready });
+        let admin = AdminFront::start(admin_port, &settings, tls.clone(), world.clock.clone(), root, service)?;
+        let scheme = front::scheme(tls.as_ref());
+        let (stop, stopped) = watch::channel(false);
+        let tasks = vec![
+            tokio::spawn(layout.follow(stopped.clone())),
+            tokio::spawn(crate::status::watch_readiness(reach.index.clone(), readiness, stopped.clone())),
+            // Scrub on the nodes finds them too.
+            tokio::spawn(discard_reports(bad_shards, stopped)),
+        ];
+        Ok(Self {
+            cluster: cell.get().map(|cluster| cluster.to_string()).unwrap_or_default(),
+            endpoint: format!("{scheme}://{}", gateway.local_addr()),
+            admin_endpoint: format!("{scheme}://{}", admin.address()),
+            gateway,
+            admin,
+            tasks,
+            stop,
+            objects,
+            drain_timeout: settings.drain_timeout,
+        })
+    }
+
+    /// The cluster's id.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// Where S3 is served.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Where the health pages and metrics are.
+    pub fn admin_endpoint(&self) -> &str {
+        &self.admin_endpoint
+    }
+
+    /// Takes no more requests, and waits for those under way.
+    pub async fn shutdown(self) {
+        if !self.gateway.drain(self.drain_timeout).await {
+            tracing::warn!("requests were broken off: they took longer than the drain timeout");
+        }
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task ended badly");
+            }
+        }
+        self.objects.stop().await;
+        self.admin.stop().await;
+    }
+}
+
+/// Asks the named nodes until one is a member of a cluster; returns the profile that is wanted there.
+async fn find_cluster(
+    client: &RpcClient,
+    named: &[String],
+    directory: &ClusterDirectory,
+    cell: &ClusterCell,
+) -> Profile {
+    let request = JoinRequest::Greet.encode();
+    let mut said = String::new();
+    loop {
+        let mut reason = String::new();
+        for address in named {
+            let asked = client.join(address, &request, GREETING_PATIENCE).await;
+            let greeting = match asked {
+                Ok((_, bytes)) => match JoinReply::decode(&bytes) {
+                    Some(JoinReply::Greeting(greeting)) => greeting,
+                    _ => {
+                        reason = format!("{address} is of another release");
+                        continue;
+                    }
+                },
+                Err(error) => {
+                    reason = error.to_string();
+                    continue;
+                }
+            };
+            if let (Stage::Member { cluster }, Some(profile)) = (greeting.stage, greeting.profile) {
+                directory.add(Peer { node: greeting.node.id, address: address.clone() });
+                cell.set(cluster);
+                return profile;
+            }
+            reason = format!("{address} has not found its cluster yet");
+        }
+        if reason != said {
+            tracing::info!(%reason, "waiting for the cluster");
+            said = reason;
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
+}
+
+async fn root_credential(index: &dyn IndexService) -> Result<Credential, StartError> {
+    let damaged = |reason: &str| IndexError::Damaged { reason: reason.to_owned() };
+    let QueryAnswer::Credentials(held) = index.query(Query::Credentials).await? else {
+        return Err(damaged("a query for credentials was answered with something else").into());
+    };
+    let root = held.into_iter().find(|credential| credential.owner.account == AccountId::ROOT);
+    Ok(root.ok_or_else(|| damaged("the cluster has no root credential"))?)
+}
+
+/// Has nodes make groups: a gateway doesn't change the layout.
+struct AskingPlanner {
+    client: RpcClient,
+    layout: Arc<LayoutKeeper>,
+    directory: Arc<ClusterDirectory>,
+}
+
+#[async_trait]
+impl GroupPlanner for AskingPlanner {
+    async fn make_groups(&self, profile: Profile, avoid: &[DiskId]) -> Result<(), PlannerError> {
+        let request = JoinRequest::MakeGroups { profile, avoid: avoid.to_vec() }.encode();
+        let mut reason = "no node is known".to_owned();
+        for peer in self.directory.peers() {
+            match self.client.join(&peer.address, &request, PLANNING_PATIENCE).await {
+                Ok((_, bytes)) => match JoinReply::decode(&bytes) {
+                    Some(JoinReply::GroupsMade) => {
+                        let seen = self.layout.refresh().await;
+                        return seen.map_err(|error| PlannerError { reason: error.to_string() });
+                    }
+                    Some(JoinReply::Refused(why)) => reason = why,
+                    _ => reason = format!("{} is of another release", peer.address),
+                },
+                Err(error) => reason = error.to_string(),
+            }
+        }
+        Err(PlannerError { reason })
+    }
+}
+
+/// Takes the reports of bad shards: a gateway repairs nothing.
+async fn discard_reports<T>(mut reports: tokio::sync::mpsc::Receiver<T>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            report = reports.recv() => if report.is_none() { return },
+            _ = stopped.changed() => return,
+        }
+    }
+}
+
+/// The health pages and metrics of a gateway.
+struct GatewayAdmin {
+    metrics: Metrics,
+    readiness: watch::Receiver<Readiness>,
+}
+
+fn not_here() -> AdminError {
+    AdminError::Refused("this is a gateway: ask a node, with --admin-url".to_owned())
+}
+
+#[async_trait]
+impl AdminService for GatewayAdmin {
+    fn readiness(&self) -> Readiness {
+        self.readiness.borrow().clone()
+    }
+
+    async fn metrics_page(&self) -> String {
+        self.metrics.fold();
+        self.metrics.render()
+    }
+
+    async fn status(&self) -> Result<Status, AdminError> {
+        Err(not_here())
+    }
+
+    async fn start_scrub(&self) -> Result<(), AdminError> {
+        Err(not_here())
+    }
+
+    async fn readmit_disk(&self, _disk: &str) -> Result<(), AdminError> {
+        Err(not_here())
+    }
+
+    async fn rebuild_index(&self, _options: RebuildOptions) -> Result<(), AdminError> {
+        Err(not_here())
+    }
+
+    async fn add_gateway(&self, _gateway: AddGateway) -> Result<NewGateway, AdminError> {
+        Err(not_here())
+    }
+
+    async fn gateways(&self) -> Result<Vec<KnownGateway>, AdminError> {
+        Err(not_here())
+    }
+
+    async fn remove_gateway(&self, _id: &str) -> Result<(), AdminError> {
+        Err(not_here())
+    }
+
+    fn index_rebuild(&self) -> RebuildStatus {
+        RebuildStatus { state: "none".to_owned(), ..RebuildStatus::default() }
+    }
+}

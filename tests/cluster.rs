@@ -1,0 +1,258 @@
+//! Nodes and gateways as processes of their own: what one of them takes, all of them have.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use tempfile::TempDir;
+
+use crate::body::body;
+use crate::server::{ACCESS_KEY, SECRET_KEY, client_at, end_with_this_process};
+
+const SECRET: &str = "the secret of the nodes under test, long enough";
+
+/// A process of the cluster. Dropping it kills it as `kill -9` does.
+struct Member {
+    arguments: Vec<String>,
+    credential: Option<String>,
+    process: Child,
+    endpoint: String,
+    admin: String,
+}
+
+impl Member {
+    /// Starts a process; it is ready once [`Starting::ready`] returns.
+    fn start(arguments: Vec<String>, credential: Option<String>) -> Starting {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+        command
+            .args(&arguments)
+            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY)
+            .env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY)
+            .env("CAIRN_DISK_RESERVE", "1MiB")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        match &credential {
+            Some(credential) => command.env("CAIRN_GATEWAY_CREDENTIAL", credential),
+            None => command.env("CAIRN_CLUSTER_SECRET", SECRET),
+        };
+        let mut process = command.spawn().expect("the binary starts");
+        end_with_this_process(process.id());
+        let errors = process.stderr.take().expect("stderr is a pipe");
+        let name = arguments.last().cloned().unwrap_or_default();
+        std::thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                // `cargo test` shows it for a test that fails.
+                let _ = writeln!(std::io::stderr(), "{name}: {line}");
+            }
+        });
+        Starting { arguments, credential, process }
+    }
+
+    fn client(&self) -> Client {
+        client_at(&self.endpoint, ACCESS_KEY, SECRET_KEY)
+    }
+
+    fn kill(&mut self) {
+        // It may have ended already; what counts is that it is gone.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Starts the process again as it was.
+    fn restart(&mut self) {
+        self.kill();
+        let again = Self::start(self.arguments.clone(), self.credential.clone()).ready();
+        *self = again;
+    }
+
+    /// Ends it as an operator does.
+    fn terminate(&mut self) {
+        let killed = Command::new("kill").arg(self.process.id().to_string()).status().expect("kill runs");
+        assert!(killed.success());
+        let ended = self.process.wait().expect("it is waited for");
+        assert!(ended.success(), "it ends in order: {ended}");
+    }
+
+    fn admin(&self, verb: &[&str]) -> serde_json::Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+        command.arg("admin").args(verb).args(["--json", "--admin-url", &self.admin]);
+        command.env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY).env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY);
+        let output = command.output().expect("the verb runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A process that may still wait for its cluster.
+struct Starting {
+    arguments: Vec<String>,
+    credential: Option<String>,
+    process: Child,
+}
+
+impl Starting {
+    /// Waits until it says where it serves.
+    fn ready(self) -> Member {
+        let Self { arguments, credential, mut process } = self;
+        let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
+        let mut endpoint_after = |word: &str| {
+            let line = lines.by_ref().map_while(Result::ok).find(|line| line.trim_start().starts_with(word));
+            let line = line.unwrap_or_else(|| panic!("the process ended before it said its {word} address"));
+            line.split_whitespace().nth(1).expect("an address follows").to_owned()
+        };
+        let (endpoint, admin) = (endpoint_after("S3"), endpoint_after("admin"));
+        std::thread::spawn(move || lines.for_each(drop));
+        Member { arguments, credential, process, endpoint, admin }
+    }
+}
+
+/// Nodes that serve S3 too.
+struct Cluster {
+    directory: TempDir,
+    addresses: Vec<String>,
+    nodes: Vec<Member>,
+}
+
+impl Cluster {
+    /// Forms a cluster of so many nodes with so many disks each.
+    fn of(nodes: usize, disks: usize) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let addresses = free_addresses(nodes);
+        let start = |at: usize| Member::start(arguments(&directory, &addresses, at, disks), None);
+        let starting: Vec<Starting> = (0..nodes).map(start).collect();
+        let nodes = starting.into_iter().map(Starting::ready).collect();
+        Self { directory, addresses, nodes }
+    }
+
+    fn node_directory(&self, at: usize) -> PathBuf {
+        self.directory.path().join(format!("n{at}"))
+    }
+
+    /// Starts a gateway with a credential that a node gives it.
+    fn gateway(&self) -> Member {
+        let told = self.nodes[0].admin(&["gateway", "add"]);
+        let credential = told["credential"].as_str().expect("a credential").to_owned();
+        let arguments = ["gateway", "--join", &self.addresses.join(",")].map(str::to_owned).to_vec();
+        Member::start(arguments, Some(credential)).ready()
+    }
+}
+
+fn arguments(directory: &TempDir, addresses: &[String], at: usize, disks: usize) -> Vec<String> {
+    let mut arguments = vec!["server".to_owned()];
+    arguments.extend((1..=disks).map(|disk| directory.path().join(format!("n{at}/d{disk}")).display().to_string()));
+    let options = ["--join", &addresses.join(","), "--rpc-listen", &addresses[at]];
+    arguments.extend(options.map(str::to_owned));
+    arguments
+}
+
+/// Addresses of this machine that nobody listens at. Others could take them meanwhile: the kernel gives new ones first.
+fn free_addresses(count: usize) -> Vec<String> {
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    held.iter().map(|held| held.local_addr().expect("it listens").to_string()).collect()
+}
+
+/// Objects of every form: inline, whole copies, stripes.
+const SIZES: [usize; 4] = [100, 40_000, 300_000, 7 << 20];
+
+async fn put_all(client: &Client, bucket: &str, prefix: &str) -> Vec<(String, Vec<u8>)> {
+    let mut objects = Vec::new();
+    for (seed, size) in (1..).zip(SIZES) {
+        let (key, bytes) = (format!("{prefix}/{size}"), body(size, seed + prefix.len() as u64));
+        let sent = client.put_object().bucket(bucket).key(&key).body(ByteStream::from(bytes.clone())).send().await;
+        sent.unwrap_or_else(|error| panic!("PUT {key}: {error:?}"));
+        objects.push((key, bytes));
+    }
+    objects
+}
+
+async fn assert_all(client: &Client, bucket: &str, objects: &[(String, Vec<u8>)]) {
+    for (key, bytes) in objects {
+        let got = client.get_object().bucket(bucket).key(key).send().await;
+        let got = got.unwrap_or_else(|error| panic!("GET {key}: {error:?}"));
+        let got = got.body.collect().await.unwrap_or_else(|error| panic!("GET {key}: {error:?}")).to_vec();
+        assert!(got == *bytes, "{key} is what was stored");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_takes_all_have_and_a_lost_node_takes_nothing_along() {
+    let mut cluster = Cluster::of(3, 2);
+    let clients: Vec<Client> = cluster.nodes.iter().map(Member::client).collect();
+    clients[0].create_bucket().bucket("shared").send().await.expect("created");
+    let mut objects = put_all(&clients[0], "shared", "first").await;
+    for client in &clients {
+        assert_all(client, "shared", &objects).await;
+    }
+    // Any one of them may go, the leader too.
+    for lost in 0..3 {
+        cluster.nodes[lost].kill();
+        let (a, b) = ((lost + 1) % 3, (lost + 2) % 3);
+        let (one, other) = (cluster.nodes[a].client(), cluster.nodes[b].client());
+        assert_all(&one, "shared", &objects).await;
+        objects.extend(put_all(&other, "shared", &format!("without {lost}")).await);
+        assert_all(&one, "shared", &objects).await;
+        cluster.nodes[lost].restart();
+        assert_all(&cluster.nodes[lost].client(), "shared", &objects).await;
+    }
+    // All at once.
+    cluster.nodes.iter_mut().for_each(Member::kill);
+    let again = |node: &Member| Member::start(node.arguments.clone(), None);
+    let starting: Vec<Starting> = cluster.nodes.iter().map(again).collect();
+    cluster.nodes = starting.into_iter().map(Starting::ready).collect();
+    assert_all(&cluster.nodes[1].client(), "shared", &objects).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_have_the_same_objects_and_a_revoked_one_has_none() {
+    let cluster = Cluster::of(3, 1);
+    let (first, second) = (cluster.gateway(), cluster.gateway());
+    first.client().create_bucket().bucket("through").send().await.expect("created");
+    let objects = put_all(&first.client(), "through", "first").await;
+    assert_all(&second.client(), "through", &objects).await;
+    assert_all(&cluster.nodes[2].client(), "through", &objects).await;
+    let own = first.credential.as_ref().expect("a gateway has one").split(':').nth(1).expect("an id").to_owned();
+    let listed = cluster.nodes[1].admin(&["gateway", "list"]);
+    assert!(listed.to_string().contains(&own), "{listed}");
+    cluster.nodes[1].admin(&["gateway", "remove", &own]);
+    let begun = Instant::now();
+    while first.client().get_object().bucket("through").key(&objects[0].0).send().await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "a revoked gateway is cut off");
+    }
+    assert_all(&second.client(), "through", &objects).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_node_joins_its_cluster_and_founds_none() {
+    let mut cluster = Cluster::of(3, 2);
+    let client = cluster.nodes[0].client();
+    client.create_bucket().bucket("kept").send().await.expect("created");
+    let objects = put_all(&client, "kept", "before").await;
+    cluster.nodes[2].kill();
+    std::fs::remove_dir_all(cluster.node_directory(2)).expect("its disks are lost");
+    cluster.nodes[2].restart();
+    assert_all(&cluster.nodes[2].client(), "kept", &objects).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_ends_in_order_hands_over() {
+    let mut cluster = Cluster::of(3, 1);
+    let client = cluster.nodes[1].client();
+    client.create_bucket().bucket("handed").send().await.expect("created");
+    let objects = put_all(&client, "handed", "before").await;
+    cluster.nodes[0].terminate();
+    assert_all(&client, "handed", &objects).await;
+    let more = put_all(&client, "handed", "after").await;
+    assert_all(&cluster.nodes[2].client(), "handed", &more).await;
+}
