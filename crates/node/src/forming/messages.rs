@@ -69,6 +69,8 @@ pub(crate) struct Greeting {
     pub(crate) named: Vec<String>,
     /// The profile of objects that name no storage class, once it serves.
     pub(crate) profile: Option<Profile>,
+    /// All nodes of its cluster, once it serves.
+    pub(crate) nodes: Vec<Node>,
 }
 
 /// What a node brings into a cluster that is being founded.
@@ -133,7 +135,13 @@ mod tests {
             zone: None,
         };
         let stage = Stage::Prepared { cluster: ClusterId::from_bytes([9; 16]), is_founded: true };
-        Greeting { node, stage, named: vec!["a:9002".to_owned(), "b:9002".to_owned()], profile: None }
+        Greeting {
+            node,
+            stage,
+            named: vec!["a:9002".to_owned(), "b:9002".to_owned()],
+            profile: None,
+            nodes: Vec::new(),
+        }
     }
 
     #[test]
@@ -148,7 +156,7 @@ mod tests {
             "07".repeat(16),
             "01027231",
             format_args!("01{}01", "09".repeat(16)),
-            "0206613a3930303206623a3930303200"
+            "0206613a3930303206623a393030320000"
         );
         assert_eq!(hex(reply.encode()), expected);
         assert_eq!(JoinReply::decode(&reply.encode()), Some(reply));
