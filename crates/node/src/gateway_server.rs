@@ -190,6 +190,10 @@ async fn find_cluster(
                 }
             };
             if let (Stage::Member { cluster }, Some(profile)) = (greeting.stage, greeting.profile) {
+                for node in greeting.nodes.into_iter().filter(|node| !node.address.is_empty()) {
+                    directory.add(Peer { node: node.id, address: node.address });
+                }
+                // The way that was just gone.
                 directory.add(Peer { node: greeting.node.id, address: address.clone() });
                 cell.set(cluster);
                 return profile;

@@ -55,7 +55,9 @@ impl Greeter {
 
     /// What it says.
     pub(crate) fn own(&self) -> Greeting {
-        self.own.lock().clone()
+        let own = self.own.lock().clone();
+        let nodes = self.layout.get().map(|layout| layout.current().nodes.clone());
+        Greeting { nodes: nodes.unwrap_or_default(), ..own }
     }
 
     /// The node serves: gateways may ask for groups, and which profile is wanted.

@@ -77,10 +77,10 @@ pub(crate) async fn join(
     let mut named = cluster.named;
     named.sort_unstable();
     named.dedup();
-    let (greeter, wishes) = Greeter::new(Greeting { node: row, stage, named, profile: None });
+    let (greeter, wishes) = Greeter::new(Greeting { node: row, stage, named, profile: None, nodes: Vec::new() });
     let services = Services {
         shards: Some(own.shards.clone()),
-        archive: None,
+        archive: Some(own.shards.clone()),
         index: Some(own.index.clone()),
         raft: Some(own.voters.clone()),
         join: Some(greeter.clone()),

@@ -114,6 +114,7 @@ mod tests {
             stage,
             named: vec!["1:9002".to_owned(), "2:9002".to_owned(), "3:9002".to_owned()],
             profile: None,
+            nodes: Vec::new(),
         }
     }
 
