@@ -120,9 +120,10 @@ impl Starting {
 
 /// Nodes that serve S3 too.
 struct Cluster {
-    directory: TempDir,
-    addresses: Vec<String>,
     nodes: Vec<Member>,
+    addresses: Vec<String>,
+    // Dropped after the processes were killed.
+    directory: TempDir,
 }
 
 impl Cluster {
@@ -133,7 +134,7 @@ impl Cluster {
         let start = |at: usize| Member::start(arguments(&directory, &addresses, at, disks), None);
         let starting: Vec<Starting> = (0..nodes).map(start).collect();
         let nodes = starting.into_iter().map(Starting::ready).collect();
-        Self { directory, addresses, nodes }
+        Self { nodes, addresses, directory }
     }
 
     fn node_directory(&self, at: usize) -> PathBuf {

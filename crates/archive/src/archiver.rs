@@ -77,7 +77,8 @@ impl ArchiveStatus {
             let behind = |next| if next >= self.index.applied(*range) { Duration::ZERO } else { now - status.complete };
             (*range, status.next.map(behind))
         };
-        self.ranges.lock().iter().map(lag).collect()
+        // A range that another node leads is that one's to archive.
+        self.ranges.lock().iter().filter(|(range, _)| self.index.leads(**range)).map(lag).collect()
     }
 
     /// By how much the archive that is most behind is, at most; `None` while a range has none.
@@ -161,6 +162,10 @@ impl Archiver {
     async fn round(&mut self) {
         let layout = self.parts.layout.borrow().clone();
         for at in 0..self.ranges.len() {
+            if !self.leads(at) {
+                self.leave(at);
+                continue;
+            }
             if !self.ranges[at].looked {
                 self.look(at, &layout).await;
             }
@@ -175,8 +180,29 @@ impl Archiver {
         });
     }
 
+    /// Whether the range is this node's to archive.
+    fn leads(&self, at: usize) -> bool {
+        self.parts.index.leads(self.ranges[at].range)
+    }
+
+    /// Leaves a range to the node that leads it, which goes on with what lies on the disks.
+    fn leave(&mut self, at: usize) {
+        let archive = &mut self.ranges[at];
+        if !std::mem::take(&mut archive.looked) {
+            return;
+        }
+        if let Some((coming, _)) = archive.coming.take() {
+            coming.abort();
+        }
+        archive.current = None;
+        self.parts.index.hold_log(archive.range, None);
+    }
+
     async fn round_of_log(&mut self) {
         for at in 0..self.ranges.len() {
+            if !self.leads(at) {
+                continue;
+            }
             self.append(at).await;
             self.tell(at);
         }

@@ -102,6 +102,11 @@ impl ReplicatedIndex {
         self.leaders.subscribe()
     }
 
+    /// Whether this node leads a range, as far as it knows: another may by now.
+    pub fn leads(&self, range: RangeId) -> bool {
+        self.ranges.get(&range).is_some_and(|range| range.group.leads())
+    }
+
     /// The voter that this node is in all groups.
     pub fn voter(&self) -> VoterId {
         self.log.voter()

@@ -8,7 +8,6 @@ mod shards;
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports, reason = "the archive of a cluster comes next")]
 pub(crate) use archive::ClusterArchive;
 pub(crate) use directory::ClusterDirectory;
 pub(crate) use gateways::FollowedGateways;

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use consensus::{ReplicatedIndex, RpcTransport};
 use index::IndexService;
 use platform::{Network, TcpNetwork};
-use rpc::client::{Identity, RemoteIndex, RemoteShards, RpcClient};
+use rpc::client::{Identity, RemoteArchive, RemoteIndex, RemoteShards, RpcClient};
 use rpc::server::{NodeIdentity, RpcServer, Services};
 use rpc::{ClusterCell, RpcSettings};
 use telemetry::{Metrics, with_causes};
 use tokio::task::JoinHandle;
 use types::{ClusterId, Credential, Node, NodeId};
 
-use crate::cluster::{ClusterDirectory, ClusterIndex, ClusterShards, FollowedGateways};
+use crate::cluster::{ClusterArchive, ClusterDirectory, ClusterIndex, ClusterShards, FollowedGateways};
 use crate::credential;
 use crate::disks::{self, Looked};
 use crate::forming::{Greeting, Prepared, Stage};
@@ -39,6 +39,7 @@ pub(crate) struct Joined {
     pub(crate) opened: Opened,
     pub(crate) index: Arc<ReplicatedIndex>,
     pub(crate) reach: Reach,
+    pub(crate) archive: Arc<ClusterArchive>,
     pub(crate) membership: Membership,
 }
 
@@ -102,6 +103,8 @@ pub(crate) async fn join(
             RemoteShards::new(client.clone(), directory.clone()),
         )),
     };
+    let remote_archive = RemoteArchive::new(client.clone(), directory.clone());
+    let archive = Arc::new(ClusterArchive::new(own.shards.clone(), remote_archive));
     let given = settings.root.clone().map(|(access, secret)| credential::root_credential(access, secret));
     let root = given.unwrap_or_else(|| credential::generate(&*entropy));
     let mut preparer = NodePreparer {
@@ -137,7 +140,7 @@ pub(crate) async fn join(
     let node = greeter.own().node;
     let membership =
         Membership { node, directory, own_shards: own.shards, greeter, gateways, server, serving: serving.kept() };
-    Ok(Joined { opened, index, reach, membership })
+    Ok(Joined { opened, index, reach, archive, membership })
 }
 
 /// A task that ends with whoever holds it.

@@ -15,7 +15,7 @@ use objects::{CreateBucketRequest, Objects, ObjectsError};
 use parking_lot::Mutex;
 use platform::{BufferPool, Clock, Entropy, MemoryBudget, SystemClock, SystemEntropy, Workers};
 use rpc::server::RpcServer;
-use shards::{LocalShards, ShardService, ShardSettings, StoreEnvironment};
+use shards::{ArchiveService, LocalShards, ShardService, ShardSettings, StoreEnvironment};
 use telemetry::{Metrics, MetricsError, with_causes};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -169,6 +169,8 @@ pub(crate) struct Reach {
 pub(crate) struct Standing {
     pub(crate) index: Arc<ReplicatedIndex>,
     pub(crate) reach: Reach,
+    /// The disks that the archive may lie on.
+    pub(crate) archive: Arc<dyn ArchiveService>,
     /// Its port, or where the admin API is served already.
     pub(crate) admin: AdminSide,
     /// What came of the rebuild that made the index.
@@ -185,8 +187,9 @@ impl Standing {
         admin: AdminSide,
         rebuilt: Option<RebuildReport>,
     ) -> Self {
+        let archive = opened.shards.clone();
         let reach = Reach { index: index.clone(), shards: opened.shards.clone() };
-        Self { index, reach, admin, rebuilt, membership: None }
+        Self { index, reach, archive, admin, rebuilt, membership: None }
     }
 }
 
@@ -213,9 +216,9 @@ impl Server {
         let world = World::new(&settings);
         if let Some(cluster) = settings.cluster.clone() {
             let joined = member::join(settings, cluster, world, metrics).await?;
-            let Joined { opened, index, reach, membership } = joined;
+            let Joined { opened, index, reach, archive, membership } = joined;
             let admin = AdminSide::Taken(admin_port);
-            let standing = Standing { index, reach, admin, rebuilt: None, membership: Some(membership) };
+            let standing = Standing { index, reach, archive, admin, rebuilt: None, membership: Some(membership) };
             return Ok(Started::Serving(Box::new(Self::serve(opened, front, standing).await?)));
         }
         // The disks: each directory is known, blank or unusable.
@@ -239,7 +242,7 @@ impl Server {
     pub(crate) async fn serve(opened: Opened, front: Front, standing: Standing) -> Result<Self, StartError> {
         let Opened { settings, world, metrics, directories, shards } = opened;
         let Front { s3, tls } = front;
-        let Standing { index, reach, admin, rebuilt, membership } = standing;
+        let Standing { index, reach, archive, admin, rebuilt, membership } = standing;
         let credential = form(&directories, &settings, &*reach.index, &*world.entropy).await?;
         // The layout: which disks and placement groups there are.
         let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.domains()));
@@ -301,7 +304,7 @@ impl Server {
         };
         let archiver = Archiver::new(ArchiverParts {
             index: index.clone(),
-            disks: shards.clone(),
+            disks: archive,
             layout: layout.watch(),
             clock: world.clock.clone(),
             settings: ArchiveSettings {
@@ -362,15 +365,13 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = vec![
             tokio::spawn(care.run(stopped.clone())),
+            tokio::spawn(archiver.run(stopped.clone())),
             tokio::spawn(crate::status::watch_readiness(reach.index.clone(), readiness, stopped.clone())),
         ];
-        match &membership {
-            Some(membership) => {
-                let gateways = membership.gateways.clone();
-                tasks.push(tokio::spawn(gateways.follow(reach.index.clone(), stopped.clone())));
-                tasks.push(tokio::spawn(layout.follow(stopped.clone())));
-            }
-            None => tasks.push(tokio::spawn(archiver.run(stopped.clone()))),
+        if let Some(membership) = &membership {
+            let gateways = membership.gateways.clone();
+            tasks.push(tokio::spawn(gateways.follow(reach.index.clone(), stopped.clone())));
+            tasks.push(tokio::spawn(layout.follow(stopped.clone())));
         }
         let rpc = membership.map(|membership| (membership.server, membership.serving));
         // The reloader ends with the process; it owns nothing that a stop would have to save.
