@@ -102,11 +102,12 @@ impl Serving {
         }
         let (dispatch, caller) = (Arc::clone(&self.dispatch), self.caller);
         let (outbox, running) = (Arc::clone(&self.outbox), Arc::clone(&self.running));
-        let payload = frame.payload;
+        let (payload, answering) = (frame.payload, self.outbox.answering());
         let answer = async move {
             let answer = dispatch.answer(caller, service, payload, body);
             let answer = tokio::time::timeout(timeout, answer).await;
             let frame = frame_of(&outbox, number, answer.unwrap_or(Err(CallRefusal::DeadlinePassed)));
+            drop(answering);
             running.finish(number, || outbox.push_frame(frame));
         };
         if service != Service::Raft {

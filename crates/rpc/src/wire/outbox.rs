@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -51,6 +52,17 @@ pub(crate) struct Outbox {
     keys: Arc<SessionKeys>,
     state: Mutex<State>,
     ready: Notify,
+    /// Requests of the peer that are being answered.
+    answering: AtomicUsize,
+}
+
+/// A request of the peer that is being answered, until it is dropped.
+pub(crate) struct Answering(Arc<Outbox>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.answering.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -65,7 +77,7 @@ struct State {
 
 impl Outbox {
     pub(crate) fn new(keys: Arc<SessionKeys>) -> Self {
-        Self { keys, state: Mutex::default(), ready: Notify::new() }
+        Self { keys, state: Mutex::default(), ready: Notify::new(), answering: AtomicUsize::new(0) }
     }
 
     /// Queues a frame that nobody answers. Where the connection is over, it is dropped.
@@ -172,6 +184,18 @@ impl Outbox {
         self.state.lock().closed.is_some()
     }
 
+    /// Counts a request of the peer as being answered until the guard is dropped.
+    pub(crate) fn answering(self: &Arc<Self>) -> Answering {
+        self.answering.fetch_add(1, Ordering::Relaxed);
+        Answering(Arc::clone(self))
+    }
+
+    /// Whether there is more under way than what was just queued. Where one asks and one answers, waiting for others
+    /// would only cost time.
+    fn is_busy(&self) -> bool {
+        self.answering.load(Ordering::Relaxed) > 0 || self.state.lock().waiting.len() > 1
+    }
+
     /// Waits for frames, and takes all that are there.
     pub(crate) async fn take(&self) -> Taken {
         loop {
@@ -186,6 +210,10 @@ impl Outbox {
                 }
             }
             self.ready.notified().await;
+            if self.is_busy() {
+                // Others are about to add something: one write for all of it costs each a third.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
