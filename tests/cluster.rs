@@ -170,8 +170,10 @@ const SIZES: [usize; 4] = [100, 40_000, 300_000, 7 << 20];
 
 async fn put_all(client: &Client, bucket: &str, prefix: &str) -> Vec<(String, Vec<u8>)> {
     let mut objects = Vec::new();
-    for (seed, size) in (1..).zip(SIZES) {
-        let (key, bytes) = (format!("{prefix}/{size}"), body(size, seed + prefix.len() as u64));
+    // No two objects share bytes, whatever they are called.
+    let named = prefix.bytes().fold(1_u64, |sum, byte| sum.wrapping_mul(257).wrapping_add(byte.into()));
+    for (seed, size) in (named..).zip(SIZES) {
+        let (key, bytes) = (format!("{prefix}/{size}"), body(size, seed));
         let sent = client.put_object().bucket(bucket).key(&key).body(ByteStream::from(bytes.clone())).send().await;
         sent.unwrap_or_else(|error| panic!("PUT {key}: {error:?}"));
         objects.push((key, bytes));

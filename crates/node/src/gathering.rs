@@ -155,11 +155,17 @@ impl Gathering<'_> {
                 Some(wish) = self.wishes.recv() => self.fulfil(wish).await,
                 _ = ticks.tick() => {
                     let others = self.greet_all().await;
-                    if let Some(cluster) = self.membership().await {
+                    // Without an address nobody could reach this node's disks.
+                    let is_reachable = !self.greeter.own().node.address.is_empty();
+                    if is_reachable && let Some(cluster) = self.membership().await {
                         self.greeter.set_stage(Stage::Member { cluster });
                         return;
                     }
-                    let waiting = match decide(&self.greeter.own(), &others, self.is_forced) {
+                    let decision = match is_reachable {
+                        true => decide(&self.greeter.own(), &others, self.is_forced),
+                        false => Decision::Wait("no address of --join leads to this node: set --rpc-address".to_owned()),
+                    };
+                    let waiting = match decision {
                         Decision::Join(cluster) => self.prepare(cluster).await.err(),
                         Decision::Found(cluster) => self.found(cluster, &others).await.err(),
                         Decision::Wait(reason) => Some(reason),
