@@ -29,7 +29,7 @@ pub use faults::{Counts, Fault, FaultKind, Operation};
 
 use crate::disk::{Create, Disk, DiskFile, DiskSpace, FileStatus, OpenOptions};
 use dice::Dice;
-use faults::{befalling, input_output, read_only, storage_full};
+use faults::{PowerOffAfter, befalling, input_output, read_only, storage_full};
 use file::FaultyFile;
 use image::{BLOCK_BYTES, Change};
 use tree::{Inode, Tree};
@@ -57,6 +57,7 @@ struct State {
     /// Calls until all fail.
     calls_left: Option<u64>,
     power_off_at_step: Option<u64>,
+    power_off_after: Option<PowerOffAfter>,
     powered: bool,
 }
 
@@ -91,6 +92,12 @@ impl FaultyDisk {
     /// [`Self::crash`] then brings the disk back.
     pub fn power_off_at(&self, step: u64) {
         self.state.lock().power_off_at_step = Some(step);
+    }
+
+    /// The same, with the steps counted from the next call of `operation` whose path contains `part`: 1 is the step after
+    /// that call.
+    pub fn power_off_after(&self, operation: Operation, part: &str, step: u64) {
+        self.state.lock().power_off_after = Some(PowerOffAfter { operation, part: part.to_owned(), step });
     }
 
     /// Whether the power is on.
@@ -173,6 +180,7 @@ impl FaultyDisk {
             counts: Counts::default(),
             calls_left: None,
             power_off_at_step: None,
+            power_off_after: None,
             powered: true,
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -208,6 +216,9 @@ impl<'a> Call<'a> {
         if is_step {
             state.counts.steps += 1;
             loses_power = state.power_off_at_step.is_some_and(|step| state.counts.steps >= step);
+        }
+        if let Some(after) = state.power_off_after.take_if(|after| after.is_met_by(operation, path)) {
+            state.power_off_at_step = Some(state.counts.steps + after.step);
         }
         let fault = befalling(&mut state.faults, operation, path);
         Ok(Self { state, fault, loses_power })

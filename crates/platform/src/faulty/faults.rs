@@ -112,6 +112,20 @@ pub struct Counts {
     pub read_bytes: u64,
 }
 
+/// From which call on the steps are counted until the power goes.
+#[derive(Debug)]
+pub(super) struct PowerOffAfter {
+    pub(super) operation: Operation,
+    pub(super) part: String,
+    pub(super) step: u64,
+}
+
+impl PowerOffAfter {
+    pub(super) fn is_met_by(&self, operation: Operation, path: &Path) -> bool {
+        self.operation == operation && path.to_string_lossy().contains(&self.part)
+    }
+}
+
 impl Operation {
     /// Whether it changes something or makes it durable. Opening does where it makes a file.
     pub(super) fn is_step(self) -> bool {

@@ -244,6 +244,20 @@ fn power_goes_at_the_step_that_was_named_and_old_handles_are_dead() {
 }
 
 #[test]
+fn power_goes_so_many_steps_after_a_call_that_was_named() {
+    let disk = FaultyDisk::new(1);
+    let file = create(&disk, "file");
+    disk.power_off_after(Operation::Rename, "file", 2);
+    for _ in 0..5 {
+        file.sync_data().expect("before the call");
+    }
+    disk.rename(Path::new("file"), Path::new("other")).expect("the call");
+    file.sync_data().expect("the first step");
+    file.sync_data().expect_err("the second");
+    assert!(!disk.is_powered());
+}
+
+#[test]
 fn a_read_only_disk_can_be_read() {
     let disk = FaultyDisk::new(1);
     let file = synced_file(&disk, "file", b"bytes");
