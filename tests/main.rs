@@ -13,6 +13,7 @@ mod layering;
 mod loss;
 mod model;
 mod mounts;
+mod processes;
 mod rebuild;
 mod s3;
 mod semantics;
