@@ -29,8 +29,7 @@ async fn what_one_node_takes_all_have_and_a_lost_node_takes_nothing_along() {
     }
     // All at once.
     cluster.nodes.iter_mut().for_each(Member::kill);
-    let again = |node: &Member| Member::start(node.arguments.clone(), None);
-    let starting: Vec<Starting> = cluster.nodes.iter().map(again).collect();
+    let starting: Vec<Starting> = cluster.nodes.iter().map(|node| node.launch.clone().start()).collect();
     cluster.nodes = starting.into_iter().map(Starting::ready).collect();
     assert_all(&cluster.nodes[1].client(), "shared", &objects).await;
 }
@@ -43,7 +42,7 @@ async fn gateways_have_the_same_objects_and_a_revoked_one_has_none() {
     let objects = put_all(&first.client(), "through", "first").await;
     assert_all(&second.client(), "through", &objects).await;
     assert_all(&cluster.nodes[2].client(), "through", &objects).await;
-    let own = first.credential.as_ref().expect("a gateway has one").split(':').nth(1).expect("an id").to_owned();
+    let own = first.launch.credential.as_ref().expect("a gateway has one").split(':').nth(1).expect("an id").to_owned();
     let listed = cluster.nodes[1].admin(&["gateway", "list"]);
     assert!(listed.to_string().contains(&own), "{listed}");
     cluster.nodes[1].admin(&["gateway", "remove", &own]);

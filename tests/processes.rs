@@ -14,45 +14,71 @@ use crate::server::{ACCESS_KEY, SECRET_KEY, client_at, end_with_this_process};
 
 const SECRET: &str = "the secret of the nodes under test, long enough";
 
-/// A process of the cluster. Dropping it kills it as `kill -9` does.
-pub struct Member {
+/// What a process is started with.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// What starts it, before its own name: the way into a namespace.
+    pub launcher: Vec<String>,
+    /// The role and its arguments.
     pub arguments: Vec<String>,
+    /// Where it listens for S3 and for the admin API.
+    pub host: String,
+    /// A gateway's; nodes have the cluster's secret.
     pub credential: Option<String>,
-    process: Child,
-    pub endpoint: String,
-    pub admin: String,
+    /// More settings, by their names in the environment.
+    pub environment: Vec<(String, String)>,
 }
 
-impl Member {
-    /// Starts a process; it is ready once [`Starting::ready`] returns.
-    pub fn start(arguments: Vec<String>, credential: Option<String>) -> Starting {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+impl Launch {
+    /// A process on the loopback interface.
+    pub fn of(arguments: Vec<String>, credential: Option<String>) -> Self {
+        let host = "127.0.0.1".to_owned();
+        Self { launcher: Vec::new(), arguments, host, credential, environment: Vec::new() }
+    }
+
+    /// Starts it; it is ready once [`Starting::ready`] returns.
+    pub fn start(self) -> Starting {
+        let binary = env!("CARGO_BIN_EXE_cairn").to_owned();
+        let mut words = self.launcher.iter().chain([&binary]).chain(&self.arguments);
+        let mut command = Command::new(words.next().expect("the binary is one"));
+        let own = format!("{}:0", self.host);
         command
-            .args(&arguments)
-            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args(words)
+            .args(["--listen", &own, "--admin-listen", &own])
             .env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY)
             .env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY)
             .env("CAIRN_DISK_RESERVE", "1MiB")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        match &credential {
+        match &self.credential {
             Some(credential) => command.env("CAIRN_GATEWAY_CREDENTIAL", credential),
             None => command.env("CAIRN_CLUSTER_SECRET", SECRET),
         };
         let mut process = command.spawn().expect("the binary starts");
         end_with_this_process(process.id());
         let errors = process.stderr.take().expect("stderr is a pipe");
-        let name = arguments.last().cloned().unwrap_or_default();
+        let name = self.arguments.last().cloned().unwrap_or_default();
         std::thread::spawn(move || {
             for line in BufReader::new(errors).lines().map_while(Result::ok) {
                 // `cargo test` shows it for a test that fails.
                 let _ = writeln!(std::io::stderr(), "{name}: {line}");
             }
         });
-        Starting { arguments, credential, process }
+        Starting { launch: self, process }
     }
+}
 
+/// A process of the cluster. Dropping it kills it as `kill -9` does.
+pub struct Member {
+    pub launch: Launch,
+    process: Child,
+    pub endpoint: String,
+    pub admin: String,
+}
+
+impl Member {
     pub fn client(&self) -> Client {
         client_at(&self.endpoint, ACCESS_KEY, SECRET_KEY)
     }
@@ -66,14 +92,18 @@ impl Member {
     /// Starts the process again as it was.
     pub fn restart(&mut self) {
         self.kill();
-        let again = Self::start(self.arguments.clone(), self.credential.clone()).ready();
-        *self = again;
+        *self = self.launch.clone().start().ready();
+    }
+
+    /// Sends a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success(), "the process lives");
     }
 
     /// Ends it as an operator does.
     pub fn terminate(&mut self) {
-        let killed = Command::new("kill").arg(self.process.id().to_string()).status().expect("kill runs");
-        assert!(killed.success());
+        self.signal("TERM");
         let ended = self.process.wait().expect("it is waited for");
         assert!(ended.success(), "it ends in order: {ended}");
     }
@@ -96,15 +126,14 @@ impl Drop for Member {
 
 /// A process that may still wait for its cluster.
 pub struct Starting {
-    arguments: Vec<String>,
-    credential: Option<String>,
+    launch: Launch,
     process: Child,
 }
 
 impl Starting {
     /// Waits until it says where it serves.
     pub fn ready(self) -> Member {
-        let Self { arguments, credential, mut process } = self;
+        let Self { launch, mut process } = self;
         let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
         let mut endpoint_after = |word: &str| {
             let line = lines.by_ref().map_while(Result::ok).find(|line| line.trim_start().starts_with(word));
@@ -113,7 +142,7 @@ impl Starting {
         };
         let (endpoint, admin) = (endpoint_after("S3"), endpoint_after("admin"));
         std::thread::spawn(move || lines.for_each(drop));
-        Member { arguments, credential, process, endpoint, admin }
+        Member { launch, process, endpoint, admin }
     }
 }
 
@@ -130,7 +159,7 @@ impl Cluster {
     pub fn of(nodes: usize, disks: usize) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let addresses = free_addresses(nodes);
-        let start = |at: usize| Member::start(arguments(&directory, &addresses, at, disks), None);
+        let start = |at: usize| Launch::of(arguments(&directory, &addresses, at, disks), None).start();
         let starting: Vec<Starting> = (0..nodes).map(start).collect();
         let nodes = starting.into_iter().map(Starting::ready).collect();
         Self { nodes, addresses, directory }
@@ -145,7 +174,7 @@ impl Cluster {
         let told = self.nodes[0].admin(&["gateway", "add"]);
         let credential = told["credential"].as_str().expect("a credential").to_owned();
         let arguments = ["gateway", "--join", &self.addresses.join(",")].map(str::to_owned).to_vec();
-        Member::start(arguments, Some(credential)).ready()
+        Launch::of(arguments, Some(credential)).start().ready()
     }
 }
 
