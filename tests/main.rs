@@ -9,6 +9,7 @@ mod admin;
 mod body;
 mod cluster;
 mod crash;
+mod faults;
 mod layering;
 mod loss;
 mod model;

@@ -74,6 +74,7 @@ impl Launch {
 pub struct Member {
     pub launch: Launch,
     process: Child,
+    /// Where it serves S3; empty for a node that doesn't.
     pub endpoint: String,
     pub admin: String,
 }
@@ -135,12 +136,17 @@ impl Starting {
     pub fn ready(self) -> Member {
         let Self { launch, mut process } = self;
         let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
-        let mut endpoint_after = |word: &str| {
-            let line = lines.by_ref().map_while(Result::ok).find(|line| line.trim_start().starts_with(word));
-            let line = line.unwrap_or_else(|| panic!("the process ended before it said its {word} address"));
-            line.split_whitespace().nth(1).expect("an address follows").to_owned()
+        let mut endpoint = String::new();
+        let admin = loop {
+            let line = lines.by_ref().next().and_then(Result::ok);
+            let line = line.unwrap_or_else(|| panic!("{:?} ended before it said where it serves", launch.arguments));
+            let mut words = line.split_whitespace();
+            match (words.next(), words.next()) {
+                (Some("S3"), Some(address)) => address.clone_into(&mut endpoint),
+                (Some("admin"), Some(address)) => break address.to_owned(),
+                _ => {}
+            }
         };
-        let (endpoint, admin) = (endpoint_after("S3"), endpoint_after("admin"));
         std::thread::spawn(move || lines.for_each(drop));
         Member { launch, process, endpoint, admin }
     }
@@ -165,16 +171,33 @@ impl Cluster {
         Self { nodes, addresses, directory }
     }
 
+    /// Forms a cluster of what `launch` gives for each node's number and directory. `addresses` are where the nodes
+    /// reach each other.
+    pub fn of_launches(addresses: Vec<String>, launch: impl Fn(usize, &[PathBuf]) -> Launch, disks: usize) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let of_node = |at: usize| -> Vec<PathBuf> {
+            (1..=disks).map(|disk| directory.path().join(format!("n{at}/d{disk}"))).collect()
+        };
+        let starting: Vec<Starting> = (0..addresses.len()).map(|at| launch(at, &of_node(at)).start()).collect();
+        let nodes = starting.into_iter().map(Starting::ready).collect();
+        Self { nodes, addresses, directory }
+    }
+
     pub fn node_directory(&self, at: usize) -> PathBuf {
         self.directory.path().join(format!("n{at}"))
     }
 
     /// Starts a gateway with a credential that a node gives it.
     pub fn gateway(&self) -> Member {
+        self.gateway_launch().start().ready()
+    }
+
+    /// What such a gateway is started with.
+    pub fn gateway_launch(&self) -> Launch {
         let told = self.nodes[0].admin(&["gateway", "add"]);
         let credential = told["credential"].as_str().expect("a credential").to_owned();
         let arguments = ["gateway", "--join", &self.addresses.join(",")].map(str::to_owned).to_vec();
-        Launch::of(arguments, Some(credential)).start().ready()
+        Launch::of(arguments, Some(credential))
     }
 }
 
