@@ -87,6 +87,38 @@ fn a_gateway_is_added_listed_without_its_secret_and_removed() {
     assert!(get(&server, "/v1/gateways").0.contains("403"), "only to the root key");
 }
 
+#[test]
+fn a_credential_that_was_made_elsewhere_is_let_in_by_name_of_the_environment() {
+    let server = Server::start(1);
+    let id = "ab".repeat(16);
+    let add = |key: &str| {
+        let mut command = server.admin_command(&["gateway", "add", "--given", "--name", "web-1"]);
+        command.env("CAIRN_GATEWAY_CREDENTIAL", format!("gw1:{id}:{key}")).output().expect("the verb runs")
+    };
+    for _ in 0..2 {
+        let added = add(&"5a".repeat(32));
+        assert!(added.status.success(), "{added:?}");
+    }
+    assert!(!add(&"5b".repeat(32)).status.success(), "another key of the same id");
+    let listed = server.admin(&["gateway", "list"]);
+    assert_eq!((field(&listed, "id"), field(&listed, "name")), (id.as_str(), "web-1"));
+}
+
+#[test]
+fn health_tells_by_its_status_whether_reads_and_writes_work() {
+    let server = Server::start(1);
+    let health = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cairn"));
+        command.args(["health", "--admin-url", server.admin_endpoint()]).output().expect("the verb runs")
+    };
+    let ready = health();
+    assert!(ready.status.success(), "{ready:?}");
+    server.kill();
+    let gone = health();
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("not reached"), "{gone:?}");
+}
+
 /// The value of a metric without labels, as the page shows it.
 fn metric(page: &str, name: &str) -> f64 {
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

@@ -13,6 +13,9 @@ use crate::progress::StatusBars;
 use crate::rebuild::RebuildOptions;
 use crate::status::Status;
 
+/// How long the admin API may take to say how it is.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How a verb reaches the admin API.
 #[derive(Debug, Clone, Args)]
 pub struct AdminTarget {
@@ -75,6 +78,17 @@ pub enum IndexCommand {
         #[arg(long)]
         accept_loss: bool,
     },
+}
+
+/// Asks whether reads and writes work, as `/readyz` says; within some seconds, for whoever looks again and again.
+///
+/// # Errors
+/// [`AdminClientError`]; [`AdminClientError::NotReady`] with the reason.
+pub async fn run_health(admin_url: String, ca: Option<PathBuf>) -> Result<(), AdminClientError> {
+    let url = admin_url.clone();
+    let client = AdminClient::without_key(ClientSettings { url: admin_url, data: PathBuf::new(), ca })?;
+    let silent = |_| AdminClientError::Unreachable { url, reason: "it does not answer".to_owned() };
+    tokio::time::timeout(HEALTH_PATIENCE, client.ready()).await.map_err(silent)?
 }
 
 /// Carries out a verb and prints what it answered.

@@ -49,6 +49,9 @@ pub enum AdminClientError {
         /// The file that was tried.
         path: PathBuf,
     },
+    /// No gateway's credential where one was to be given.
+    #[error("no credential: set CAIRN_GATEWAY_CREDENTIAL, or CAIRN_GATEWAY_CREDENTIAL_FILE to a file that can be read")]
+    NoCredential,
     /// The file of certificates is not valid.
     #[error("{path} holds no certificate in PEM")]
     Authority {
@@ -63,6 +66,9 @@ pub enum AdminClientError {
         /// Why.
         reason: String,
     },
+    /// Reads and writes don't work.
+    #[error("not ready: {0}")]
+    NotReady(String),
     /// The server said no.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -84,7 +90,8 @@ pub struct AdminClient {
     url: String,
     host: String,
     tls: Option<Arc<rustls::ClientConfig>>,
-    key: (AccessKeyId, SecretKey),
+    /// `None` where only the open pages are asked for.
+    key: Option<(AccessKeyId, SecretKey)>,
     clock: SystemClock,
 }
 
@@ -94,6 +101,15 @@ impl AdminClient {
     /// # Errors
     /// [`AdminClientError::Url`], [`AdminClientError::NoKey`], [`AdminClientError::Authority`].
     pub fn new(settings: ClientSettings) -> Result<Self, AdminClientError> {
+        let key = read_key(&settings.data)?;
+        Ok(Self { key: Some(key), ..Self::without_key(settings)? })
+    }
+
+    /// For the pages that are open to all.
+    ///
+    /// # Errors
+    /// [`AdminClientError::Url`], [`AdminClientError::Authority`].
+    pub fn without_key(settings: ClientSettings) -> Result<Self, AdminClientError> {
         let url = settings.url.trim_end_matches('/').to_owned();
         let (secure, host) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
             (Some(host), _) => (false, host.to_owned()),
@@ -101,7 +117,23 @@ impl AdminClient {
             _ => return Err(AdminClientError::Url(settings.url)),
         };
         let tls = if secure { Some(Arc::new(tls_config(settings.ca.as_deref())?)) } else { None };
-        Ok(Self { url, host, tls, key: read_key(&settings.data)?, clock: SystemClock::new() })
+        Ok(Self { url, host, tls, key: None, clock: SystemClock::new() })
+    }
+
+    /// `GET /readyz`: whether reads and writes work.
+    ///
+    /// # Errors
+    /// [`AdminClientError::NotReady`] with the reason, and what keeps an answer from coming.
+    pub async fn ready(&self) -> Result<(), AdminClientError> {
+        let request = self.request(Method::GET, "/readyz", Bytes::new())?;
+        let (status, body) = self.send(request).await?;
+        match status {
+            StatusCode::OK => Ok(()),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                Err(AdminClientError::NotReady(String::from_utf8_lossy(&body).trim().to_owned()))
+            }
+            _ => Err(AdminClientError::Answer { url: self.url.clone(), status }),
+        }
     }
 
     /// `GET /v1/status`.
@@ -133,9 +165,8 @@ impl AdminClient {
     /// # Errors
     /// [`AdminClientError`].
     pub async fn add_gateway(&self, gateway: AddGateway) -> Result<NewGateway, AdminClientError> {
-        // Names need no escapes.
-        let query = gateway.name.map(|name| format!("?name={}", name.as_str())).unwrap_or_default();
-        self.call(Method::POST, &format!("/v1/gateways{query}")).await
+        let body = serde_json::to_vec(&gateway).expect("plain data is JSON");
+        self.call_with(Method::POST, "/v1/gateways", body.into()).await
     }
 
     /// `GET /v1/gateways`.
@@ -172,20 +203,21 @@ impl AdminClient {
     }
 
     async fn call<T: serde::de::DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, AdminClientError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(hyper::header::HOST, &self.host)
-            .body(Full::<Bytes>::default())
-            .map_err(|_| AdminClientError::Url(self.url.clone()))?;
-        let signer = sigv4::Signer {
-            access_key_id: &self.key.0,
-            secret_key: &self.key.1,
-            region: "us-east-1",
-            service: SERVICE,
-            now: self.clock.now(),
-        };
-        signer.sign(&mut request, b"");
+        self.call_with(method, path, Bytes::new()).await
+    }
+
+    /// Sends JSON.
+    async fn call_with<T: serde::de::DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, AdminClientError> {
+        let mut request = self.request(method, path, body.clone())?;
+        let (access_key_id, secret_key) = self.key.as_ref().expect("verbs that sign are given a key");
+        let signer =
+            sigv4::Signer { access_key_id, secret_key, region: "us-east-1", service: SERVICE, now: self.clock.now() };
+        signer.sign(&mut request, &body);
         let (status, body) = self.send(request).await?;
         let misunderstood = |_| AdminClientError::Answer { url: self.url.clone(), status };
         if status.is_success() {
@@ -193,6 +225,16 @@ impl AdminClient {
         } else {
             Err(serde_json::from_slice::<AdminError>(&body).map_err(misunderstood)?.into())
         }
+    }
+
+    fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, AdminClientError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(hyper::header::HOST, &self.host)
+            .header(hyper::header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body));
+        request.map_err(|_| AdminClientError::Url(self.url.clone()))
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), AdminClientError> {
@@ -275,7 +317,7 @@ fn read_key(data: &Path) -> Result<(AccessKeyId, SecretKey), AdminClientError> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the client reads files of the user's, not of a disk")]
-fn read_file(path: &Path) -> Option<Vec<u8>> {
+pub(crate) fn read_file(path: &Path) -> Option<Vec<u8>> {
     std::fs::read(path).ok()
 }
 

@@ -17,6 +17,13 @@ pub enum GatewayCommand {
         /// What to call it: letters, digits, '.', '_' and '-'
         #[arg(long, value_name = "NAME")]
         name: Option<GatewayName>,
+        /// Let in the credential that CAIRN_GATEWAY_CREDENTIAL (or the file that CAIRN_GATEWAY_CREDENTIAL_FILE names)
+        /// holds, instead of making one
+        ///
+        /// For machines that are set up from one place: `gw1:`, 32 random hexadecimal digits, `:`, 64 more. The same
+        /// again changes nothing.
+        #[arg(long)]
+        given: bool,
     },
     /// All gateways that have a credential
     List,
@@ -33,9 +40,14 @@ pub enum GatewayCommand {
 /// [`AdminClientError`].
 pub(crate) async fn run(client: &AdminClient, command: GatewayCommand, json: bool) -> Result<(), AdminClientError> {
     match command {
-        GatewayCommand::Add { name } => {
-            let new = client.add_gateway(AddGateway { name }).await?;
+        GatewayCommand::Add { name, given: false } => {
+            let new = client.add_gateway(AddGateway { name, credential: None }).await?;
             println!("{}", if json { json_of(&new) } else { added(&new) });
+        }
+        GatewayCommand::Add { name, given: true } => {
+            let credential = given_credential().ok_or(AdminClientError::NoCredential)?;
+            let new = client.add_gateway(AddGateway { name, credential: Some(credential) }).await?;
+            crate::cli::print_done(json, &format!("gateway {} ({}) is let in", new.id, new.name));
         }
         GatewayCommand::List => {
             let gateways = client.gateways().await?;
@@ -51,6 +63,16 @@ pub(crate) async fn run(client: &AdminClient, command: GatewayCommand, json: boo
         }
     }
     Ok(())
+}
+
+/// What the environment gives.
+fn given_credential() -> Option<String> {
+    const NAME: &str = "CAIRN_GATEWAY_CREDENTIAL";
+    let from_file = || {
+        let path = std::env::var_os(format!("{NAME}_FILE"))?;
+        String::from_utf8(crate::client::read_file(std::path::Path::new(&path))?).ok()
+    };
+    std::env::var(NAME).ok().or_else(from_file)
 }
 
 fn json_of(value: &impl serde::Serialize) -> String {

@@ -40,6 +40,9 @@ pub struct KnownGateway {
 pub struct AddGateway {
     /// Its name; without one it is called by its id.
     pub name: Option<GatewayName>,
+    /// The credential that it has already, to be let in: `gw1:`, 32 hexadecimal digits, `:`, 64 hexadecimal digits.
+    /// Without one, one is made. The same again changes nothing.
+    pub credential: Option<String>,
 }
 
 /// What people call a gateway: up to 64 letters, digits, `.`, `_` and `-`.

@@ -18,7 +18,7 @@ pub mod status;
 mod trust;
 
 pub use auth::AdminAuthenticator;
-pub use cli::{AdminCommand, run_admin_command};
+pub use cli::{AdminCommand, run_admin_command, run_health};
 pub use client::{AdminClient, AdminClientError};
 pub use gateway_command::GatewayCommand;
 pub use gateways::{AddGateway, GatewayName, KnownGateway, NewGateway};

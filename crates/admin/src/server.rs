@@ -214,7 +214,7 @@ async fn readmit_disk(State(shared): State<Arc<Shared>>, Path(disk): Path<String
     answer(shared.service.readmit_disk(&disk).await)
 }
 
-async fn add_gateway(State(shared): State<Arc<Shared>>, Query(gateway): Query<AddGateway>) -> Response {
+async fn add_gateway(State(shared): State<Arc<Shared>>, axum::Json(gateway): axum::Json<AddGateway>) -> Response {
     answer(shared.service.add_gateway(gateway).await)
 }
 

@@ -5,6 +5,7 @@
 
 mod admin_command;
 mod allocator;
+mod health;
 mod quantity;
 mod server;
 mod settings;
@@ -30,6 +31,7 @@ enum Command {
     Node(Box<server::ServerArgs>),
     Gateway(Box<server::GatewayArgs>),
     Admin(admin_command::AdminArgs),
+    Health(health::HealthArgs),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Node(args) => server::run(*args, Roles::Node, frugal).map_err(Into::into),
         Command::Gateway(args) => server::run_gateway(*args, frugal).map_err(Into::into),
         Command::Admin(args) => admin_command::run(args).map_err(Into::into),
+        Command::Health(args) => health::run(args).map_err(Into::into),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

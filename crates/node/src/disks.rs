@@ -26,6 +26,19 @@ pub enum DisksError {
         #[source]
         source: io::Error,
     },
+    /// This process has no right to write into a directory.
+    #[error(
+        "the directory {path} cannot be written by this process (user {user}, group {group}); run: chown -R \
+         {user}:{group} {path}"
+    )]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+        /// The process's user.
+        user: u32,
+        /// Its group.
+        group: u32,
+    },
     /// A directory is no disk and not empty.
     #[error("the directory {path} cannot be used: {source}")]
     Superblock {
@@ -91,6 +104,26 @@ pub(crate) struct KnownDisk {
     pub(crate) lock: Arc<DirectoryLock>,
     /// The same, as the stores use it.
     pub disk: Arc<dyn Disk>,
+}
+
+impl DisksError {
+    fn of(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => {
+                let (user, group) = platform::process_owner();
+                Self::NotOurs { path, user, group }
+            }
+            _ => Self::Directory { path, source },
+        }
+    }
+
+    fn of_superblock(path: &Path, source: SuperblockError) -> Self {
+        match source {
+            SuperblockError::Io(source) if source.kind() == io::ErrorKind::PermissionDenied => Self::of(path, source),
+            source => Self::Superblock { path: path.to_owned(), source },
+        }
+    }
 }
 
 /// What a set of directories turned out to be.
@@ -222,9 +255,9 @@ pub(crate) fn judge_blank(layout: &Layout, node: NodeId, path: &Path, mount_poin
 /// Makes a directory where it is missing.
 ///
 /// # Errors
-/// [`DisksError::Directory`].
+/// [`DisksError::Directory`], [`DisksError::NotOurs`].
 pub(crate) fn make(path: &Path) -> Result<(), DisksError> {
-    RealDisk::create(path).map(drop).map_err(|source| DisksError::Directory { path: path.to_owned(), source })
+    RealDisk::create(path).map(drop).map_err(|source| DisksError::of(path, source))
 }
 
 /// Formats a blank directory.
@@ -250,8 +283,7 @@ fn format_held(
     entropy: &dyn Entropy,
 ) -> Result<KnownDisk, DisksError> {
     let identity = DiskIdentity { cluster, node, disk: DiskId::from_bytes(entropy.id()) };
-    superblock::format(&*disk, identity, entropy)
-        .map_err(|source| DisksError::Superblock { path: path.clone(), source })?;
+    superblock::format(&*disk, identity, entropy).map_err(|source| DisksError::of_superblock(&path, source))?;
     Ok(KnownDisk { id: identity.disk, path, lock, disk })
 }
 
@@ -262,13 +294,13 @@ fn format_held(
 pub(crate) fn look(path: &Path) -> Result<Found, DisksError> {
     let disk = match RealDisk::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Blank),
-        opened => opened.map_err(|source| DisksError::Directory { path: path.to_owned(), source })?,
+        opened => opened.map_err(|source| DisksError::of(path, source))?,
     };
-    superblock::inspect(&disk).map_err(|source| DisksError::Superblock { path: path.to_owned(), source })
+    superblock::inspect(&disk).map_err(|source| DisksError::of_superblock(path, source))
 }
 
 fn open(path: &Path) -> Result<(Arc<dyn Disk>, Arc<DirectoryLock>), DisksError> {
-    let failed = |source| DisksError::Directory { path: path.to_owned(), source };
+    let failed = |source| DisksError::of(path, source);
     let disk = RealDisk::open(path).map_err(failed)?;
     let lock = disk.lock().map_err(|source| match source.kind() {
         io::ErrorKind::ResourceBusy => DisksError::InUse { path: path.to_owned() },
@@ -434,5 +466,16 @@ mod tests {
         assert_eq!(judged("/mnt/a", false, &[]), Blank::NotMounted(old));
         assert_eq!(judged("/mnt/b", true, &[]), Blank::New);
         assert_eq!(judged("/mnt/a", true, &[old]), Blank::New);
+    }
+
+    #[test]
+    fn who_may_not_write_is_told_the_command_that_helps() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let (user, group) = platform::process_owner();
+        let wanted = format!("run: chown -R {user}:{group} /data");
+        let superblock = DisksError::of_superblock(Path::new("/data"), SuperblockError::Io(denied()));
+        for error in [DisksError::of(Path::new("/data"), denied()), superblock] {
+            assert!(error.to_string().ends_with(&wanted), "{error}");
+        }
     }
 }

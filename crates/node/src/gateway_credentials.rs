@@ -7,20 +7,31 @@ use platform::Entropy;
 use rpc::{GatewayCredential, GatewayKey};
 use types::{GatewayId, RequestNumber, Timestamp};
 
-/// Makes a credential; returns it, this once.
+/// Makes a credential, or lets the one that is given in; returns it, this once.
 ///
 /// # Errors
-/// [`AdminError::Refused`] when the name is taken; [`AdminError::Failed`] when it is not known to have been committed:
-/// then nobody has it, and it may be listed and removed.
+/// [`AdminError::Refused`] when the name is taken, or what is given is no credential or not the one of its id;
+/// [`AdminError::Failed`] when it is not known to have been committed: then it may be listed and removed.
 pub(crate) async fn add(
     index: &dyn IndexService,
     entropy: &dyn Entropy,
     gateway: AddGateway,
 ) -> Result<NewGateway, AdminError> {
-    let credential = GatewayCredential { id: GatewayId::from_bytes(entropy.id()), key: GatewayKey::generate(entropy) };
+    let refused = |error: rpc::NoCredential| AdminError::Refused(error.to_string());
+    let credential: GatewayCredential = match gateway.credential {
+        Some(given) => given.parse().map_err(refused)?,
+        None => GatewayCredential { id: GatewayId::from_bytes(entropy.id()), key: GatewayKey::generate(entropy) },
+    };
     let id = credential.id.to_string();
+    let rows = rows(index).await?;
+    if let Some(known) = rows.iter().find(|row| row.id == credential.id) {
+        let is_same = known.key == credential.key.to_bytes();
+        let answer = NewGateway { id: id.clone(), name: known.name.clone(), credential: credential.to_text() };
+        let other = || AdminError::Refused(format!("gateway {id} has another key; remove it first"));
+        return if is_same { Ok(answer) } else { Err(other()) };
+    }
     let name = gateway.name.map_or_else(|| format!("gateway-{}", &id[..8]), String::from);
-    if let Some(other) = rows(index).await?.into_iter().find(|row| row.name == name) {
+    if let Some(other) = rows.into_iter().find(|row| row.name == name) {
         return Err(AdminError::Refused(format!("gateway {} is called {name} already", other.id)));
     }
     let row = GatewayRow { id: credential.id, name, key: credential.key.to_bytes(), added: Timestamp(0) };
@@ -89,7 +100,7 @@ mod tests {
     use super::*;
 
     fn named(name: &str) -> AddGateway {
-        AddGateway { name: Some(name.parse().expect("a name")) }
+        AddGateway { name: Some(name.parse().expect("a name")), credential: None }
     }
 
     #[tokio::test]
@@ -115,5 +126,18 @@ mod tests {
         for id in [web.id.as_str(), "no id"] {
             assert!(matches!(remove(&index, id).await, Err(AdminError::NotFound(_))), "{id}");
         }
+    }
+    #[tokio::test]
+    async fn a_given_credential_is_let_in_once_and_another_key_of_its_id_is_not() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));
+        let index = LocalIndex::in_memory(clock).expect("opened");
+        let given =
+            |key: &str| AddGateway { credential: Some(format!("gw1:{}:{key}", "ab".repeat(16))), ..named("web") };
+        let first = add(&index, &SystemEntropy, given(&"5a".repeat(32))).await.expect("let in");
+        assert_eq!(add(&index, &SystemEntropy, given(&"5a".repeat(32))).await.expect("the same again"), first);
+        for wrong in ["5b".repeat(32), "5a".repeat(31), "no key".to_owned()] {
+            assert!(matches!(add(&index, &SystemEntropy, given(&wrong)).await, Err(AdminError::Refused(_))), "{wrong}");
+        }
+        assert_eq!(list(&index).await.expect("listed").len(), 1);
     }
 }

@@ -13,6 +13,7 @@ pub mod disk;
 pub mod entropy;
 pub mod faulty;
 pub mod net;
+pub mod process;
 pub mod threads;
 pub mod workers;
 
@@ -24,5 +25,6 @@ pub use disk::{
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use faulty::FaultyDisk;
 pub use net::{Connection, LinkFaults, Listener, MemoryHost, MemoryNetwork, Network, TcpNetwork};
+pub use process::process_owner;
 pub use threads::prefer_short_slices;
 pub use workers::Workers;
