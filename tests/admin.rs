@@ -156,6 +156,19 @@ async fn the_page_of_metrics_and_its_document_name_the_same() {
     }
 }
 
+#[test]
+fn the_dashboard_shows_only_metrics_that_there_are() {
+    let (dashboard, document) = (include_str!("../config/grafana.json"), include_str!("../docs/metrics.md"));
+    let known = names_after(document, "| `");
+    let is_part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let shown: BTreeSet<&str> =
+        dashboard.split(|c| !is_part_of_name(c)).filter(|word| word.starts_with("cairn_")).collect();
+    assert!(shown.len() > 15, "{shown:?}");
+    for name in shown {
+        assert!(known.contains(name.trim_end_matches("_bucket")), "{name} is no metric of docs/metrics.md");
+    }
+}
+
 #[tokio::test]
 async fn what_has_lost_parity_is_counted_until_it_is_repaired() {
     let server = Server::start(3);
