@@ -226,6 +226,8 @@ impl Applying<'_> {
             CommandBody::DiscardRuns { runs } => self.discard_runs(runs),
             CommandBody::PutGateway(gateway) => self.put_gateway(gateway),
             CommandBody::RemoveGateway(gateway) => self.remove_gateway(*gateway),
+            CommandBody::SetWantedProfile { profile, unless_set } => self.set_wanted_profile(*profile, *unless_set),
+            CommandBody::NoteAway { away, back } => self.note_away(away, back),
         }
     }
 

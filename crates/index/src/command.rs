@@ -178,6 +178,21 @@ pub enum CommandBody {
     PutGateway(Box<GatewayRow>),
     /// Revokes a gateway's credential; one that isn't there is fine.
     RemoveGateway(types::GatewayId),
+    /// Notes which profile objects get that name no storage class.
+    SetWantedProfile {
+        /// The profile.
+        profile: types::Profile,
+        /// What was noted before stays.
+        unless_set: bool,
+    },
+    /// Notes which disks are down because their node is silent, and may be taken up again once it is back; others that
+    /// are down have failed.
+    NoteAway {
+        /// These are.
+        away: Vec<types::DiskId>,
+        /// These are not, or not any more.
+        back: Vec<types::DiskId>,
+    },
 }
 
 impl CommandBody {
@@ -202,6 +217,8 @@ impl CommandBody {
                 | Self::UndoBucketDeletion { .. }
                 | Self::PutGateway(_)
                 | Self::RemoveGateway(_)
+                | Self::SetWantedProfile { .. }
+                | Self::NoteAway { .. }
         )
     }
 }

@@ -226,6 +226,8 @@ fn rows_are_those_of_the_golden_file() {
         row("bucket_record", &record(BucketRecordState::Deleting { token: [4; 16] })),
         row("bucket_row", &bucket_row()),
         row("gateway", &gateway(7)),
+        row::<types::Profile>("profile", &"4+2".parse().expect("a profile")),
+        row("away", &vec![DiskId::from_bytes([1; 16]), DiskId::from_bytes([2; 16])]),
     ]);
     check("rows.txt", include_str!("../tests/golden/rows.txt"), lines);
 }
@@ -307,9 +309,20 @@ fn gateway_commands() -> Vec<CommandBody> {
     vec![CommandBody::PutGateway(Box::new(gateway(7))), CommandBody::RemoveGateway(gateway(7).id)]
 }
 
+fn cluster_commands() -> Vec<CommandBody> {
+    let disk = |number| DiskId::from_bytes([number; 16]);
+    vec![
+        CommandBody::SetWantedProfile { profile: "4+2".parse().expect("a profile"), unless_set: true },
+        CommandBody::NoteAway { away: vec![disk(1), disk(2)], back: vec![disk(3)] },
+    ]
+}
+
 #[test]
 fn commands_are_those_of_the_golden_file() {
-    let bodies = || system_commands().into_iter().chain(object_commands()).chain(gateway_commands());
+    let bodies = || {
+        let first = system_commands().into_iter().chain(object_commands());
+        first.chain(gateway_commands()).chain(cluster_commands())
+    };
     let mut lines = Vec::new();
     for (number, body) in (1..).zip(bodies()) {
         let name = format!("{body:?}").split(|letter: char| !letter.is_alphanumeric()).next().map(str::to_owned);

@@ -5,8 +5,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use types::{
-    BucketId, BucketName, Checksum, ClusterId, CommitStamp, Credential, ETag, FeatureLevel, Layout, Namespace,
-    ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Run, StorageClass, TicketId, UploadId, Version, VersionId,
+    BucketId, BucketName, Checksum, ClusterId, CommitStamp, Credential, DiskId, ETag, FeatureLevel, Layout, Namespace,
+    ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Profile, Run, StorageClass, TicketId, UploadId, Version,
+    VersionId,
 };
 
 use crate::command::{BucketRecord, BucketRow, GatewayRow, TicketRow, UploadChecksum, WhichVersion};
@@ -154,6 +155,10 @@ pub enum Query {
     // The system range again: what is added later stands last.
     /// All gateways' credentials: [`QueryAnswer::Gateways`].
     Gateways,
+    /// The profile of objects that name no storage class: [`QueryAnswer::WantedProfile`].
+    WantedProfile,
+    /// The disks that are down because their node is silent: [`QueryAnswer::AwayDisks`].
+    AwayDisks,
 }
 
 impl Query {
@@ -169,6 +174,8 @@ impl Query {
                 | Self::UnfinishedBuckets
                 | Self::BucketCount
                 | Self::Gateways
+                | Self::WantedProfile
+                | Self::AwayDisks
         )
     }
 }
@@ -247,6 +254,10 @@ pub enum QueryAnswer {
     },
     /// All gateways' credentials, in order of id.
     Gateways(Vec<GatewayRow>),
+    /// The profile; `None` where none was noted yet.
+    WantedProfile(Option<Profile>),
+    /// Disks, in order of id.
+    AwayDisks(Vec<DiskId>),
 }
 
 /// The system range's view of the cluster.

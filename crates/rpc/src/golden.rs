@@ -287,6 +287,8 @@ pub(crate) fn queries() -> Vec<(&'static str, Query)> {
         ("run_lives", Query::RunLives { bucket, key: key("key"), run: run(7, 8, 9).id }),
         ("version_rows", Query::VersionRows { after: Some(vec![3]), limit: 10 }),
         ("gateways", Query::Gateways),
+        ("wanted_profile", Query::WantedProfile),
+        ("away_disks", Query::AwayDisks),
     ]
 }
 
@@ -386,6 +388,8 @@ fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
             },
         ),
         ("gateways", QueryAnswer::Gateways(vec![gateway(7)])),
+        ("wanted_profile", QueryAnswer::WantedProfile(Some("4+2".parse().expect("a profile")))),
+        ("away_disks", QueryAnswer::AwayDisks(vec![types::DiskId::from_bytes([1; 16])])),
     ]
 }
 

@@ -252,7 +252,9 @@ fn touched_by(command: &CommandBody) -> Touched {
         | CommandBody::RemoveGarbage { .. }
         | CommandBody::DiscardRuns { .. }
         | CommandBody::PutGateway(_)
-        | CommandBody::RemoveGateway(_) => Touched::Nothing,
+        | CommandBody::RemoveGateway(_)
+        | CommandBody::SetWantedProfile { .. }
+        | CommandBody::NoteAway { .. } => Touched::Nothing,
     }
 }
 

@@ -1,6 +1,6 @@
-//! The cluster, its layout, its credentials and those of gateways.
+//! The cluster, its layout, its wanted profile, its credentials and those of gateways.
 
-use types::{AccountId, Credential, FeatureLevel, GatewayId, Layout, LayoutEpoch};
+use types::{AccountId, Credential, DiskId, FeatureLevel, GatewayId, Layout, LayoutEpoch, Profile};
 
 use super::{Applying, Stop};
 use crate::command::{Answer, FormCluster, GatewayRow, Refusal};
@@ -35,6 +35,23 @@ impl Applying<'_> {
 
     pub(super) fn remove_gateway(&mut self, gateway: GatewayId) -> Result<Answer, Stop> {
         self.tables.delete_gateway(gateway)?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn set_wanted_profile(&mut self, profile: Profile, unless_set: bool) -> Result<Answer, Stop> {
+        if !unless_set || self.tables.wanted_profile()?.is_none() {
+            self.tables.put_wanted_profile(profile)?;
+        }
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn note_away(&mut self, away: &[DiskId], back: &[DiskId]) -> Result<Answer, Stop> {
+        let mut noted = self.tables.away_disks()?;
+        noted.extend(away);
+        noted.retain(|disk| !back.contains(disk));
+        noted.sort_unstable();
+        noted.dedup();
+        self.tables.put_away_disks(&noted)?;
         Ok(Answer::Done)
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::params;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use types::{AccessKeyId, BucketId, BucketName, Credential, GatewayId, Layout, Namespace, TicketId};
+use types::{AccessKeyId, BucketId, BucketName, Credential, DiskId, GatewayId, Layout, Namespace, Profile, TicketId};
 
 use super::{Tables, blob, from_sql, to_sql};
 use crate::command::{BucketRecord, BucketRecordState, GatewayRow};
@@ -25,6 +25,23 @@ impl Tables<'_> {
 
     pub(crate) fn put_layout(self, layout: &Layout) -> Result<(), IndexDatabaseError> {
         self.put_system_row("layout", layout)
+    }
+
+    pub(crate) fn wanted_profile(self) -> Result<Option<Profile>, IndexDatabaseError> {
+        self.system_row("profile")
+    }
+
+    pub(crate) fn put_wanted_profile(self, profile: Profile) -> Result<(), IndexDatabaseError> {
+        self.put_system_row("profile", &profile)
+    }
+
+    /// In order of id.
+    pub(crate) fn away_disks(self) -> Result<Vec<DiskId>, IndexDatabaseError> {
+        Ok(self.system_row("away")?.unwrap_or_default())
+    }
+
+    pub(crate) fn put_away_disks(self, disks: &Vec<DiskId>) -> Result<(), IndexDatabaseError> {
+        self.put_system_row("away", disks)
     }
 
     pub(crate) fn counters(self) -> Result<CountersRow, IndexDatabaseError> {

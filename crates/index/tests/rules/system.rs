@@ -3,7 +3,7 @@
 use index::command::{BucketRecord, BucketRecordState, CommandBody, GatewayRow};
 use index::contract::samples::{credential, form_cluster, gateway, owner};
 use index::{Answer, Query, QueryAnswer, Refusal};
-use types::{BucketId, BucketName, FeatureLevel, Layout, LayoutEpoch, Namespace, Timestamp};
+use types::{BucketId, BucketName, DiskId, FeatureLevel, Layout, LayoutEpoch, Namespace, Timestamp};
 
 use crate::world::{World, refused};
 
@@ -103,6 +103,34 @@ fn a_layout_is_changed_only_from_where_it_was_planned() {
     assert_eq!(world.apply(change(2, 4)), refused(Refusal::StaleLayout), "epochs rise by one");
     let QueryAnswer::Cluster(Some(view)) = world.ask(Query::Cluster) else { panic!("it was formed") };
     assert_eq!(view.layout.epoch, LayoutEpoch(2));
+}
+
+#[test]
+fn the_wanted_profile_is_the_one_that_was_set_last() {
+    let mut world = World::new();
+    assert_eq!(world.ask(Query::WantedProfile), QueryAnswer::WantedProfile(None));
+    let set = |profile: &str, unless_set| CommandBody::SetWantedProfile {
+        profile: profile.parse().expect("a profile"),
+        unless_set,
+    };
+    for (profile, unless_set, expected) in [("2+1", true, "2+1"), ("3+2", true, "2+1"), ("4+2", false, "4+2")] {
+        assert_eq!(world.apply(set(profile, unless_set)), Answer::Done);
+        let expected = expected.parse().expect("a profile");
+        assert_eq!(world.ask(Query::WantedProfile), QueryAnswer::WantedProfile(Some(expected)));
+    }
+}
+
+#[test]
+fn disks_are_away_until_they_are_back() {
+    let mut world = World::new();
+    let disks = |numbers: &[u8]| numbers.iter().map(|number| DiskId::from_bytes([*number; 16])).collect::<Vec<_>>();
+    assert_eq!(world.ask(Query::AwayDisks), QueryAnswer::AwayDisks(Vec::new()));
+    for (away, back, expected) in
+        [(&[3, 1][..], &[][..], &[1, 3][..]), (&[1, 2], &[9], &[1, 2, 3]), (&[], &[1, 3], &[2]), (&[4], &[2, 4], &[])]
+    {
+        assert_eq!(world.apply(CommandBody::NoteAway { away: disks(away), back: disks(back) }), Answer::Done);
+        assert_eq!(world.ask(Query::AwayDisks), QueryAnswer::AwayDisks(disks(expected)));
+    }
 }
 
 #[test]

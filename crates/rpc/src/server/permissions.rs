@@ -17,6 +17,8 @@ pub(super) const fn gateway_may_propose(command: &CommandBody) -> bool {
         | CommandBody::RemoveGarbage { .. }
         | CommandBody::PutGateway(_)
         | CommandBody::RemoveGateway(_)
+        | CommandBody::SetWantedProfile { .. }
+        | CommandBody::NoteAway { .. }
         | CommandBody::ReplacePart(_) => false,
         CommandBody::GrantTicket { .. }
         | CommandBody::RenewTicket(_)
@@ -44,7 +46,11 @@ pub(super) const fn gateway_may_propose(command: &CommandBody) -> bool {
 /// Whether a gateway may ask this. It needs the credentials to check signatures; what upkeep asks is not its business.
 pub(super) const fn gateway_may_query(query: &Query) -> bool {
     match query {
-        Query::Garbage { .. } | Query::Degraded { .. } | Query::VersionRows { .. } | Query::Gateways => false,
+        Query::Garbage { .. }
+        | Query::Degraded { .. }
+        | Query::VersionRows { .. }
+        | Query::Gateways
+        | Query::AwayDisks => false,
         Query::Cluster
         | Query::Credentials
         | Query::Tickets
@@ -63,7 +69,8 @@ pub(super) const fn gateway_may_query(query: &Query) -> bool {
         | Query::Objects(_)
         | Query::Versions { .. }
         | Query::Uploads { .. }
-        | Query::RunLives { .. } => true,
+        | Query::RunLives { .. }
+        | Query::WantedProfile => true,
     }
 }
 
@@ -105,6 +112,7 @@ mod tests {
             "ChangeLayout",
             "ExpireTickets",
             "Form",
+            "NoteAway",
             "PutCredential",
             "PutGateway",
             "RaiseFeatureLevel",
@@ -112,6 +120,7 @@ mod tests {
             "RemoveGarbage",
             "RemoveGateway",
             "ReplacePart",
+            "SetWantedProfile",
         ];
         assert_eq!(refused.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     }
@@ -123,9 +132,18 @@ mod tests {
             all.iter().map(|(_, query)| query).partition(|query| gateway_may_query(query));
         let names = |queries: Vec<&Query>| queries.into_iter().map(name_of).collect::<BTreeSet<_>>();
         let of_the_system_range = may.iter().copied().filter(|query| query.is_of_system_range()).collect();
-        let expected =
-            ["BucketByName", "BucketCount", "Buckets", "Cluster", "Credentials", "Tickets", "UnfinishedBuckets"];
+        let expected = [
+            "BucketByName",
+            "BucketCount",
+            "Buckets",
+            "Cluster",
+            "Credentials",
+            "Tickets",
+            "UnfinishedBuckets",
+            "WantedProfile",
+        ];
         assert_eq!(names(of_the_system_range), expected.map(str::to_owned).into());
-        assert_eq!(names(may_not), ["Degraded", "Garbage", "Gateways", "VersionRows"].map(str::to_owned).into());
+        let expected = ["AwayDisks", "Degraded", "Garbage", "Gateways", "VersionRows"];
+        assert_eq!(names(may_not), expected.map(str::to_owned).into());
     }
 }
