@@ -1,5 +1,7 @@
 //! Nodes and gateways as processes of their own: what one of them takes, all of them have.
 
+mod watch;
+
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;

@@ -9,8 +9,10 @@ use clap::{Args, Subcommand};
 
 use crate::client::{AdminClient, AdminClientError, ClientSettings};
 use crate::gateway_command::GatewayCommand;
+use crate::nodes::{node_lines, range_lines};
 use crate::progress::StatusBars;
 use crate::rebuild::RebuildOptions;
+use crate::service::WantedProfile;
 use crate::status::Status;
 
 /// How long the admin API may take to say how it is.
@@ -42,6 +44,25 @@ pub enum AdminCommand {
         #[arg(long)]
         watch: bool,
     },
+    /// Nodes of the cluster
+    Node {
+        /// What to do
+        #[command(subcommand)]
+        command: NodeCommand,
+    },
+    /// Ranges of the index
+    Range {
+        /// What to do
+        #[command(subcommand)]
+        command: RangeCommand,
+    },
+    /// Set how many data and parity shards new objects get that name no storage class
+    ///
+    /// What is stored stays as it is.
+    Profile {
+        /// K+M, as in 4+2
+        profile: WantedProfile,
+    },
     /// Read and verify every shard now
     Scrub,
     /// Take a disk that is down into service again
@@ -61,6 +82,20 @@ pub enum AdminCommand {
         #[command(subcommand)]
         command: IndexCommand,
     },
+}
+
+/// Verbs of `cairn admin node`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum NodeCommand {
+    /// All nodes, how they are, and what they lead
+    List,
+}
+
+/// Verbs of `cairn admin range`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum RangeCommand {
+    /// All ranges, and which nodes have them
+    List,
 }
 
 /// Verbs of `cairn admin index`.
@@ -103,6 +138,18 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
             print_status(&client.status().await?, json);
         }
         AdminCommand::Status { watch: true } => watch(&client, json).await?,
+        AdminCommand::Node { command: NodeCommand::List } => {
+            let nodes = client.nodes().await?;
+            print_list(&nodes, json, node_lines);
+        }
+        AdminCommand::Range { command: RangeCommand::List } => {
+            let ranges = client.ranges().await?;
+            print_list(&ranges, json, range_lines);
+        }
+        AdminCommand::Profile { profile } => {
+            client.set_profile(profile).await?;
+            print_done(json, "new objects get this profile within a second or two; what is stored stays as it is");
+        }
         AdminCommand::Scrub => {
             client.start_scrub().await?;
             print_done(json, "scrub has begun; watch it with `cairn admin status --watch`");
@@ -117,6 +164,13 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
         }
     }
     Ok(())
+}
+
+fn print_list<T: serde::Serialize>(list: &[T], json: bool, lines: impl Fn(&[T]) -> String) {
+    match json {
+        true => println!("{}", serde_json::to_string(list).expect("plain data is JSON")),
+        false => print!("{}", lines(list)),
+    }
 }
 
 /// Shows the status every second until the process is interrupted.
@@ -171,7 +225,17 @@ fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
         None => writeln!(text, "state     ready")?,
         Some(reason) => writeln!(text, "state     NOT READY: {reason}")?,
     }
+    if status.nodes.len() > 1 {
+        write!(text, "nodes\n{}", node_lines(&status.nodes))?;
+        if let Some(reason) = &status.nodes_unknown {
+            writeln!(text, "          how other nodes are is not known: {reason}")?;
+        }
+    }
     writeln!(text, "profile   {}", status.protection)?;
+    if let Some(proposed) = &status.proposed_profile {
+        let of = if status.nodes.len() > 1 { "nodes" } else { "disks" };
+        writeln!(text, "          the {of} at hand hold {proposed}: cairn admin profile {proposed}")?;
+    }
     let usage = &status.usage;
     writeln!(
         text,
@@ -185,6 +249,9 @@ fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
     )?;
     writeln!(text, "disks\n{}", disk_lines(status))?;
     let index = &status.index;
+    if status.nodes.len() > 1 {
+        write!(text, "ranges\n{}", range_lines(&status.ranges))?;
+    }
     writeln!(
         text,
         "index     {}, {} commands applied, database {}, log {}",
@@ -233,6 +300,10 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
 fn disk_lines(status: &Status) -> String {
     let line = |disk: &crate::status::DiskStatus| {
         let reason = disk.reason.as_ref().map(|reason| format!("  ({reason})")).unwrap_or_default();
+        let place = match status.nodes.iter().find(|node| node.id == disk.node) {
+            Some(node) if status.nodes.len() > 1 => format!("{} on {}", disk.path, node.address),
+            _ => disk.path.clone(),
+        };
         let roles =
             if disk.index_roles.is_empty() { String::new() } else { format!("  [{}]", disk.index_roles.join(" ")) };
         format!(
@@ -244,7 +315,7 @@ fn disk_lines(status: &Status) -> String {
             human_bytes(disk.shard_bytes),
             disk.shards,
             disk.read_errors,
-            disk.path,
+            place,
         )
     };
     status.disks.iter().map(line).collect::<Vec<_>>().join("\n")

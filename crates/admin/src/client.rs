@@ -12,8 +12,9 @@ use tokio::net::TcpStream;
 use types::{AccessKeyId, SecretKey};
 
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
+use crate::nodes::{NodeStatus, RangeStatus};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
-use crate::service::AdminError;
+use crate::service::{AdminError, WantedProfile};
 use crate::status::Status;
 use crate::trust::TrustedCertificates;
 
@@ -142,6 +143,30 @@ impl AdminClient {
     /// [`AdminClientError`].
     pub async fn status(&self) -> Result<Status, AdminClientError> {
         self.call(Method::GET, "/v1/status").await
+    }
+
+    /// `GET /v1/nodes`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn nodes(&self) -> Result<Vec<NodeStatus>, AdminClientError> {
+        self.call(Method::GET, "/v1/nodes").await
+    }
+
+    /// `GET /v1/ranges`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminClientError> {
+        self.call(Method::GET, "/v1/ranges").await
+    }
+
+    /// `POST /v1/profile`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn set_profile(&self, wanted: WantedProfile) -> Result<(), AdminClientError> {
+        self.call(Method::POST, &format!("/v1/profile?k={}&m={}", wanted.k, wanted.m)).await
     }
 
     /// `POST /v1/scrub`.

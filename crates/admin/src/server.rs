@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::auth::{AdminAuthenticator, AuthFailure};
 use crate::gateways::AddGateway;
 use crate::rebuild::RebuildOptions;
-use crate::service::{AdminError, AdminService};
+use crate::service::{AdminError, AdminService, WantedProfile};
 
 /// How the admin API is served.
 #[derive(Debug)]
@@ -149,6 +149,9 @@ async fn serve(
 fn router(shared: Arc<Shared>) -> Router {
     let authenticated = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/nodes", get(nodes))
+        .route("/v1/ranges", get(ranges))
+        .route("/v1/profile", post(set_profile))
         .route("/v1/scrub", post(start_scrub))
         .route("/v1/disks/{disk}/readmit", post(readmit_disk))
         .route("/v1/gateways", get(gateways).post(add_gateway))
@@ -204,6 +207,18 @@ async fn authenticate(State(shared): State<Arc<Shared>>, request: Request, next:
 
 async fn status(State(shared): State<Arc<Shared>>) -> Response {
     answer(shared.service.status().await)
+}
+
+async fn nodes(State(shared): State<Arc<Shared>>) -> Response {
+    answer(shared.service.nodes().await)
+}
+
+async fn ranges(State(shared): State<Arc<Shared>>) -> Response {
+    answer(shared.service.ranges().await)
+}
+
+async fn set_profile(State(shared): State<Arc<Shared>>, Query(wanted): Query<WantedProfile>) -> Response {
+    answer(shared.service.set_profile(wanted).await)
 }
 
 async fn start_scrub(State(shared): State<Arc<Shared>>) -> Response {

@@ -5,8 +5,33 @@ use gateway::Readiness;
 use serde::{Deserialize, Serialize};
 
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
+use crate::nodes::{NodeStatus, RangeStatus};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::status::Status;
+
+/// A profile by its shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedProfile {
+    /// Data shards.
+    pub k: u8,
+    /// Parity shards.
+    pub m: u8,
+}
+
+/// A text that is no profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a profile is K+M, as in 4+2")]
+pub struct NoWantedProfile;
+
+impl std::str::FromStr for WantedProfile {
+    type Err = NoWantedProfile;
+
+    fn from_str(text: &str) -> Result<Self, NoWantedProfile> {
+        let (k, m) = text.split_once('+').ok_or(NoWantedProfile)?;
+        let number = |text: &str| text.parse().map_err(|_| NoWantedProfile);
+        Ok(Self { k: number(k)?, m: number(m)? })
+    }
+}
 
 /// Why an admin request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -36,6 +61,24 @@ pub trait AdminService: Send + Sync + 'static {
     /// # Errors
     /// [`AdminError::Failed`].
     async fn status(&self) -> Result<Status, AdminError>;
+
+    /// All nodes, and how they are.
+    ///
+    /// # Errors
+    /// [`AdminError::Failed`]: nobody says.
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, AdminError>;
+
+    /// All ranges, and who has them.
+    ///
+    /// # Errors
+    /// [`AdminError::Failed`]: nobody says.
+    async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminError>;
+
+    /// Sets the profile of new objects that name no storage class.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] where the nodes cannot hold it; [`AdminError::Failed`].
+    async fn set_profile(&self, wanted: WantedProfile) -> Result<(), AdminError>;
 
     /// Begins a scrub pass over all shards now; one under way goes on.
     ///

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::nodes::{NodeStatus, RangeStatus};
+
 /// A cluster at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -21,6 +23,18 @@ pub struct Status {
     pub uptime_seconds: u64,
     /// `None` when reads and writes work, else why they don't.
     pub not_ready: Option<String>,
+    /// The profile that the cluster's nodes, or this node's disks, could hold by now, where it is wider than `profile`.
+    #[serde(default)]
+    pub proposed_profile: Option<String>,
+    /// Its nodes; none where one is the whole cluster, and always will be.
+    #[serde(default)]
+    pub nodes: Vec<NodeStatus>,
+    /// Why it is not known how other nodes are, where it is not.
+    #[serde(default)]
+    pub nodes_unknown: Option<String>,
+    /// The ranges of its index; none where it has one node.
+    #[serde(default)]
+    pub ranges: Vec<RangeStatus>,
     /// Its disks.
     pub disks: Vec<DiskStatus>,
     /// What is stored.
@@ -38,6 +52,9 @@ pub struct Status {
 pub struct DiskStatus {
     /// Its id.
     pub id: String,
+    /// Its node's id.
+    #[serde(default)]
+    pub node: String,
     /// Where the node has it.
     pub path: String,
     /// `up`, `full`, `down` or `out`.

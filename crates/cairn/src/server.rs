@@ -274,7 +274,15 @@ fn cluster_settings(
         zone: text(&settings.zone),
         voters: (settings.voters > 0).then_some(settings.voters),
         serves_s3: roles == Roles::NodeAndGateway,
+        down_after: silence("node_down", settings.node_down.0, Duration::from_secs(1))?,
+        out_after: silence("node_out", settings.node_out.0, settings.node_down.0)?,
     }))
+}
+
+/// Below it, a busy machine would pass for a dead one.
+fn silence(setting: &'static str, given: Duration, min: Duration) -> Result<Duration, ServerError> {
+    let reason = || format!("at least {}s", min.as_secs_f64());
+    if given < min { Err(ServerError::Setting { setting, reason: reason() }) } else { Ok(given) }
 }
 
 fn named_nodes(settings: &Settings) -> Result<Vec<String>, ServerError> {

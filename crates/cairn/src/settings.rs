@@ -95,6 +95,10 @@ settings! {
     zone ("CAIRN_ZONE"): String = String::new();
     /// How many nodes vote on each range of a new cluster; 0 follows the number of nodes (3, or 5 from five on)
     voters ("CAIRN_VOTERS"): usize = 0;
+    /// After how much silence a node is down: its disks are left out until it is back
+    node_down ("CAIRN_NODE_DOWN"): Span = Span(std::time::Duration::from_secs(10));
+    /// After how much silence a node is given up: its vote and its data go to others
+    node_out ("CAIRN_NODE_OUT"): Span = Span(std::time::Duration::from_secs(600));
     /// Domains under which a bucket is a host name, beside localhost, separated by commas
     domain ("CAIRN_DOMAIN"): CommaSeparated = CommaSeparated::default();
     /// The only region that signatures may name; empty takes any

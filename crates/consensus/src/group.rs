@@ -284,6 +284,13 @@ impl RaftGroup {
         self.is_sole_leader(&metrics).then_some(metrics.current_term)
     }
 
+    /// Whether a member does not vote.
+    fn learns(&self, member: Voter) -> bool {
+        let metrics = self.metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        membership.get_node(&member).is_some() && !membership.voter_ids().any(|voter| voter == member)
+    }
+
     /// Which range it replicates.
     pub(crate) fn range(&self) -> RangeId {
         self.range
@@ -392,7 +399,14 @@ impl Group for RaftGroup {
             learnt.map_err(|_| self.unavailable(&format!("voter {voter} does not catch up")))?.map_err(unknown)?;
         }
         let ids: BTreeSet<Voter> = voters.keys().copied().map(Voter).collect();
-        let changed = self.raft.change_membership(ChangeMembers::ReplaceAllVoters(ids), false).await;
+        let changed = self.raft.change_membership(ChangeMembers::ReplaceAllVoters(ids.clone()), false).await;
+        changed.map_err(unknown)?;
+        // Those that were to vote before something came in between learn no more.
+        let others: BTreeSet<Voter> = known.difference(&ids).copied().filter(|other| self.learns(*other)).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let changed = self.raft.change_membership(ChangeMembers::RemoveNodes(others), false).await;
         changed.map(drop).map_err(unknown)
     }
 

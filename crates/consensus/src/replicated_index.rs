@@ -127,7 +127,7 @@ impl ReplicatedIndex {
         self.desk.wake.notify_one();
     }
 
-    /// Makes the voters of a range these, each on its node.
+    /// Makes the voters of a range these, each on its node; members that are not among them learn no more.
     ///
     /// # Errors
     /// [`IndexError`].

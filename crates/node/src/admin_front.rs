@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use admin::{
     AddGateway, AdminAuthenticator, AdminError, AdminServer, AdminServerError, AdminService, AdminSettings,
-    KnownGateway, NewGateway, RebuildOptions, RebuildStatus, Status,
+    KnownGateway, NewGateway, NodeStatus, RangeStatus, RebuildOptions, RebuildStatus, Status, WantedProfile,
 };
 use async_trait::async_trait;
 use gateway::tls::Tls;
@@ -84,6 +84,18 @@ impl AdminService for Switched {
 
     async fn status(&self) -> Result<Status, AdminError> {
         self.now().status().await
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, AdminError> {
+        self.now().nodes().await
+    }
+
+    async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminError> {
+        self.now().ranges().await
+    }
+
+    async fn set_profile(&self, wanted: WantedProfile) -> Result<(), AdminError> {
+        self.now().set_profile(wanted).await
     }
 
     async fn start_scrub(&self) -> Result<(), AdminError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use consensus::ReplicatedIndex;
 use objects::data::DataPath;
 use parking_lot::Mutex;
-use platform::{DirectoryLock, Disk, Entropy, RealDisk};
+use platform::{Clock, DirectoryLock, Disk, Entropy, RealDisk};
 use shards::superblock::Found;
 use shards::{DiskHealth, DiskUsage, LocalShards, ShardError};
 use tokio::sync::watch;
@@ -32,6 +32,7 @@ pub(crate) struct DiskCare {
     pub(crate) layout: Arc<LayoutKeeper>,
     pub(crate) index: Arc<ReplicatedIndex>,
     pub(crate) data: DataPath,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) credential: Credential,
     /// Where each directory that the server was given is a disk, and which.

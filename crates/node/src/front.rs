@@ -25,6 +25,16 @@ pub(crate) enum AdminSide {
     Served(AdminFront),
 }
 
+impl AdminSide {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Taken(port) => port.address(),
+            Self::Served(front) => front.address(),
+        }
+    }
+}
+
 impl Front {
     /// Reads the certificate and takes both ports: S3's, and that of the admin API.
     ///

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{AddGateway, AdminError, AdminService, KnownGateway, NewGateway, RebuildOptions, RebuildStatus, Status};
+use admin::{
+    AddGateway, AdminError, AdminService, KnownGateway, NewGateway, NodeStatus, RangeStatus, RebuildOptions,
+    RebuildStatus, Status, WantedProfile,
+};
 use async_trait::async_trait;
 use gateway::{GatewayHandle, Readiness};
 use index::{IndexError, IndexService, Query, QueryAnswer};
@@ -24,7 +27,7 @@ use crate::front::{self, Front};
 use crate::layout::LayoutKeeper;
 use crate::memory;
 use crate::s3_side::{self, DataSide};
-use crate::server::{Reach, StartError, World, create_first_bucket};
+use crate::server::{Reach, StartError, World, create_first_bucket, follow_profile};
 use crate::settings::ServerSettings;
 
 /// How often the nodes are asked while none answers.
@@ -88,7 +91,7 @@ impl GatewayServer {
             shards: Arc::new(ClusterShards::new(None, RemoteShards::new(client.clone(), directory.clone()))),
         };
         let root = root_credential(&*reach.index).await?;
-        let layout = Arc::new(LayoutKeeper::open(reach.index.clone(), None, Vec::new()).await?);
+        let layout = Arc::new(LayoutKeeper::open(reach.index.clone(), None, wanted, Vec::new()).await?);
         directory.follow(layout.watch());
         let planner = AskingPlanner { client, layout: layout.clone(), directory };
         let side = DataSide::new(&settings, &world, &reach, layout.watch(), Arc::new(planner));
@@ -114,6 +117,7 @@ impl GatewayServer {
         let scheme = front::scheme(tls.as_ref());
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
+            tokio::spawn(follow_profile(layout.watch_wanted(), objects.clone(), stopped.clone())),
             tokio::spawn(layout.follow(stopped.clone())),
             tokio::spawn(crate::status::watch_readiness(reach.index.clone(), readiness, stopped.clone())),
             // Scrub on the nodes finds them too.
@@ -278,6 +282,18 @@ impl AdminService for GatewayAdmin {
     }
 
     async fn status(&self) -> Result<Status, AdminError> {
+        Err(not_here())
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, AdminError> {
+        Err(not_here())
+    }
+
+    async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminError> {
+        Err(not_here())
+    }
+
+    async fn set_profile(&self, _wanted: WantedProfile) -> Result<(), AdminError> {
         Err(not_here())
     }
 

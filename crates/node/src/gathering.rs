@@ -23,6 +23,8 @@ use crate::cluster::ClusterDirectory;
 use crate::forming::{Decision, Greeting, JoinReply, JoinRequest, Prepared, Stage, decide};
 use crate::layout::LayoutKeeper;
 use crate::server::FEATURE_LEVEL;
+use crate::voters::{Candidate, Standing, spread, voters_wanted};
+use crate::watch::Lookout;
 
 /// How often the others are asked.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -38,6 +40,7 @@ pub(crate) struct Greeter {
     own: Mutex<Greeting>,
     wishes: mpsc::Sender<Wish>,
     layout: OnceLock<Arc<LayoutKeeper>>,
+    lookout: OnceLock<Arc<Lookout>>,
 }
 
 /// Another node wants this one to become a part of a new cluster.
@@ -50,7 +53,7 @@ impl Greeter {
     /// Says `own` of itself; wishes come out at the other end.
     pub(crate) fn new(own: Greeting) -> (Arc<Self>, mpsc::Receiver<Wish>) {
         let (wishes, wished) = mpsc::channel(4);
-        (Arc::new(Self { own: Mutex::new(own), wishes, layout: OnceLock::new() }), wished)
+        (Arc::new(Self { own: Mutex::new(own), wishes, layout: OnceLock::new(), lookout: OnceLock::new() }), wished)
     }
 
     /// What it says.
@@ -64,6 +67,11 @@ impl Greeter {
     pub(crate) fn serve(&self, layout: Arc<LayoutKeeper>, profile: Profile) {
         self.own.lock().profile = Some(profile);
         let _only_once = self.layout.set(layout);
+    }
+
+    /// The node hears others from now on, and says how they are.
+    pub(crate) fn watch(&self, lookout: Arc<Lookout>) {
+        let _only_once = self.lookout.set(lookout);
     }
 
     fn set_stage(&self, stage: Stage) {
@@ -92,6 +100,14 @@ impl Greeter {
                 },
                 None => JoinReply::Refused("the node does not serve yet".to_owned()),
             },
+            JoinRequest::Heartbeat(heartbeat) => match self.lookout.get() {
+                Some(lookout) => lookout.hear(heartbeat),
+                None => JoinReply::NotWatching { leader: None },
+            },
+            JoinRequest::ShowNodes => match self.lookout.get() {
+                Some(lookout) => lookout.show(),
+                None => JoinReply::NotWatching { leader: None },
+            },
         }
     }
 }
@@ -102,6 +118,12 @@ impl JoinHandler for Greeter {
         let reply = match JoinRequest::decode(&message) {
             Some(JoinRequest::Prepare { .. }) if matches!(from, Caller::Gateway(_)) => {
                 JoinReply::Refused("a gateway founds no cluster".to_owned())
+            }
+            Some(JoinRequest::Heartbeat(heartbeat)) if from != Caller::Node(heartbeat.node.id) => {
+                JoinReply::Refused("a node speaks for itself alone".to_owned())
+            }
+            Some(JoinRequest::ShowNodes) if matches!(from, Caller::Gateway(_)) => {
+                JoinReply::Refused("a gateway asks nothing of the nodes".to_owned())
             }
             Some(request) => self.answer(request).await,
             None => JoinReply::Refused("another release's words; upgrade the older node first".to_owned()),
@@ -278,7 +300,7 @@ impl Gathering<'_> {
             match reply? {
                 (_, JoinReply::Prepared(part)) => parts.push(*part),
                 (node, JoinReply::Refused(reason)) => return Err(format!("node {node}: {reason}")),
-                (node, JoinReply::Greeting(_) | JoinReply::GroupsMade) => {
+                (node, _) => {
                     return Err(format!("node {node} misunderstood"));
                 }
             }
@@ -309,28 +331,16 @@ fn is_founded(index: &ReplicatedIndex) -> bool {
     index.status().ranges.values().all(|range| !range.voters.is_empty())
 }
 
-/// The voters of a new cluster's ranges: 1 on one node, 2 on two, 3 below five, else 5, unless `wanted` says otherwise;
-/// over as many zones and racks as there are.
-fn voters_of(parts: &[Prepared], wanted: Option<usize>) -> BTreeMap<VoterId, NodeId> {
-    let by_number = match parts.len() {
-        0..=2 => parts.len(),
-        3..=4 => 3,
-        _ => 5,
+/// The voters of a new cluster's ranges.
+fn voters_of(parts: &[Prepared], set: Option<usize>) -> BTreeMap<VoterId, NodeId> {
+    let candidate = |part: &Prepared| Candidate {
+        node: part.node.id,
+        voter: Some(part.voter),
+        rack: part.node.rack.clone(),
+        zone: part.node.zone.clone(),
+        standing: Standing::Up,
     };
-    let count = wanted.unwrap_or(by_number).clamp(1, parts.len().max(1));
-    let mut left: Vec<&Prepared> = parts.iter().collect();
-    left.sort_by_key(|part| part.node.id);
-    let mut chosen: Vec<&Prepared> = Vec::new();
-    while chosen.len() < count && !left.is_empty() {
-        let crowd = |part: &&Prepared| {
-            let same = |label: fn(&types::Node) -> &Option<String>| {
-                let own = label(&part.node);
-                chosen.iter().filter(|other| own.is_some() && label(&other.node) == own).count()
-            };
-            (same(|node| &node.zone), same(|node| &node.rack))
-        };
-        let at = (0..left.len()).min_by_key(|at| crowd(&left[*at])).expect("some are left");
-        chosen.push(left.remove(at));
-    }
-    chosen.into_iter().map(|part| (part.voter, part.node.id)).collect()
+    let all: Vec<Candidate> = parts.iter().map(candidate).collect();
+    let chosen = spread(Vec::new(), &all, voters_wanted(all.len(), set));
+    chosen.into_iter().filter_map(|chosen| Some((chosen.voter?, chosen.node))).collect()
 }

@@ -1,14 +1,16 @@
 //! Keeps the layout: what the system range holds, handed to whoever writes and reads, and changed as disks come and go.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use index::query::ClusterView;
 use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, QueryAnswer, Refusal};
 use objects::data::{GroupPlanner, PlannerError};
 use shards::{LocalShards, SlotClaim};
 use tokio::sync::{Mutex, watch};
-use types::{Disk, DiskId, DiskState, Layout, Profile, RequestNumber, SlotIndex};
+use types::{Disk, DiskId, DiskState, FeatureLevel, Layout, Profile, RequestNumber, SlotIndex};
 
 /// How often others' changes are looked for.
 const REFRESH_PERIOD: Duration = Duration::from_secs(1);
@@ -32,8 +34,11 @@ pub enum LayoutError {
 /// The layout as it is now, and the way to change it.
 pub(crate) struct LayoutKeeper {
     index: Arc<dyn IndexService>,
-    /// The profiles for which there should be groups: STANDARD's first.
-    profiles: Vec<Profile>,
+    /// What objects get that name no storage class.
+    wanted: watch::Sender<Profile>,
+    /// Profiles of storage classes.
+    of_classes: Vec<Profile>,
+    feature_level: AtomicU32,
     /// A gateway has no disks.
     shards: Option<Arc<LocalShards>>,
     current: watch::Sender<Arc<Layout>>,
@@ -42,19 +47,56 @@ pub(crate) struct LayoutKeeper {
 }
 
 impl LayoutKeeper {
-    /// Reads the layout from the system range, and tells the disks which slots are their own.
+    /// Reads the layout from the system range, and tells the disks which slots are their own. Where no wanted profile is
+    /// noted there, it is `wanted`; `of_classes` should have groups too.
     ///
     /// # Errors
     /// [`LayoutError::Index`], [`LayoutError::NotFormed`].
     pub(crate) async fn open(
         index: Arc<dyn IndexService>,
         shards: Option<Arc<LocalShards>>,
-        profiles: Vec<Profile>,
+        wanted: Profile,
+        of_classes: Vec<Profile>,
     ) -> Result<Self, LayoutError> {
-        let layout = Arc::new(read(&*index).await?);
-        let keeper = Self { index, profiles, shards, current: watch::Sender::new(layout), changing: Mutex::new(()) };
+        let view = read(&*index).await?;
+        let wanted = read_wanted(&*index).await?.unwrap_or(wanted);
+        let keeper = Self {
+            index,
+            wanted: watch::Sender::new(wanted),
+            of_classes,
+            feature_level: AtomicU32::new(view.feature_level.0),
+            shards,
+            current: watch::Sender::new(Arc::new(view.layout)),
+            changing: Mutex::new(()),
+        };
         keeper.claim_slots(&keeper.current()).await;
         Ok(keeper)
+    }
+
+    /// The profile of objects that name no storage class.
+    pub(crate) fn wanted(&self) -> Profile {
+        *self.wanted.borrow()
+    }
+
+    /// The wanted profile, and every later one.
+    pub(crate) fn watch_wanted(&self) -> watch::Receiver<Profile> {
+        self.wanted.subscribe()
+    }
+
+    /// What all nodes are taken to read.
+    pub(crate) fn feature_level(&self) -> FeatureLevel {
+        FeatureLevel(self.feature_level.load(Ordering::Relaxed))
+    }
+
+    /// Notes which profile is wanted, and makes the groups that are then missing; with `unless_set`, where none was.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub(crate) async fn set_wanted(&self, profile: Profile, unless_set: bool) -> Result<(), LayoutError> {
+        let body = CommandBody::SetWantedProfile { profile, unless_set };
+        self.index.propose(Command { request: None, answered: RequestNumber(0), body }).await?;
+        self.refresh().await?;
+        self.make_missing_groups(&[]).await
     }
 
     /// The index that has it: the whole cluster's.
@@ -77,7 +119,15 @@ impl LayoutKeeper {
     /// # Errors
     /// [`LayoutError`].
     pub(crate) async fn set_disk_state(&self, disk: DiskId, state: DiskState) -> Result<(), LayoutError> {
-        self.change(|layout| placement::with_disk_state(layout, disk, state)).await?;
+        self.set_disk_states(&[disk], state).await
+    }
+
+    /// Notes in one change that disks are up, down or out, and makes the groups that are then missing.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub(crate) async fn set_disk_states(&self, disks: &[DiskId], state: DiskState) -> Result<(), LayoutError> {
+        self.change(|layout| placement::with_disk_states(layout, disks, state)).await?;
         self.make_missing_groups(&[]).await
     }
 
@@ -148,7 +198,9 @@ impl LayoutKeeper {
     /// [`LayoutError`].
     pub(crate) async fn make_missing_groups(&self, avoid: &[DiskId]) -> Result<(), LayoutError> {
         self.change(|layout| {
-            let missing = placement::missing_groups(layout, &self.profiles, avoid);
+            let profiles: Vec<Profile> =
+                std::iter::once(self.wanted()).chain(self.of_classes.iter().copied()).collect();
+            let missing = placement::missing_groups(layout, &profiles, avoid);
             (!missing.is_empty()).then(|| placement::add_groups(layout, missing))
         })
         .await
@@ -163,7 +215,7 @@ impl LayoutKeeper {
             let body = CommandBody::ChangeLayout { expected: current.epoch, layout: layout.clone() };
             let command = Command { request: None, answered: RequestNumber(0), body };
             match self.index.propose(command).await? {
-                Answer::Refused(Refusal::StaleLayout) => self.publish(read(&*self.index).await?).await,
+                Answer::Refused(Refusal::StaleLayout) => self.publish(read(&*self.index).await?.layout).await,
                 _ => {
                     self.publish(layout).await;
                     return Ok(());
@@ -178,9 +230,13 @@ impl LayoutKeeper {
     /// # Errors
     /// [`LayoutError::Index`], [`LayoutError::NotFormed`].
     pub(crate) async fn refresh(&self) -> Result<(), LayoutError> {
-        let layout = read(&*self.index).await?;
-        if layout.epoch > self.current().epoch {
-            self.publish(layout).await;
+        let view = read(&*self.index).await?;
+        self.feature_level.store(view.feature_level.0, Ordering::Relaxed);
+        if view.layout.epoch > self.current().epoch {
+            self.publish(view.layout).await;
+        }
+        if let Some(wanted) = read_wanted(&*self.index).await? {
+            self.wanted.send_if_modified(|known| std::mem::replace(known, wanted) != wanted);
         }
         Ok(())
     }
@@ -234,9 +290,16 @@ fn claims_of(layout: &Layout, disk: DiskId) -> Vec<SlotClaim> {
     claims.collect()
 }
 
-async fn read(index: &dyn IndexService) -> Result<Layout, LayoutError> {
+async fn read(index: &dyn IndexService) -> Result<ClusterView, LayoutError> {
     match index.query(Query::Cluster).await? {
-        QueryAnswer::Cluster(Some(view)) => Ok(view.layout),
+        QueryAnswer::Cluster(Some(view)) => Ok(*view),
+        _ => Err(LayoutError::NotFormed),
+    }
+}
+
+async fn read_wanted(index: &dyn IndexService) -> Result<Option<Profile>, LayoutError> {
+    match index.query(Query::WantedProfile).await? {
+        QueryAnswer::WantedProfile(wanted) => Ok(wanted),
         _ => Err(LayoutError::NotFormed),
     }
 }

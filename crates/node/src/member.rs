@@ -13,6 +13,7 @@ use telemetry::{Metrics, with_causes};
 use tokio::task::JoinHandle;
 use types::{ClusterId, Credential, Node, NodeId};
 
+use crate::care::DiskCare;
 use crate::cluster::{ClusterArchive, ClusterDirectory, ClusterIndex, ClusterShards, FollowedGateways};
 use crate::credential;
 use crate::disks::{self, Looked};
@@ -21,17 +22,59 @@ use crate::gathering::{Gathering, Greeter, Preparer};
 use crate::late::{OwnIndex, OwnShards, OwnVoters};
 use crate::server::{Opened, Reach, StartError, World, open_stores};
 use crate::settings::{ClusterSettings, ServerSettings};
+use crate::voting::Voting;
+use crate::watch::{Lookout, LookoutParts, Reporter, WatchSettings};
 
 /// What a process of a cluster has beside what a lone one has.
 pub(crate) struct Membership {
     /// This node's row in the layout.
     pub(crate) node: Node,
+    pub(crate) settings: ClusterSettings,
+    pub(crate) client: RpcClient,
     pub(crate) directory: Arc<ClusterDirectory>,
     pub(crate) own_shards: Arc<OwnShards>,
     pub(crate) greeter: Arc<Greeter>,
     pub(crate) gateways: Arc<FollowedGateways>,
     pub(crate) server: Arc<RpcServer>,
     pub(crate) serving: JoinHandle<()>,
+}
+
+impl Membership {
+    /// Has this node hear others from now on; it says how it is itself once it runs.
+    pub(crate) fn lookout(
+        &self,
+        index: &Arc<ReplicatedIndex>,
+        care: &Arc<DiskCare>,
+        reporter: Arc<dyn Reporter>,
+    ) -> Arc<Lookout> {
+        let ClusterSettings { down_after, out_after, .. } = self.settings;
+        let lookout = Lookout::new(LookoutParts {
+            cluster: care.cluster,
+            node: self.node.id,
+            settings: WatchSettings { down_after, out_after },
+            clock: care.clock.clone(),
+            client: self.client.clone(),
+            directory: self.directory.clone(),
+            index: index.clone(),
+            layout: care.layout.clone(),
+            data: care.data.clone(),
+            reporter,
+        });
+        self.greeter.watch(lookout.clone());
+        lookout
+    }
+
+    /// What moves votes as nodes come and go.
+    pub(crate) fn voting(&self, lookout: Arc<Lookout>, index: &Arc<ReplicatedIndex>, care: &Arc<DiskCare>) -> Voting {
+        Voting {
+            node: self.node.id,
+            index: index.clone(),
+            layout: care.layout.clone(),
+            lookout,
+            clock: care.clock.clone(),
+            voters: self.settings.voters,
+        }
+    }
 }
 
 /// A node that sees its cluster.
@@ -74,8 +117,9 @@ pub(crate) async fn join(
         Some(cluster) => Stage::Prepared { cluster, is_founded: false },
         None => Stage::Blank,
     };
-    let row = Node { id: node, address: cluster.rpc_address.clone(), rack: cluster.rack, zone: cluster.zone };
-    let mut named = cluster.named;
+    let (rack, zone) = (cluster.rack.clone(), cluster.zone.clone());
+    let row = Node { id: node, address: cluster.rpc_address.clone(), rack, zone };
+    let mut named = cluster.named.clone();
     named.sort_unstable();
     named.dedup();
     let (greeter, wishes) = Greeter::new(Greeting { node: row, stage, named, profile: None, nodes: Vec::new() });
@@ -86,7 +130,7 @@ pub(crate) async fn join(
         raft: Some(own.voters.clone()),
         join: Some(greeter.clone()),
     };
-    let identity = NodeIdentity { node, cluster: cell.clone(), secret: cluster.secret };
+    let identity = NodeIdentity { node, cluster: cell.clone(), secret: cluster.secret.clone() };
     let budget = world.budget.clone();
     let server = RpcServer::new(identity, services, gateways.clone(), entropy.clone(), buffers, budget, rpc_settings);
     let server = Arc::new(server);
@@ -127,7 +171,7 @@ pub(crate) async fn join(
     let gathering = Gathering {
         greeter: greeter.clone(),
         wishes,
-        client,
+        client: client.clone(),
         directory: directory.clone(),
         index: reach.index.clone(),
         entropy,
@@ -138,8 +182,18 @@ pub(crate) async fn join(
     gathering.run().await;
     let (opened, index) = preparer.ready.take().expect("a member's disks and index are open");
     let node = greeter.own().node;
-    let membership =
-        Membership { node, directory, own_shards: own.shards, greeter, gateways, server, serving: serving.kept() };
+    let settings = cluster;
+    let membership = Membership {
+        node,
+        settings,
+        client,
+        directory,
+        own_shards: own.shards,
+        greeter,
+        gateways,
+        server,
+        serving: serving.kept(),
+    };
     Ok(Joined { opened, index, reach, archive, membership })
 }
 

@@ -96,7 +96,7 @@ impl NodeAdmin {
             counter!(name).increment(0);
         }
         counter!(metric::DAMAGED_SHARDS, "cause" => "scrub").increment(0);
-        gauge!(metric::LOSSES_BORNE).set(self.care.protection(self.profile).losses_borne() as f64);
+        gauge!(metric::LOSSES_BORNE).set(self.care.protection(self.care.layout.wanted()).losses_borne() as f64);
         gauge!(metric::REPAIR_WAITING_SHARDS).set(self.repairs.waiting() as f64);
         match self.care.missing_shards().await {
             Some(missing) => gauge!(metric::MISSING_SHARDS).set(missing as f64),

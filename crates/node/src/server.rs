@@ -31,6 +31,7 @@ use crate::front::{self, AdminSide, Front};
 use crate::layout::{LayoutError, LayoutKeeper};
 use crate::member::{self, Joined, Membership};
 use crate::memory;
+use crate::report::NodeReporter;
 use crate::s3_side::{self, DataSide};
 use crate::settings::ServerSettings;
 use crate::status::NodeAdmin;
@@ -246,9 +247,13 @@ impl Server {
         let credential = form(&directories, &settings, &*reach.index, &*world.entropy).await?;
         // The layout: which disks and placement groups there are.
         let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.domains()));
-        let profiles = std::iter::once(wanted).chain(settings.storage_classes.iter().map(|(_, profile)| *profile));
-        let layout = LayoutKeeper::open(reach.index.clone(), Some(shards.clone()), profiles.collect()).await?;
+        let of_classes = settings.storage_classes.iter().map(|(_, profile)| *profile).collect();
+        let layout = LayoutKeeper::open(reach.index.clone(), Some(shards.clone()), wanted, of_classes).await?;
         let layout = Arc::new(layout);
+        // A cluster keeps the profile that it was formed with; a process by itself goes by what it is told.
+        let is_told = membership.is_none() && settings.profile.is_some();
+        layout.set_wanted(wanted, !is_told).await?;
+        let wanted = layout.wanted();
         if let Some(membership) = &membership {
             membership.own_shards.follow(layout.clone());
             membership.directory.follow(layout.watch());
@@ -265,6 +270,7 @@ impl Server {
             layout: layout.clone(),
             index: index.clone(),
             data: data.clone(),
+            clock: world.clock.clone(),
             entropy: world.entropy.clone(),
             credential: credential.clone(),
             places: Mutex::new(places(&directories)),
@@ -315,11 +321,24 @@ impl Server {
         });
         let scheme = front::scheme(tls.as_ref());
         let endpoint = gateway.as_ref().map(|gateway| format!("{scheme}://{}", gateway.local_addr()));
+        let row = membership.as_ref().map(|membership| membership.node.clone());
+        let reporter = Arc::new(NodeReporter {
+            cluster: directories.cluster,
+            node: row.unwrap_or_else(|| lone_node(node)),
+            endpoint: endpoint.clone().unwrap_or_default(),
+            admin_endpoint: format!("{scheme}://{}", admin.address()),
+            started: world.clock.monotonic(),
+            clock: world.clock.clone(),
+            shards: shards.clone(),
+            index: index.clone(),
+            archive: archiver.status(),
+            care: care.clone(),
+        });
+        let lookout = membership.as_ref().map(|membership| membership.lookout(&index, &care, reporter.clone()));
         let node_admin = NodeAdmin {
             cluster: directories.cluster,
             node: directories.node,
             endpoint: endpoint.clone().unwrap_or_default(),
-            profile: wanted,
             started: world.clock.monotonic(),
             clock: world.clock.clone(),
             metrics,
@@ -328,6 +347,8 @@ impl Server {
             index: index.clone(),
             ranges: reach.index.clone(),
             archive: archiver.status(),
+            reporter,
+            lookout: lookout.clone(),
             care: care.clone(),
             budget: world.budget.clone(),
             progress,
@@ -364,12 +385,18 @@ impl Server {
         };
         let (stop, stopped) = watch::channel(false);
         let mut tasks = vec![
-            tokio::spawn(care.run(stopped.clone())),
+            tokio::spawn(care.clone().run(stopped.clone())),
             tokio::spawn(archiver.run(stopped.clone())),
             tokio::spawn(crate::status::watch_readiness(reach.index.clone(), readiness, stopped.clone())),
         ];
+        tasks.push(tokio::spawn(follow_profile(layout.watch_wanted(), objects.clone(), stopped.clone())));
         if let Some(membership) = &membership {
             let gateways = membership.gateways.clone();
+            if let Some(lookout) = lookout {
+                let voting = membership.voting(lookout.clone(), &index, &care);
+                tasks.push(tokio::spawn(voting.run(stopped.clone())));
+                tasks.push(tokio::spawn(lookout.run(stopped.clone())));
+            }
             tasks.push(tokio::spawn(gateways.follow(reach.index.clone(), stopped.clone())));
             tasks.push(tokio::spawn(layout.follow(stopped.clone())));
         }
@@ -410,6 +437,22 @@ impl Server {
             }
         }
         self.shards.close().await;
+    }
+}
+
+/// Gives new objects the profile that is wanted, as that changes, until `stopped` does.
+pub(crate) async fn follow_profile(
+    mut wanted: watch::Receiver<Profile>,
+    objects: Objects,
+    mut stopped: watch::Receiver<bool>,
+) {
+    loop {
+        let profile = *wanted.borrow_and_update();
+        objects.set_standard(profile);
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() { return },
+            _ = stopped.changed() => return,
+        }
     }
 }
 
@@ -496,8 +539,13 @@ async fn propose(index: &dyn IndexService, body: CommandBody) -> Result<(), Inde
     index.propose(Command { request: None, answered: RequestNumber(0), body }).await.map(drop)
 }
 
+/// A node that is a cluster by itself has no address for others.
+fn lone_node(id: types::NodeId) -> types::Node {
+    types::Node { id, address: String::new(), rack: None, zone: None }
+}
+
 fn first_layout(directories: &Directories) -> Layout {
-    let node = types::Node { id: directories.node, address: String::new(), rack: None, zone: None };
+    let node = lone_node(directories.node);
     let rows = directories.known.iter().filter_map(|known| disks::layout_row(known, directories.node).ok());
     Layout { nodes: vec![node], disks: rows.collect(), ..Layout::default() }
 }

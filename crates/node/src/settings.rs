@@ -27,6 +27,10 @@ pub struct ClusterSettings {
     pub voters: Option<usize>,
     /// Whether this process serves S3 too.
     pub serves_s3: bool,
+    /// After how much silence a node is down: its disks are neither read nor written.
+    pub down_after: Duration,
+    /// After how much silence a node, or a disk that is down, is given up.
+    pub out_after: Duration,
 }
 
 /// Everything that `cairn server` is told, checked.

@@ -1,13 +1,13 @@
 //! What the node says of itself: status, readiness, metrics.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use admin::{
-    AddGateway, AdminError, AdminService, DiskStatus, IndexStatus, KnownGateway, NewGateway, RebuildOptions,
-    RebuildReport, RebuildStatus, RepairStatus, ScrubStatus, Status, UsageStatus,
+    AddGateway, AdminError, AdminService, IndexStatus, KnownGateway, NewGateway, NodeStatus, RangeStatus,
+    RebuildOptions, RebuildReport, RebuildStatus, RepairStatus, ScrubStatus, Status, UsageStatus, WantedProfile,
 };
 use archive::ArchiveStatus;
 use async_trait::async_trait;
@@ -15,17 +15,20 @@ use consensus::ReplicatedIndex;
 use gateway::Readiness;
 use index::query::Totals;
 use index::{IndexError, IndexService, Query, QueryAnswer};
-use objects::data::RepairQueue;
+use objects::data::{RepairQueue, TransferMemoryNeeds};
 use parking_lot::Mutex;
 use platform::{Clock, MemoryBudget};
-use shards::{DiskHealth, LocalShards};
+use shards::LocalShards;
 use telemetry::Metrics;
 use tokio::sync::watch;
-use types::{ClusterId, DiskId, DiskState, NodeId, Profile};
+use types::{ClusterId, DiskId, DiskState, Layout, NodeId, Profile};
 use upkeep::progress::{Progress, read};
 
 use crate::care::DiskCare;
 use crate::gateway_credentials;
+use crate::overview::{Overview, proposed_profile};
+use crate::report::NodeReporter;
+use crate::watch::{Lookout, NodeReport, NodeState, Reporter};
 
 /// How often readiness is looked at.
 const READINESS_PERIOD: Duration = Duration::from_secs(2);
@@ -37,7 +40,6 @@ pub(crate) struct NodeAdmin {
     pub(crate) cluster: ClusterId,
     pub(crate) node: NodeId,
     pub(crate) endpoint: String,
-    pub(crate) profile: Profile,
     pub(crate) started: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
@@ -47,6 +49,10 @@ pub(crate) struct NodeAdmin {
     /// All ranges, wherever they are led.
     pub(crate) ranges: Arc<dyn IndexService>,
     pub(crate) archive: ArchiveStatus,
+    /// What this node says of itself.
+    pub(crate) reporter: Arc<NodeReporter>,
+    /// In a cluster, who knows of the other nodes.
+    pub(crate) lookout: Option<Arc<Lookout>>,
     pub(crate) care: Arc<DiskCare>,
     pub(crate) budget: MemoryBudget,
     pub(crate) progress: Progress,
@@ -78,16 +84,27 @@ impl AdminService for NodeAdmin {
         };
         let (buckets, totals) = self.ask_totals().await.map_err(|error| AdminError::Failed(error.to_string()))?;
         let usage = totals.usage;
+        let wanted = self.care.layout.wanted();
+        let is_alone = self.lookout.is_none();
+        let shown = |overview: &Overview<'_>, unknown: Option<String>| match is_alone {
+            true => (Vec::new(), unknown, Vec::new(), overview.disks()),
+            false => (overview.nodes(), unknown, overview.ranges(), overview.disks()),
+        };
+        let (nodes, nodes_unknown, ranges, disks) = self.overview(shown).await;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: self.cluster.to_string(),
             node: self.node.to_string(),
             endpoint: self.endpoint.clone(),
-            profile: self.profile.to_string(),
-            protection: self.care.protection(self.profile).to_string(),
+            profile: wanted.to_string(),
+            proposed_profile: proposed_profile(&self.care.layout.current(), wanted).map(|profile| profile.to_string()),
+            protection: self.care.protection(wanted).to_string(),
             uptime_seconds: (self.clock.monotonic() - self.started).as_secs(),
             not_ready,
-            disks: self.disks().await,
+            nodes,
+            nodes_unknown,
+            ranges,
+            disks,
             usage: UsageStatus {
                 buckets,
                 objects: usage.objects,
@@ -100,6 +117,29 @@ impl AdminService for NodeAdmin {
             repair: self.repair(totals.degraded_parts).await,
             scrub: self.scrub(),
         })
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, AdminError> {
+        self.overview(|overview, unknown| match unknown {
+            None => Ok(overview.nodes()),
+            Some(reason) => Err(AdminError::Failed(reason)),
+        })
+        .await
+    }
+
+    async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminError> {
+        self.overview(|overview, unknown| match unknown {
+            None => Ok(overview.ranges()),
+            Some(reason) => Err(AdminError::Failed(reason)),
+        })
+        .await
+    }
+
+    async fn set_profile(&self, wanted: WantedProfile) -> Result<(), AdminError> {
+        let profile = self.check_profile(wanted)?;
+        tracing::info!(%profile, before = %self.care.layout.wanted(), "another profile is wanted");
+        let set = self.care.layout.set_wanted(profile, false).await;
+        set.map_err(|error| AdminError::Failed(telemetry::with_causes(&error)))
     }
 
     async fn start_scrub(&self) -> Result<(), AdminError> {
@@ -137,36 +177,49 @@ impl AdminService for NodeAdmin {
 }
 
 impl NodeAdmin {
-    async fn disks(&self) -> Vec<DiskStatus> {
-        let layout = self.care.layout.current();
-        let states = self.shards.disk_states();
-        let roles = self.index.status();
-        let mut disks = Vec::new();
-        for row in &layout.disks {
-            let health = states.get(&row.id);
-            let (state, reason) = match (row.state, health) {
-                (DiskState::Out, _) => ("out", None),
-                (_, None) => ("down", Some("the directory is missing or no disk".to_owned())),
-                (_, Some(DiskHealth::Down { reason })) => ("down", Some(reason.to_string())),
-                (DiskState::Down, _) => ("down", Some("it failed before; readmit or replace it".to_owned())),
-                (_, Some(DiskHealth::Full)) => ("full", None),
-                (_, Some(DiskHealth::Up)) => ("up", None),
-            };
-            let usage = self.care.usage(row.id).await.unwrap_or_default();
-            disks.push(DiskStatus {
-                id: row.id.to_string(),
-                path: row.path.clone(),
-                state: state.to_owned(),
-                reason,
-                total_bytes: usage.total_bytes,
-                free_bytes: usage.free_bytes,
-                shard_bytes: usage.live_bytes,
-                shards: usage.shards,
-                read_errors: usage.bad_reads,
-                index_roles: crate::index::roles_of(&roles, &self.archive, row.id),
-            });
+    /// All nodes by the word of whoever watches them; only this one, and why, where nobody says.
+    async fn reports(&self) -> (BTreeMap<NodeId, NodeReport>, Option<String>) {
+        let own = || async {
+            let last = Some(Box::new(self.reporter.report().await));
+            [(self.node, NodeReport { node: self.node, state: NodeState::Up, silent_ms: Some(0), last })].into()
+        };
+        let Some(lookout) = &self.lookout else { return (own().await, None) };
+        match lookout.report().await {
+            Ok(report) => (report.nodes.into_iter().map(|node| (node.node, node)).collect(), None),
+            Err(reason) => (own().await, Some(reason)),
         }
-        disks
+    }
+
+    /// The node and disks of whoever asks are as they are now, not as they were a second ago.
+    async fn overview<T>(&self, read: impl FnOnce(&Overview<'_>, Option<String>) -> T) -> T {
+        let (mut reports, unknown) = self.reports().await;
+        if let Some(own) = reports.get_mut(&self.node) {
+            own.last = Some(Box::new(self.reporter.report().await));
+        }
+        let layout = self.care.layout.current();
+        read(&Overview { layout: &layout, reports }, unknown)
+    }
+
+    /// Refuses a profile that the cluster could not write.
+    fn check_profile(&self, wanted: WantedProfile) -> Result<Profile, AdminError> {
+        let standing = self.care.layout.wanted();
+        let shard_bytes = u32::try_from(standing.shard_bytes()).expect("a shard has at most 4 MiB");
+        let profile = Profile::new(wanted.k, wanted.m, shard_bytes, standing.integrity);
+        let profile = profile.map_err(|error| AdminError::Refused(error.to_string()))?;
+        // A node that is down for a moment is no reason against it.
+        let mut layout = Layout::clone(&self.care.layout.current());
+        layout.disks.retain(|disk| disk.state != DiskState::Out);
+        layout.disks.iter_mut().for_each(|disk| disk.state = DiskState::Up);
+        if placement::widest_live(&layout, profile, &[]) != Some(profile) {
+            let reason = format!("{profile} needs more nodes, or disks where there is one node, than there are");
+            return Err(AdminError::Refused(reason));
+        }
+        let needs = TransferMemoryNeeds::of(profile);
+        if needs.put_bytes + needs.get_bytes > self.budget.total_bytes() {
+            let reason = format!("{profile} needs more memory for a transfer than this node has: set --memory higher");
+            return Err(AdminError::Refused(reason));
+        }
+        Ok(profile)
     }
 
     /// What the index counts: some counter rows, no walk over what is stored.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use admin::{
-    AddGateway, AdminError, AdminService, KnownGateway, NewGateway, RebuildOptions, RebuildReport, RebuildStatus,
-    Status,
+    AddGateway, AdminError, AdminService, KnownGateway, NewGateway, NodeStatus, RangeStatus, RebuildOptions,
+    RebuildReport, RebuildStatus, Status, WantedProfile,
 };
 use archive::rebuild::RebuildProgress;
 use async_trait::async_trait;
@@ -179,6 +179,18 @@ impl AdminService for Desk {
     }
 
     async fn status(&self) -> Result<Status, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn set_profile(&self, _wanted: WantedProfile) -> Result<(), AdminError> {
         Err(self.0.refused())
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use index::{CommandBody, IndexService};
+use parking_lot::RwLock;
 use platform::{Clock, Entropy};
 use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
@@ -52,6 +53,8 @@ pub struct Objects {
 
 struct Shared {
     settings: ObjectsSettings,
+    /// STANDARD's profile; it may change while serving.
+    standard: RwLock<Profile>,
     data: DataPath,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -90,13 +93,15 @@ impl Objects {
         settings: ObjectsSettings,
         given_up: GivenUpRuns,
     ) -> Result<Self, ObjectsError> {
-        assert!(settings.classes.contains_key(&StorageClass::default()), "STANDARD is a configured class");
+        let standard = settings.classes.get(&StorageClass::default()).copied();
+        let standard = RwLock::new(standard.expect("STANDARD is a configured class"));
         let ObjectsServices { index, data, clock, entropy } = services;
         let tickets = Tickets::start(index.clone(), clock.clone(), entropy.clone(), settings.node)
             .await
             .map_err(|error| error_of(error, false))?;
         let shared = Arc::new(Shared {
             settings,
+            standard,
             data,
             clock: clock.clone(),
             entropy,
@@ -115,6 +120,11 @@ impl Objects {
     /// or follow; without this, the tickets end by themselves after a while.
     pub async fn stop(&self) {
         self.index().tickets().end().await;
+    }
+
+    /// New objects that name no storage class get this profile from now on.
+    pub fn set_standard(&self, profile: Profile) {
+        *self.shared.standard.write() = profile;
     }
 
     pub(crate) fn index(&self) -> &Committer {
@@ -153,14 +163,16 @@ impl Objects {
 
     /// The wanted profile of a storage class.
     pub(crate) fn profile_of(&self, class: &StorageClass) -> Result<Profile, ObjectsError> {
+        if *class == StorageClass::default() {
+            return Ok(*self.shared.standard.read());
+        }
         let profile = self.shared.settings.classes.get(class).copied();
         profile.ok_or_else(|| ObjectsError::InvalidStorageClass { class: class.clone() })
     }
 
     /// The wanted profile of what was begun under a class: STANDARD's, if the class is no longer configured.
     pub(crate) fn profile_of_standing(&self, class: &StorageClass) -> Profile {
-        let standard = || self.shared.settings.classes[&StorageClass::default()];
-        self.profile_of(class).unwrap_or_else(|_| standard())
+        self.profile_of(class).unwrap_or_else(|_| *self.shared.standard.read())
     }
 
     /// Hands runs that no command will name to the collector.

@@ -16,9 +16,17 @@ pub fn add_groups(layout: &Layout, groups: Vec<PlacementGroup>) -> Layout {
 
 /// The layout with a disk's state changed; `None` if it has no such disk or the disk is in this state.
 pub fn with_disk_state(layout: &Layout, disk: DiskId, state: DiskState) -> Option<Layout> {
-    let at = layout.disks.iter().position(|known| known.id == disk && known.state != state)?;
+    with_disk_states(layout, &[disk], state)
+}
+
+/// As [`with_disk_state`], of several disks; `None` if it has none of them in another state.
+pub fn with_disk_states(layout: &Layout, disks: &[DiskId], state: DiskState) -> Option<Layout> {
+    let differs = |known: &Disk| disks.contains(&known.id) && known.state != state;
+    if !layout.disks.iter().any(differs) {
+        return None;
+    }
     let mut changed = next(layout);
-    changed.disks[at].state = state;
+    changed.disks.iter_mut().filter(|known| differs(known)).for_each(|disk| disk.state = state);
     Some(changed)
 }
 

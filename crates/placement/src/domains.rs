@@ -1,6 +1,6 @@
 //! Failure domains: what dies together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use types::{Disk, DiskId, DiskState, Layout, Node, NodeId, Profile};
 
@@ -70,6 +70,24 @@ pub fn live_domains(layout: &Layout) -> usize {
     let sites: Vec<Site<'_>> = live_sites(layout, &[]).collect();
     let nodes = by_domain(&sites, DomainLevel::Node).len();
     if nodes > 1 { nodes } else { sites.len() }
+}
+
+/// In how many failure domains these nodes stand, where a layout keeps the slots of `profile` apart.
+pub fn domains_of_nodes(layout: &Layout, profile: Profile, nodes: &BTreeSet<NodeId>) -> usize {
+    let level = domain_level(layout, profile);
+    let rows: BTreeMap<NodeId, &Node> = layout.nodes.iter().map(|node| (node.id, node)).collect();
+    let domain = |id: &NodeId| {
+        let row = rows.get(id);
+        let rack = row.and_then(|row| row.rack.as_deref());
+        let zone = row.and_then(|row| row.zone.as_deref());
+        match level {
+            DomainLevel::Disk | DomainLevel::Node => None,
+            DomainLevel::Rack => rack.map(|rack| Domain::Rack(zone, rack)),
+            DomainLevel::Zone => zone.map(Domain::Zone),
+        }
+        .unwrap_or(Domain::Node(*id))
+    };
+    nodes.iter().map(domain).collect::<BTreeSet<_>>().len()
 }
 
 /// Disks that are up and not avoided.

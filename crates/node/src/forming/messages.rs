@@ -1,7 +1,9 @@
 //! What nodes say to each other before they are a cluster.
 
 use serde::{Deserialize, Serialize};
-use types::{ClusterId, Disk, DiskId, Node, Profile, VoterId};
+use types::{ClusterId, Disk, DiskId, Node, NodeId, Profile, VoterId};
+
+use crate::watch::{ClusterReport, Glance, Heartbeat};
 
 /// The first byte of each message.
 const VERSION: u8 = 1;
@@ -24,6 +26,10 @@ pub(crate) enum JoinRequest {
         /// Disks that failed the gateway.
         avoid: Vec<DiskId>,
     },
+    /// A member says how it is, to whoever leads the system range.
+    Heartbeat(Box<Heartbeat>),
+    /// How are all nodes? To whoever leads the system range.
+    ShowNodes,
 }
 
 /// What it is answered.
@@ -37,6 +43,15 @@ pub(crate) enum JoinReply {
     Refused(String),
     /// To [`JoinRequest::MakeGroups`]: they are there.
     GroupsMade,
+    /// To [`JoinRequest::Heartbeat`].
+    Seen(Box<Glance>),
+    /// To [`JoinRequest::Heartbeat`] and [`JoinRequest::ShowNodes`]: the node doesn't lead the system range.
+    NotWatching {
+        /// Who does, as far as is known there.
+        leader: Option<NodeId>,
+    },
+    /// To [`JoinRequest::ShowNodes`].
+    Nodes(Box<ClusterReport>),
 }
 
 /// How far a node is.
@@ -161,6 +176,40 @@ mod tests {
         assert_eq!(hex(reply.encode()), expected);
         assert_eq!(JoinReply::decode(&reply.encode()), Some(reply));
         assert_eq!(JoinRequest::decode(&prepare.encode()), Some(prepare));
+    }
+
+    #[test]
+    fn what_nodes_say_while_they_serve_is_the_bytes_that_it_was() {
+        use crate::watch::samples::{disk_id, glance, heartbeat, node_id};
+        use crate::watch::{NodeReport, NodeState};
+
+        let requests = [
+            ("heartbeat", JoinRequest::Heartbeat(Box::new(heartbeat(1, &[1, 2])))),
+            ("show_nodes", JoinRequest::ShowNodes),
+            (
+                "make_groups",
+                JoinRequest::MakeGroups { profile: "2+1".parse().expect("a profile"), avoid: vec![disk_id(1, 1)] },
+            ),
+        ];
+        let last = Some(Box::new(heartbeat(1, &[1])));
+        let node = NodeReport { node: node_id(1), state: NodeState::Suspect, silent_ms: Some(3_000), last };
+        let replies = [
+            ("groups_made", JoinReply::GroupsMade),
+            ("seen", JoinReply::Seen(Box::new(glance()))),
+            ("not_watching", JoinReply::NotWatching { leader: Some(node_id(2)) }),
+            ("nodes", JoinReply::Nodes(Box::new(ClusterReport { leader: node_id(1), nodes: vec![node] }))),
+        ];
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let mut text = String::new();
+        for (name, request) in requests {
+            assert_eq!(JoinRequest::decode(&request.encode()).as_ref(), Some(&request));
+            text.push_str(&format!("{name} {}\n", hex(&request.encode())));
+        }
+        for (name, reply) in replies {
+            assert_eq!(JoinReply::decode(&reply.encode()).as_ref(), Some(&reply));
+            text.push_str(&format!("{name} {}\n", hex(&reply.encode())));
+        }
+        assert!(include_str!("../../tests/golden/join.txt") == text, "tests/golden/join.txt should read:\n{text}");
     }
 
     #[test]

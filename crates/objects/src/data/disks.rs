@@ -47,7 +47,7 @@ impl DiskConditions {
     }
 
     /// Keeps writes away from a disk that failed or was too slow, for so long.
-    pub(super) fn note_failed(&self, disk: DiskId, avoid: Duration) {
+    pub fn note_failed(&self, disk: DiskId, avoid: Duration) {
         self.by_id.lock().entry(disk).or_default().failed_until = Some(Instant::now() + avoid);
     }
 

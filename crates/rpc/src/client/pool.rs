@@ -58,6 +58,7 @@ struct Node {
     small: Slot,
     bulk: Vec<Slot>,
     raft: Slot,
+    join: Slot,
     next_bulk: AtomicUsize,
 }
 
@@ -138,6 +139,15 @@ impl RpcClient {
         let (link, node) = opened.map_err(|error| not_sent(error.to_string()))?;
         let reply = link.call(Service::Join, message, Vec::new(), deadline).await?;
         Ok((node, reply.payload))
+    }
+
+    /// As [`Self::join`], to a node that is known, over a connection that is kept for the next time.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn tell(&self, peer: &Peer, message: &[u8], timeout: Duration) -> Result<Bytes, CallError> {
+        let reply = self.call(peer, Lane::Join, Service::Join, message, Vec::new(), timeout).await?;
+        Ok(reply.payload)
     }
 
     /// Closes the connections to a node, as when it has left the cluster.
@@ -240,13 +250,14 @@ impl fmt::Debug for RpcClient {
 impl Node {
     fn new(peer: Peer, bulk_connections: usize) -> Self {
         let bulk = (0..bulk_connections.max(1)).map(|_| Slot::default()).collect();
-        Self { peer, small: Slot::default(), bulk, raft: Slot::default(), next_bulk: AtomicUsize::new(0) }
+        let slot = Slot::default;
+        Self { peer, small: slot(), bulk, raft: slot(), join: slot(), next_bulk: AtomicUsize::new(0) }
     }
 
     fn slot(&self, lane: Lane) -> &Slot {
         match lane {
-            // Joining has connections of its own.
-            Lane::Small | Lane::Join => &self.small,
+            Lane::Small => &self.small,
+            Lane::Join => &self.join,
             Lane::Bulk => &self.bulk[self.next_bulk.fetch_add(1, Ordering::Relaxed) % self.bulk.len()],
             Lane::Raft => &self.raft,
         }

@@ -1,0 +1,134 @@
+//! Moves votes as nodes come and go: whoever leads a range gives the vote of a node that is given up, or leaves, to
+//! another, and has as many voters as the number of nodes asks for. Which, `voters` decides; this does it, one change at
+//! a time, and hands ranges to nodes that lead fewer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::{RangeStatus, ReplicatedIndex};
+use platform::Clock;
+use tokio::sync::watch;
+use types::{DiskState, Layout, NodeId, RangeId, VoterId};
+
+use crate::layout::LayoutKeeper;
+use crate::voters::{Candidate, Standing, hand_over, next_voters};
+use crate::watch::{Glance, Lookout, NodeState};
+
+/// How often it is looked whether a vote is to move.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How long a change may take before it is looked at anew: who was to learn may be gone. What it has learnt stays.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(120);
+/// How long leaders must have stayed before a range is handed over, and how long after the last time.
+const CALM: Duration = Duration::from_secs(60);
+/// How far behind the one that a range is handed to may be, in entries.
+const BEHIND_MAX: u64 = 1_000;
+
+/// What votes are moved with.
+pub(crate) struct Voting {
+    pub(crate) node: NodeId,
+    pub(crate) index: Arc<ReplicatedIndex>,
+    pub(crate) layout: Arc<LayoutKeeper>,
+    pub(crate) lookout: Arc<Lookout>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// How many voters a range has, where that is set.
+    pub(crate) voters: Option<usize>,
+}
+
+impl Voting {
+    /// Looks every second until `stopped` changes.
+    pub(crate) async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(PERIOD);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut calm_since = (self.clock.monotonic(), BTreeMap::new());
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stopped.changed() => return,
+            }
+            tokio::select! {
+                () = self.look(&mut calm_since) => {}
+                _ = stopped.changed() => return,
+            }
+        }
+    }
+
+    async fn look(&self, calm_since: &mut (Duration, Leaders)) {
+        let ranges = self.index.status().ranges;
+        let Some(glance) = self.lookout.glance() else { return };
+        let nodes = candidates(&self.layout.current(), &glance);
+        for (range, status) in ranges.iter().filter(|(_, status)| status.leads) {
+            self.change(*range, status, &nodes).await;
+        }
+        let leaders: Leaders = ranges.iter().map(|(range, status)| (*range, status.leader)).collect();
+        let now = self.clock.monotonic();
+        if leaders != calm_since.1 {
+            *calm_since = (now, leaders);
+        } else if now.saturating_sub(calm_since.0) >= CALM {
+            calm_since.0 = now;
+            self.balance(&leaders, &ranges, &nodes).await;
+        }
+    }
+
+    /// Changes the voters of a range that this node leads, where they are not as they should be.
+    async fn change(&self, range: RangeId, status: &RangeStatus, nodes: &[Candidate]) {
+        let next = match next_voters(&status.voters, nodes, self.voters) {
+            Some(next) => next,
+            // One that was to vote and did not come to it.
+            None if !status.learners.is_empty() => status.voters.clone(),
+            None => return,
+        };
+        let of = |voters: &BTreeMap<VoterId, NodeId>| voters.values().copied().collect::<Vec<_>>();
+        tracing::info!(%range, from = ?of(&status.voters), to = ?of(&next), "the voters of a range are changed");
+        let changed = tokio::time::timeout(CHANGE_PATIENCE, self.index.change_members(range, next)).await;
+        match changed {
+            Ok(Ok(())) => tracing::info!(%range, "the voters of a range were changed"),
+            Ok(Err(error)) => tracing::warn!(%range, %error, "the voters of a range were not changed"),
+            Err(_) => tracing::warn!(%range, "the voters of a range were not changed in time"),
+        }
+    }
+
+    async fn balance(&self, leaders: &Leaders, ranges: &BTreeMap<RangeId, RangeStatus>, nodes: &[Candidate]) {
+        let voters = ranges.iter().map(|(range, status)| (*range, status.voters.clone())).collect();
+        let Some((range, to)) = hand_over(self.node, leaders, &voters, nodes) else { return };
+        let status = &ranges[&range];
+        let has = status.matched.get(&to).copied().unwrap_or_default();
+        if has + BEHIND_MAX < status.committed {
+            return;
+        }
+        tracing::info!(%range, %to, "a range is handed to a node that leads fewer");
+        if let Err(error) = self.index.transfer(range, to).await {
+            tracing::warn!(%range, %to, %error, "a range was not handed over");
+        }
+    }
+}
+
+/// Who leads each range.
+type Leaders = BTreeMap<RangeId, Option<NodeId>>;
+
+/// The nodes of a layout, and what may be expected of each.
+fn candidates(layout: &Layout, glance: &Glance) -> Vec<Candidate> {
+    let candidate = |node: &types::Node| {
+        let seen = glance.nodes.iter().find(|seen| seen.node == node.id);
+        Candidate {
+            node: node.id,
+            voter: seen.and_then(|seen| seen.voter),
+            rack: node.rack.clone(),
+            zone: node.zone.clone(),
+            standing: match seen.map(|seen| seen.state) {
+                Some(NodeState::Out) => Standing::Leaving,
+                _ if is_leaving(layout, node.id) => Standing::Leaving,
+                Some(NodeState::Up) => Standing::Up,
+                Some(NodeState::Suspect | NodeState::Down) | None => Standing::Silent,
+            },
+        }
+    };
+    layout.nodes.iter().map(candidate).collect()
+}
+
+/// Whether a node's vote is to go to another, by the layout: none of its disks is to stay.
+fn is_leaving(layout: &Layout, node: NodeId) -> bool {
+    let states: BTreeSet<bool> =
+        layout.disks.iter().filter(|disk| disk.node == node).map(|disk| disk.state == DiskState::Out).collect();
+    states == [true].into()
+}
