@@ -19,7 +19,7 @@ use platform::Clock;
 use shards::{ArchiveFile, ArchiveService, ArchiveSet};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use types::{DiskId, DiskState, Layout, RangeId};
+use types::{DiskId, Layout, RangeId};
 
 use generation::{Generation, GenerationError, begin};
 use patient::Patient;
@@ -410,5 +410,5 @@ impl RangeArchive {
 }
 
 fn up(layout: &Layout) -> impl Iterator<Item = DiskId> {
-    layout.disks.iter().filter(|disk| disk.state == DiskState::Up).map(|disk| disk.id)
+    layout.disks.iter().filter(|disk| disk.state.is_written()).map(|disk| disk.id)
 }

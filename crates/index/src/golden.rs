@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use types::{
     BucketEpoch, BucketId, BucketState, Checksum, ChecksumAlgorithm, ChecksumType, CommitStamp, Disk, DiskId,
-    DiskState, FeatureLevel, HomeKey, Layout, LayoutEpoch, NodeId, PartNumber, PlacementGroup, PlacementGroupId,
+    DiskState, FeatureLevel, Heir, HomeKey, Layout, LayoutEpoch, NodeId, PartNumber, PlacementGroup, PlacementGroupId,
     RangeId, Retention, RetentionMode, Run, RunForm, RunId, Slot, SlotEpoch, SlotIndex, StorageClass, TicketId,
     Timestamp, Transform, Version, VersionId, Versioning,
 };
@@ -75,9 +75,17 @@ fn layout() -> Layout {
         groups: vec![PlacementGroup {
             id: PlacementGroupId(1),
             profile: "1+0".parse().expect("a profile"),
-            slots: vec![Slot { disk, epoch: SlotEpoch(2) }],
+            slots: vec![Slot::owned(disk, SlotEpoch(2))],
         }],
     }
+}
+
+/// The oldest format that can say it is another one.
+fn layout_that_moves() -> Layout {
+    let mut layout = layout();
+    layout.disks[0].state = DiskState::Draining;
+    layout.groups[0].slots[0].heir = Some(Heir { disk: DiskId::from_bytes([0xb3; 16]), epoch: SlotEpoch(3) });
+    layout
 }
 
 fn bucket_row() -> BucketRow {
@@ -222,6 +230,7 @@ fn rows_are_those_of_the_golden_file() {
         row("counters", &CountersRow { next_bucket: BucketId(500), next_ticket: TicketId(6) }),
         row("ticket", &TicketKept { row: ticket, nonce: [3; 16] }),
         row("layout", &layout()),
+        row("layout_that_moves", &layout_that_moves()),
         row("credential", &credential("KEY")),
         row("bucket_record", &record(BucketRecordState::Deleting { token: [4; 16] })),
         row("bucket_row", &bucket_row()),
@@ -317,11 +326,15 @@ fn cluster_commands() -> Vec<CommandBody> {
     ]
 }
 
+fn move_commands() -> Vec<CommandBody> {
+    vec![CommandBody::ChangeLayout { expected: LayoutEpoch(2), layout: layout_that_moves() }]
+}
+
 #[test]
 fn commands_are_those_of_the_golden_file() {
     let bodies = || {
         let first = system_commands().into_iter().chain(object_commands());
-        first.chain(gateway_commands()).chain(cluster_commands())
+        first.chain(gateway_commands()).chain(cluster_commands()).chain(move_commands())
     };
     let mut lines = Vec::new();
     for (number, body) in (1..).zip(bodies()) {

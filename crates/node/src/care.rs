@@ -115,8 +115,7 @@ impl DiskCare {
             }
         }
         for (path, disk) in places {
-            let lost =
-                disk.is_none_or(|disk| self.layout.current().disk(disk).is_none_or(|row| row.state != DiskState::Up));
+            let lost = disk.is_none_or(|disk| !self.layout.current().disk_state(disk).is_read());
             if lost && let Err(reason) = self.look_for_return(&path).await {
                 tracing::debug!(path = %path.display(), %reason, "a lost disk is not back");
             }
@@ -127,7 +126,7 @@ impl DiskCare {
     async fn note_lost(&self) {
         for (disk, health) in self.shards.disk_states().iter() {
             let DiskHealth::Down { reason } = health else { continue };
-            let up = self.layout.current().disk(*disk).is_some_and(|row| row.state == DiskState::Up);
+            let up = self.layout.current().disk_state(*disk).is_read();
             if !up {
                 continue;
             }
@@ -148,7 +147,7 @@ impl DiskCare {
         let mount_point = real.is_mount_point().map_err(|error| error.to_string())?;
         let layout = self.layout.current();
         let present: Vec<DiskId> =
-            layout.disks.iter().filter(|disk| disk.state == DiskState::Up).map(|disk| disk.id).collect();
+            layout.disks.iter().filter(|disk| disk.state.is_read()).map(|disk| disk.id).collect();
         match disks::judge_blank(&layout, self.node, path, mount_point, &present) {
             Blank::Replaces(old) => self.replace(path, Some(old)).await,
             Blank::New => self.replace(path, None).await,

@@ -248,6 +248,10 @@ impl GroupPlanner for AskingPlanner {
         }
         Err(PlannerError { reason })
     }
+
+    async fn refresh(&self) {
+        GroupPlanner::refresh(&*self.layout).await;
+    }
 }
 
 /// Takes the reports of bad shards: a gateway repairs nothing.

@@ -10,7 +10,7 @@ use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, Query
 use objects::data::{GroupPlanner, PlannerError};
 use shards::{LocalShards, SlotClaim};
 use tokio::sync::{Mutex, watch};
-use types::{Disk, DiskId, DiskState, FeatureLevel, Layout, Profile, RequestNumber, SlotIndex};
+use types::{Disk, DiskId, DiskState, FeatureLevel, Layout, Profile, RequestNumber};
 
 /// How often others' changes are looked for.
 const REFRESH_PERIOD: Duration = Duration::from_secs(1);
@@ -269,7 +269,7 @@ impl LayoutKeeper {
         });
     }
 
-    /// Tells every disk that serves which slots are its own.
+    /// Tells every disk that serves which slots are its own, and which it hands on: those it seals.
     async fn claim_slots(&self, layout: &Layout) {
         let Some(shards) = &self.shards else { return };
         for (disk, health) in shards.disk_states().iter() {
@@ -283,9 +283,11 @@ impl LayoutKeeper {
 }
 
 fn claims_of(layout: &Layout, disk: DiskId) -> Vec<SlotClaim> {
-    let claims = layout.groups.iter().flat_map(|group| {
-        let own = (0..).zip(&group.slots).filter(|(_, slot)| slot.disk == disk);
-        own.map(|(at, slot)| SlotClaim { group: group.id, slot: SlotIndex(at), epoch: slot.epoch, sealed: false })
+    let claims = layout.slots().flat_map(|(group, at, slot)| {
+        let claim = |epoch, sealed| SlotClaim { group: group.id, slot: at, epoch, sealed };
+        let own = (slot.disk == disk).then(|| claim(slot.epoch, slot.heir.is_some()));
+        let heir = slot.heir.filter(|heir| heir.disk == disk).map(|heir| claim(heir.epoch, false));
+        own.into_iter().chain(heir)
     });
     claims.collect()
 }
@@ -322,5 +324,11 @@ impl GroupPlanner for LayoutKeeper {
             Err(_) => "the index did not answer in time".to_owned(),
         };
         Err(PlannerError { reason })
+    }
+
+    async fn refresh(&self) {
+        if let Err(error) = Self::refresh(self).await {
+            tracing::debug!(%error, "the layout could not be read anew");
+        }
     }
 }

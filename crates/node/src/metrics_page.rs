@@ -8,7 +8,7 @@ use index::query::Totals;
 use metrics::{counter, gauge};
 use shards::DiskHealth;
 use telemetry::metric;
-use types::{Disk, DiskId, DiskState};
+use types::{Disk, DiskId};
 use upkeep::progress::read;
 
 use crate::status::NodeAdmin;
@@ -76,7 +76,7 @@ impl NodeAdmin {
 
     async fn refresh_disk(&self, row: &Disk) {
         let health = self.shards.disk_states().get(&row.id).cloned();
-        let up = row.state == DiskState::Up && health.is_some_and(|health: DiskHealth| !health.is_down());
+        let up = row.state.is_read() && health.is_some_and(|health: DiskHealth| !health.is_down());
         let show = |name: &'static str, value: f64| gauge!(name, "disk" => row.id.to_string()).set(value);
         show(metric::DISK_UP, f64::from(u8::from(up)));
         let rebuilt = self.rebuilding().into_iter().find(|(disk, _)| *disk == row.id.to_string());

@@ -31,7 +31,7 @@ impl Overview<'_> {
         let (mut all, mut up) = (0, 0);
         for disk in disks {
             all += 1;
-            up += u64::from(matches!(self.disk(disk).state.as_str(), "up" | "full"));
+            up += u64::from(matches!(self.disk(disk).state.as_str(), "up" | "full" | "draining"));
         }
         let ranges = self.ranges();
         let name = id.to_string();
@@ -94,6 +94,7 @@ impl Overview<'_> {
             (_, Some(ReportedHealth::Down { reason })) => ("down", Some(reason.clone())),
             (DiskState::Down, Some(_)) => ("down", said("it failed before; readmit or replace it")),
             (DiskState::Down, None) => ("down", None),
+            (DiskState::Draining, _) => ("draining", None),
             (DiskState::Up, Some(ReportedHealth::Full)) => ("full", None),
             (DiskState::Up, Some(ReportedHealth::Up)) => ("up", None),
             (DiskState::Up, None) => ("up", said("its node was not heard yet")),
@@ -139,7 +140,7 @@ impl Overview<'_> {
 
 /// The profile that the layout's nodes, or its disks where there is one node, could hold and that is wider than `wanted`.
 pub(crate) fn proposed_profile(layout: &Layout, wanted: Profile) -> Option<Profile> {
-    let counted = || layout.disks.iter().filter(|disk| disk.state != DiskState::Out);
+    let counted = || layout.disks.iter().filter(|disk| !disk.state.is_left());
     let nodes: BTreeSet<NodeId> = counted().map(|disk| disk.node).collect();
     let domains = if nodes.len() > 1 { nodes.len() } else { counted().count() };
     let proposed = Profile::for_domains(domains);

@@ -18,7 +18,7 @@ pub struct Protection {
 impl Protection {
     /// Where `wanted` is wanted; `is_whole` tells of a disk that is up whether it has all its shards.
     pub(crate) fn of(layout: &Layout, wanted: Profile, is_whole: impl Fn(DiskId) -> bool) -> Self {
-        let counted = layout.disks.iter().filter(|disk| disk.state != DiskState::Out);
+        let counted = layout.disks.iter().filter(|disk| !disk.state.is_left());
         let missing = counted.filter(|disk| disk.state != DiskState::Up || !is_whole(disk.id)).count();
         Self { wanted, stored: placement::widest_live(layout, wanted, &[]), missing }
     }

@@ -172,6 +172,8 @@ impl GroupPlanner for ReadOnly {
     async fn make_groups(&self, _profile: Profile, _avoid: &[DiskId]) -> Result<(), PlannerError> {
         Err(PlannerError { reason: "the index is being rebuilt".to_owned() })
     }
+
+    async fn refresh(&self) {}
 }
 
 impl DiscardSink for ReadOnly {

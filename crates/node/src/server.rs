@@ -580,7 +580,7 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
         let layout = layout.current();
         let serves =
             |id| care.shards.disk_states().get(&id).is_some_and(|health: &shards::DiskHealth| !health.is_down());
-        let own = |row: &&types::Disk| row.node == directories.node && row.state == DiskState::Up;
+        let own = |row: &&types::Disk| row.node == directories.node && row.state.is_read();
         layout.disks.iter().filter(own).filter(|row| !serves(row.id)).map(|row| row.id).collect()
     };
     for disk in missing {

@@ -208,7 +208,7 @@ impl NodeAdmin {
         let profile = profile.map_err(|error| AdminError::Refused(error.to_string()))?;
         // A node that is down for a moment is no reason against it.
         let mut layout = Layout::clone(&self.care.layout.current());
-        layout.disks.retain(|disk| disk.state != DiskState::Out);
+        layout.disks.retain(|disk| !disk.state.is_left());
         layout.disks.iter_mut().for_each(|disk| disk.state = DiskState::Up);
         if placement::widest_live(&layout, profile, &[]) != Some(profile) {
             let reason = format!("{profile} needs more nodes, or disks where there is one node, than there are");

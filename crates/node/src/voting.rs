@@ -9,7 +9,7 @@ use std::time::Duration;
 use consensus::{RangeStatus, ReplicatedIndex};
 use platform::Clock;
 use tokio::sync::watch;
-use types::{DiskState, Layout, NodeId, RangeId, VoterId};
+use types::{Layout, NodeId, RangeId, VoterId};
 
 use crate::layout::LayoutKeeper;
 use crate::voters::{Candidate, Standing, hand_over, next_voters};
@@ -129,6 +129,6 @@ fn candidates(layout: &Layout, glance: &Glance) -> Vec<Candidate> {
 /// Whether a node's vote is to go to another, by the layout: none of its disks is to stay.
 fn is_leaving(layout: &Layout, node: NodeId) -> bool {
     let states: BTreeSet<bool> =
-        layout.disks.iter().filter(|disk| disk.node == node).map(|disk| disk.state == DiskState::Out).collect();
+        layout.disks.iter().filter(|disk| disk.node == node).map(|disk| disk.state.is_left()).collect();
     states == [true].into()
 }

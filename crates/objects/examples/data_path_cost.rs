@@ -244,6 +244,8 @@ impl GroupPlanner for Nobody {
     async fn make_groups(&self, _: Profile, _: &[DiskId]) -> Result<(), PlannerError> {
         Err(PlannerError { reason: "this measurement plans nothing".to_owned() })
     }
+
+    async fn refresh(&self) {}
 }
 
 impl RepairSink for Nobody {

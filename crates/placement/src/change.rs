@@ -1,6 +1,6 @@
 //! Changes of a layout: each gives the layout at the next epoch, to be committed if the index still stands at this one.
 
-use types::{Disk, DiskId, DiskState, Layout, PlacementGroup, Slot};
+use types::{Disk, DiskId, DiskState, Heir, Layout, NodeId, PlacementGroup, PlacementGroupId, Slot, SlotIndex};
 
 /// The layout with `groups` added. Their ids follow on the layout's last, as [`crate::plan_groups`] gives them.
 ///
@@ -43,10 +43,131 @@ pub fn replace_disk(layout: &Layout, old: DiskId, replacement: Disk) -> Option<L
     let mut changed = next(layout);
     let slots = changed.groups.iter_mut().flat_map(|group| &mut group.slots);
     for slot in slots.filter(|slot| slot.disk == old) {
-        *slot = Slot { disk: replacement.id, epoch: slot.epoch.next() };
+        *slot = Slot::owned(replacement.id, slot.epoch.next());
     }
     changed.disks[at] = replacement;
     Some(changed)
+}
+
+/// A slot that is to move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SlotMove {
+    /// The group.
+    pub group: PlacementGroupId,
+    /// The slot.
+    pub slot: SlotIndex,
+    /// The disk that takes its shards now.
+    pub from: DiskId,
+    /// The heir to be.
+    pub to: DiskId,
+}
+
+/// The layout with heirs for slots, at the next epoch of each: writers go there from now on. `None` where a slot's shards
+/// don't go to the disk any more that the move was planned from: plan anew.
+pub fn begin_moves(layout: &Layout, moves: &[SlotMove]) -> Option<Layout> {
+    let mut changed = next(layout);
+    for planned in moves {
+        let slot = slot_mut(&mut changed, planned.group, planned.slot)?;
+        if slot.target().0 != planned.from || slot.disks().any(|disk| disk == planned.to) {
+            return None;
+        }
+        give_heir(slot, planned.to);
+    }
+    (!moves.is_empty()).then_some(changed)
+}
+
+/// A move whose heir has all shards of the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FinishedMove {
+    /// The group.
+    pub group: PlacementGroupId,
+    /// The slot.
+    pub slot: SlotIndex,
+    /// The heir as it was when it got them.
+    pub heir: Heir,
+}
+
+/// The layout in which the heirs own their slots, at an epoch above the one at which they took shards. Those that are not
+/// the slot's heir any more are left out; `None` if none is left.
+pub fn finish_moves(layout: &Layout, finished: &[FinishedMove]) -> Option<Layout> {
+    let mut changed = next(layout);
+    let mut any = false;
+    for FinishedMove { group, slot, heir } in finished {
+        let Some(slot) = slot_mut(&mut changed, *group, *slot) else { continue };
+        if slot.heir == Some(*heir) {
+            *slot = Slot::owned(heir.disk, heir.epoch.next());
+            any = true;
+        }
+    }
+    any.then_some(changed)
+}
+
+/// Why a disk or node is not taken out of the layout.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RemoveError {
+    /// There is none.
+    #[error("the layout has no such disk or node")]
+    Unknown,
+    /// It takes runs.
+    #[error("disk {disk} is in use: drain it first, or put it out if it is lost")]
+    InUse {
+        /// The disk.
+        disk: DiskId,
+    },
+    /// It has slots.
+    #[error("disk {disk} still has {slots} slots: wait until they have moved")]
+    OwnsSlots {
+        /// The disk.
+        disk: DiskId,
+        /// How many.
+        slots: usize,
+    },
+}
+
+/// The layout without a disk that owns nothing.
+///
+/// # Errors
+/// [`RemoveError`].
+pub fn remove_disk(layout: &Layout, disk: DiskId) -> Result<Layout, RemoveError> {
+    check_removable(layout, disk)?;
+    let mut changed = next(layout);
+    changed.disks.retain(|known| known.id != disk);
+    Ok(changed)
+}
+
+/// The layout without a node, and without its disks, which own nothing.
+///
+/// # Errors
+/// [`RemoveError`].
+pub fn remove_node(layout: &Layout, node: NodeId) -> Result<Layout, RemoveError> {
+    if !layout.nodes.iter().any(|known| known.id == node) {
+        return Err(RemoveError::Unknown);
+    }
+    for disk in layout.disks.iter().filter(|disk| disk.node == node) {
+        check_removable(layout, disk.id)?;
+    }
+    let mut changed = next(layout);
+    changed.disks.retain(|disk| disk.node != node);
+    changed.nodes.retain(|known| known.id != node);
+    Ok(changed)
+}
+
+fn check_removable(layout: &Layout, disk: DiskId) -> Result<(), RemoveError> {
+    let row = layout.disk(disk).ok_or(RemoveError::Unknown)?;
+    if !row.state.is_left() {
+        return Err(RemoveError::InUse { disk });
+    }
+    let slots = layout.slots().filter(|(_, _, slot)| slot.disks().any(|owner| owner == disk)).count();
+    if slots > 0 { Err(RemoveError::OwnsSlots { disk, slots }) } else { Ok(()) }
+}
+
+fn slot_mut(layout: &mut Layout, group: PlacementGroupId, slot: SlotIndex) -> Option<&mut Slot> {
+    let at = layout.groups.binary_search_by_key(&group, |group| group.id).ok()?;
+    layout.groups[at].slots.get_mut(usize::from(slot.0))
+}
+
+fn give_heir(slot: &mut Slot, disk: DiskId) {
+    slot.heir = Some(Heir { disk, epoch: slot.target().1.next() });
 }
 
 fn next(layout: &Layout) -> Layout {
@@ -55,7 +176,7 @@ fn next(layout: &Layout) -> Layout {
 
 #[cfg(test)]
 mod tests {
-    use types::{LayoutEpoch, NodeId, PlacementGroupId, SlotEpoch};
+    use types::{LayoutEpoch, SlotEpoch};
 
     use super::*;
 
@@ -71,7 +192,7 @@ mod tests {
     }
 
     fn layout() -> Layout {
-        let slots = |order: [u8; 2]| order.map(|n| Slot { disk: disk(n).id, epoch: SlotEpoch(1) }).to_vec();
+        let slots = |order: [u8; 2]| order.map(|n| Slot::owned(disk(n).id, SlotEpoch(1))).to_vec();
         let group = |id, order| PlacementGroup {
             id: PlacementGroupId(id),
             profile: "1+1".parse().expect("a profile"),
@@ -85,21 +206,48 @@ mod tests {
         }
     }
 
+    fn heir(number: u8, epoch: u64) -> Option<Heir> {
+        Some(Heir { disk: disk(number).id, epoch: SlotEpoch(epoch) })
+    }
+
+    fn finished(group: u64, slot: u8, heir: Option<Heir>) -> FinishedMove {
+        FinishedMove { group: PlacementGroupId(group), slot: SlotIndex(slot), heir: heir.expect("an heir") }
+    }
+
     #[test]
     fn a_replaced_disk_keeps_its_slots_at_the_next_epoch() {
         let changed = replace_disk(&layout(), disk(2).id, disk(3)).expect("disk 2 is known");
         assert_eq!(changed.epoch, LayoutEpoch(8));
         assert_eq!(changed.disks, [disk(1), disk(3)]);
-        let new = Slot { disk: disk(3).id, epoch: SlotEpoch(2) };
-        let kept = Slot { disk: disk(1).id, epoch: SlotEpoch(1) };
+        let new = Slot::owned(disk(3).id, SlotEpoch(2));
+        let kept = Slot::owned(disk(1).id, SlotEpoch(1));
         assert_eq!(changed.groups[0].slots, [kept, new]);
         assert_eq!(changed.groups[1].slots, [new, kept]);
     }
 
     #[test]
-    fn a_disk_formatted_anew_under_its_id_gets_the_next_epoch_too() {
-        let changed = replace_disk(&layout(), disk(2).id, disk(2)).expect("disk 2 is known");
-        assert_eq!(changed.groups[0].slots[1], Slot { disk: disk(2).id, epoch: SlotEpoch(2) });
+    fn an_heir_owns_the_slot_once_its_move_is_finished() {
+        let mut three = layout();
+        three.disks.push(disk(3));
+        let moves = [SlotMove { group: PlacementGroupId(2), slot: SlotIndex(1), from: disk(1).id, to: disk(3).id }];
+        let moving = begin_moves(&three, &moves).expect("it is as planned");
+        assert_eq!(moving.groups[1].slots[1].target(), (disk(3).id, SlotEpoch(2)));
+        assert_eq!(begin_moves(&moving, &moves), None, "it moves already");
+        let moved = finish_moves(&moving, &[finished(2, 1, heir(3, 2))]).expect("it is the heir");
+        assert_eq!(moved.groups[1].slots[1], Slot::owned(disk(3).id, SlotEpoch(3)));
+        assert_eq!(moved.epoch, LayoutEpoch(9));
+    }
+
+    #[test]
+    fn a_disk_is_removed_only_when_it_owns_nothing() {
+        assert_eq!(remove_disk(&layout(), disk(2).id), Err(RemoveError::InUse { disk: disk(2).id }));
+        let drained = with_disk_state(&layout(), disk(2).id, DiskState::Draining).expect("a change");
+        assert_eq!(remove_disk(&drained, disk(2).id), Err(RemoveError::OwnsSlots { disk: disk(2).id, slots: 2 }));
+        assert_eq!(remove_node(&drained, disk(2).node), Err(RemoveError::Unknown));
+        assert_eq!(remove_disk(&drained, disk(9).id), Err(RemoveError::Unknown));
+        let mut empty = drained;
+        empty.groups.clear();
+        assert_eq!(remove_disk(&empty, disk(2).id).map(|layout| layout.disks), Ok(vec![disk(1)]));
     }
 
     #[test]

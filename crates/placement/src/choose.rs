@@ -1,17 +1,17 @@
 //! Which group a run goes into.
 
-use types::{DiskId, DiskState, Layout, PlacementGroup, Profile, SlotIndex};
+use types::{DiskId, Layout, PlacementGroup, Profile, SlotIndex};
 
 /// Whether groups of one profile take runs of the other: as many data and as many parity shards.
 pub fn same_shape(one: Profile, other: Profile) -> bool {
     (one.k(), one.m()) == (other.k(), other.m())
 }
 
-/// The groups of `profile`'s shape that are whole: every slot's disk is up and not in `avoid`.
+/// The groups of `profile`'s shape that are whole: every slot's shards go to a disk that is up and not in `avoid`.
 pub fn live_groups<'a>(layout: &'a Layout, profile: Profile, avoid: &[DiskId]) -> Vec<&'a PlacementGroup> {
     let live = live_disks(layout, avoid);
     let shaped = layout.groups.iter().filter(|group| same_shape(group.profile, profile));
-    shaped.filter(|group| group.slots.iter().all(|slot| live.binary_search(&slot.disk).is_ok())).collect()
+    shaped.filter(|group| group.slots.iter().all(|slot| live.binary_search(&slot.target().0).is_ok())).collect()
 }
 
 /// One of `groups`, at random by the free space of its fullest disk, which is what ends its use. `free_bytes` tells a
@@ -21,7 +21,7 @@ pub fn choose_group<'a>(
     free_bytes: impl Fn(DiskId) -> u64,
     random: u64,
 ) -> Option<&'a PlacementGroup> {
-    let room = |group: &PlacementGroup| group.slots.iter().map(|slot| free_bytes(slot.disk)).min().unwrap_or(0);
+    let room = |group: &PlacementGroup| group.slots.iter().map(|slot| free_bytes(slot.target().0)).min().unwrap_or(0);
     let weights: Vec<u64> = groups.iter().map(|group| room(group)).collect();
     weighted(&weights, random).map(|at| groups[at])
 }
@@ -40,12 +40,13 @@ pub fn choose_window<'a>(
     let mut windows = Vec::new();
     let mut weights = Vec::new();
     for group in layout.groups.iter().filter(|group| same_shape(group.profile, profile)) {
-        let live: Vec<bool> = group.slots.iter().map(|slot| live_disks.binary_search(&slot.disk).is_ok()).collect();
+        let live: Vec<bool> =
+            group.slots.iter().map(|slot| live_disks.binary_search(&slot.target().0).is_ok()).collect();
         for first in 0..group.slots.len() {
             let slots = || (first..first + copies).map(|at| at % group.slots.len());
             if copies <= group.slots.len() && slots().all(|at| live[at]) {
                 windows.push((group, SlotIndex(u8::try_from(first).expect("a group has at most 24 slots"))));
-                weights.push(slots().map(|at| free_bytes(group.slots[at].disk)).min().unwrap_or(0));
+                weights.push(slots().map(|at| free_bytes(group.slots[at].target().0)).min().unwrap_or(0));
             }
         }
     }
@@ -54,7 +55,7 @@ pub fn choose_window<'a>(
 
 /// The disks that are up and not avoided, sorted.
 fn live_disks(layout: &Layout, avoid: &[DiskId]) -> Vec<DiskId> {
-    let up = layout.disks.iter().filter(|disk| disk.state == DiskState::Up).map(|disk| disk.id);
+    let up = layout.disks.iter().filter(|disk| disk.state.is_written()).map(|disk| disk.id);
     let mut live: Vec<DiskId> = up.filter(|disk| !avoid.contains(disk)).collect();
     live.sort_unstable();
     live

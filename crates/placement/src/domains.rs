@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{Disk, DiskId, DiskState, Layout, Node, NodeId, Profile};
+use types::{Disk, DiskId, Layout, Node, NodeId, Profile};
 
 /// At which level the slots of a group are kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,10 +49,10 @@ impl<'a> Site<'a> {
 }
 
 /// The level at which a layout keeps the slots of `profile` apart: the highest one at which its disks (those that are
-/// down too, so that an outage doesn't lower it) hold the profile; the node's, where there are several nodes, even if
+/// down too, so that an outage doesn't lower it; not those that are out or drained) hold the profile; the node's, where there are several nodes, even if
 /// they cannot hold it, and the disk's where there is one.
 pub fn domain_level(layout: &Layout, profile: Profile) -> DomainLevel {
-    let sites: Vec<Site<'_>> = sites(layout, |disk| disk.state != DiskState::Out).collect();
+    let sites: Vec<Site<'_>> = sites(layout, |disk| !disk.state.is_left()).collect();
     let labelled = |level| match level {
         DomainLevel::Zone => sites.iter().all(|site| site.zone.is_some()),
         DomainLevel::Rack => sites.iter().all(|site| site.rack.is_some()),
@@ -92,7 +92,7 @@ pub fn domains_of_nodes(layout: &Layout, profile: Profile, nodes: &BTreeSet<Node
 
 /// Disks that are up and not avoided.
 pub(crate) fn live_sites<'a>(layout: &'a Layout, avoid: &'a [DiskId]) -> impl Iterator<Item = Site<'a>> {
-    sites(layout, |disk| disk.state == DiskState::Up && !avoid.contains(&disk.id))
+    sites(layout, |disk| disk.state.is_written() && !avoid.contains(&disk.id))
 }
 
 fn sites<'a>(layout: &'a Layout, wanted: impl Fn(&Disk) -> bool) -> impl Iterator<Item = Site<'a>> {

@@ -12,7 +12,10 @@ mod choose;
 mod domains;
 mod plan;
 
-pub use change::{add_groups, replace_disk, with_disk_state, with_disk_states};
+pub use change::{
+    FinishedMove, RemoveError, SlotMove, add_groups, begin_moves, finish_moves, remove_disk, remove_node, replace_disk,
+    with_disk_state, with_disk_states,
+};
 pub use choose::{choose_group, choose_window, live_groups, same_shape};
 pub use domains::{DomainLevel, domain_level, domains_of_nodes, live_domains};
 pub use plan::{PlacementError, missing_groups, plan_groups, widest_live};

@@ -41,7 +41,7 @@ pub fn plan_groups(layout: &Layout, profile: Profile, avoid: &[DiskId]) -> Resul
         let disks = choose_disks(&sites, level, cap, profile.width(), &usage, group);
         let slots = usage.order(disks, group);
         usage.count(&slots);
-        let slots = slots.into_iter().map(|disk| Slot { disk, epoch: SlotEpoch(1) }).collect();
+        let slots = slots.into_iter().map(|disk| Slot::owned(disk, SlotEpoch(1))).collect();
         PlacementGroup { id: group, profile, slots }
     });
     Ok(groups.collect())
@@ -54,7 +54,7 @@ pub fn missing_groups(layout: &Layout, profiles: &[Profile], avoid: &[DiskId]) -
     let mut planned = layout.clone();
     for profile in profiles.iter().filter_map(|&profile| widest_live(layout, profile, avoid)) {
         let live = live_groups(&planned, profile, avoid);
-        let unused = |id: DiskId| !live.iter().any(|group| group.slots.iter().any(|slot| slot.disk == id));
+        let unused = |id: DiskId| !live.iter().any(|group| group.slots.iter().any(|slot| slot.target().0 == id));
         let unused: Vec<DiskId> = live_sites(layout, avoid).map(|site| site.disk.id).filter(|&id| unused(id)).collect();
         if !live.is_empty() && unused.is_empty() {
             continue;
@@ -127,7 +127,7 @@ impl Usage {
     fn of(groups: &[&PlacementGroup]) -> Self {
         let mut usage = Self::default();
         for group in groups {
-            let disks: Vec<DiskId> = group.slots.iter().map(|slot| slot.disk).collect();
+            let disks: Vec<DiskId> = group.slots.iter().map(|slot| slot.target().0).collect();
             usage.count(&disks);
         }
         usage

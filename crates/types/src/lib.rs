@@ -25,7 +25,7 @@ pub use ids::{
     PlacementGroupId, RangeId, RequestId, RequestNumber, RunId, SlotEpoch, SlotIndex, SplitEpoch, TicketId, UploadId,
     VoterId,
 };
-pub use layout::{Disk, DiskState, Layout, Node, PlacementGroup, Slot};
+pub use layout::{Disk, DiskState, Heir, Layout, Node, PlacementGroup, Slot};
 pub use names::{BucketName, NameError, Namespace, ObjectKey, StorageClass};
 pub use profile::{Integrity, Profile, ProfileError};
 pub use run::{Extent, HomeKey, Run, RunForm};

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use platform::Clock;
 use shards::{DiskHealth, DiskStates, ShardService};
 use tokio::sync::watch;
-use types::{CommitStamp, DiskId, DiskState, Layout, PlacementGroupId, RunId};
+use types::{CommitStamp, DiskId, DiskState, Layout, PlacementGroupId, RunId, Slot};
 
 use crate::duty::{Duty, DutyError, Step, propose};
 
@@ -66,7 +66,9 @@ impl Collect {
         for (row, waits) in rows.iter().zip(&mut waiting) {
             for disk in disks_of(&layout, row) {
                 match layout.disk(disk).map(|disk| disk.state) {
-                    Some(DiskState::Up) => wanted.entry((disk, row.run.group)).or_default().push(row.run.id),
+                    Some(DiskState::Up | DiskState::Draining) => {
+                        wanted.entry((disk, row.run.group)).or_default().push(row.run.id)
+                    }
                     Some(DiskState::Down) => *waits = true,
                     Some(DiskState::Out) | None => {}
                 }
@@ -88,12 +90,12 @@ impl Collect {
     }
 }
 
-/// The disks that have shards of a row's run.
+/// The disks that have shards of a row's run: of a slot that moves, the owner and the heir.
 fn disks_of(layout: &Layout, row: &GarbageRow) -> Vec<DiskId> {
     let Some(group) = layout.group(row.run.group) else { return Vec::new() };
     let shards = u8::try_from(row.run.profile.width()).expect("a profile's shards are counted in 8 bits");
     let slot_of = |shard| usize::from(row.run.slot_of(shard).0);
-    (0..shards).filter_map(|shard| group.slots.get(slot_of(shard))).map(|slot| slot.disk).collect()
+    (0..shards).filter_map(|shard| group.slots.get(slot_of(shard))).flat_map(Slot::disks).collect()
 }
 
 #[async_trait]

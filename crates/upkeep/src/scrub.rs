@@ -111,8 +111,8 @@ impl Scrub {
         let group = layout.group(address.group)?;
         let shards = 0..u8::try_from(group.slots.len()).expect("slots are counted in 8 bits");
         for shard in shards.filter(|shard| *shard != address.shard) {
-            for slot in &group.slots {
-                if let Ok(header) = self.shards.header(slot.disk, ShardAddress { shard, ..address }).await {
+            for disk in group.slots.iter().flat_map(types::Slot::disks) {
+                if let Ok(header) = self.shards.header(disk, ShardAddress { shard, ..address }).await {
                     return Some(header);
                 }
             }

@@ -10,7 +10,7 @@ use index::{Answer, CommandBody, IndexService, Query, QueryAnswer};
 use parking_lot::Mutex;
 use shards::{ShardAddress, ShardError, ShardService};
 use tokio::sync::watch;
-use types::{CommitStamp, DiskId, DiskState, Layout, RunId, TicketId};
+use types::{CommitStamp, DiskId, Layout, RunId, TicketId};
 
 use crate::duty::{Duty, DutyError, Step, propose};
 use crate::repair::run_lives;
@@ -137,7 +137,7 @@ impl Duty for Tickets {
                 if floor == *self.swept_to.lock() {
                     return Ok(Step::Idle(PERIOD));
                 }
-                let up = |disk: &&types::Disk| disk.state == DiskState::Up;
+                let up = |disk: &&types::Disk| disk.state.is_read();
                 let disks = self.layout.borrow().disks.iter().filter(up).map(|disk| disk.id).collect();
                 Sweep { floor, disks, after: None }
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use platform::Entropy;
 use shards::SlotClaim;
 use types::{
-    Disk, DiskId, DiskState, Layout, LayoutEpoch, Node, NodeId, PlacementGroup, PlacementGroupId, Profile, Slot,
+    Disk, DiskId, DiskState, Heir, Layout, LayoutEpoch, Node, NodeId, PlacementGroup, PlacementGroupId, Profile, Slot,
     SlotEpoch,
 };
 
@@ -75,9 +75,8 @@ impl LostLayout<'_> {
             let (_, slots) = groups.entry(claim.group).or_default();
             let at = usize::from(claim.slot.0);
             slots.resize(slots.len().max(at + 1), None);
-            if slots[at].is_none_or(|slot| slot.epoch < claim.epoch) {
-                slots[at] = Some(Slot { disk, epoch: claim.epoch });
-            }
+            slots[at] =
+                Some(slots[at].map_or(Slot::owned(disk, claim.epoch), |known| claimed(known, disk, claim.epoch)));
         }
         let mut absent = Absent { node: self.node, empty: self.empty.iter(), disks: Vec::new(), entropy };
         for (id, (profile, slots)) in groups {
@@ -88,11 +87,11 @@ impl LostLayout<'_> {
         layout
     }
 
-    /// Sealed slots last: what was handed on is owned elsewhere, where that is known.
+    /// The lowest epochs first: what was handed on is owned elsewhere, where that is known.
     fn claims(&self) -> Vec<(DiskId, SlotClaim)> {
         let of = |disk: &PresentDisk| disk.slots.iter().map(|claim| (disk.row.id, *claim)).collect::<Vec<_>>();
         let mut claims: Vec<_> = self.disks.iter().flat_map(of).collect();
-        claims.sort_by_key(|(_, claim)| claim.sealed);
+        claims.sort_by_key(|(_, claim)| claim.epoch);
         claims
     }
 
@@ -101,6 +100,19 @@ impl LostLayout<'_> {
         let wide_enough = |profile: &&Profile| profile.width() >= slots;
         let wanted = || self.wanted.iter().filter(wide_enough).min_by_key(|profile| profile.width()).copied();
         self.seen.profiles.get(&group).copied().filter(|profile| profile.width() >= slots).or_else(wanted)
+    }
+}
+
+/// A slot of which it is found that `disk` has it at `epoch`. One epoch above what is known, it is the heir, and the owner
+/// may have what the heir has not got yet: its move goes on.
+fn claimed(known: Slot, disk: DiskId, epoch: SlotEpoch) -> Slot {
+    let (target, newest) = known.target();
+    if epoch <= newest {
+        known
+    } else if epoch == newest.next() && disk != target {
+        Slot { heir: Some(Heir { disk, epoch }), ..known }
+    } else {
+        Slot::owned(disk, epoch)
     }
 }
 
@@ -121,7 +133,7 @@ impl Absent<'_> {
         let mut owner = |slot: Option<Slot>| {
             slot.unwrap_or_else(|| {
                 taken += 1;
-                Slot { disk: self.nth(taken - 1), epoch }
+                Slot::owned(self.nth(taken - 1), epoch)
             })
         };
         slots.into_iter().map(&mut owner).collect()
@@ -151,7 +163,7 @@ pub(super) fn short_groups(
     archived: bool,
 ) -> Vec<ShortGroup> {
     let short = |group: &PlacementGroup| {
-        let here = group.slots.iter().filter(|slot| present.contains(&slot.disk)).count();
+        let here = group.slots.iter().filter(|slot| slot.disks().any(|disk| present.contains(&disk))).count();
         // An archive's group may hold something that no disk here tells of.
         let in_use = archived || seen.groups.contains(&group.id);
         let needed = group.profile.k();
@@ -218,18 +230,22 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_was_handed_on_after_the_archive_ended_is_its_new_owners() {
+    fn a_slot_that_was_handed_on_after_the_archive_ended_goes_to_its_heir_or_new_owner() {
         let disks = [disk(1, &[(0, 1)]), disk(2, &[(1, 1)]), disk(3, &[(2, 1)])];
         let archived = assembled(None, &disks, &[], &Seen::default());
         let replaced = [disk(1, &[(0, 1)]), disk(2, &[(1, 1)]), disk(4, &[(2, 2)])];
         let layout = assembled(Some(archived.clone()), &replaced, &[], &Seen::default());
         assert!(layout.epoch.0 > archived.epoch.0 + 1000);
         let slots = &layout.group(GROUP).expect("it is there").slots;
-        assert_eq!(slots[2], Slot { disk: id(4), epoch: SlotEpoch(2) });
+        let heir = Some(Heir { disk: id(4), epoch: SlotEpoch(2) });
+        assert_eq!(slots[2], Slot { heir, ..Slot::owned(id(3), SlotEpoch(1)) });
         assert_eq!(slots[..2], archived.group(GROUP).expect("it is there").slots[..2]);
         assert!(layout.disk(id(4)).is_some() && layout.disk(id(3)).is_some());
-        // An owner of old does not get it back by its claim.
-        let back = assembled(Some(layout.clone()), &disks, &[], &Seen::default());
+        // Once the heir owns it, an owner of old does not get it back by its claim.
+        let moved = [disk(1, &[(0, 1)]), disk(2, &[(1, 1)]), disk(3, &[(2, 1)]), disk(4, &[(2, 3)])];
+        let layout = assembled(Some(layout), &moved, &[], &Seen::default());
+        assert_eq!(layout.group(GROUP).expect("it is there").slots[2], Slot::owned(id(4), SlotEpoch(3)));
+        let back = assembled(Some(layout), &disks, &[], &Seen::default());
         assert_eq!(back.group(GROUP).expect("it is there").slots[2].disk, id(4));
     }
 }

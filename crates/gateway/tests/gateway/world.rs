@@ -166,7 +166,7 @@ fn layout() -> Layout {
         groups: vec![PlacementGroup {
             id: PlacementGroupId(1),
             profile: profile(),
-            slots: ids.iter().map(|disk| Slot { disk: *disk, epoch: SlotEpoch(1) }).collect(),
+            slots: ids.iter().map(|disk| Slot::owned(*disk, SlotEpoch(1))).collect(),
         }],
     }
 }
@@ -204,6 +204,8 @@ impl GroupPlanner for NoPlanner {
     async fn make_groups(&self, _: Profile, _: &[DiskId]) -> Result<(), PlannerError> {
         Err(PlannerError { reason: "the tests' layout has all groups".to_owned() })
     }
+
+    async fn refresh(&self) {}
 }
 
 /// Disks that keep shards in memory.

@@ -264,7 +264,7 @@ impl NodeWatch {
                 NodeState::Up => self.welcome(node.id, &disks, standing, &mut actions),
                 NodeState::Suspect => {}
                 NodeState::Down | NodeState::Out => {
-                    let up = disks.iter().filter(|disk| disk.state == DiskState::Up);
+                    let up = disks.iter().filter(|disk| disk.state.is_read());
                     let up: Vec<DiskId> = up.map(|disk| disk.id).collect();
                     if !up.is_empty() && self.has_listened(now, begun) {
                         actions.push(Action::TakeDown(node.id, up));

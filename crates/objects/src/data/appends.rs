@@ -52,7 +52,7 @@ pub(super) async fn append_all(
     headers: Vec<ShardHeader>,
     bodies: Vec<ShardBody>,
 ) -> Result<(), AppendError> {
-    let disk_of = |header: &ShardHeader| group.slots[usize::from(header.slot.0)].disk;
+    let disk_of = |header: &ShardHeader| group.slots[usize::from(header.slot.0)].target().0;
     let mut unanswered: Vec<DiskId> = headers.iter().map(disk_of).collect();
     let appends = headers.into_iter().zip(bodies).map(|(header, body)| {
         let disk = disk_of(&header);

@@ -16,7 +16,7 @@ use futures::stream::FuturesUnordered;
 use platform::Reservation;
 use shards::{ShardAddress, ShardBody, ShardError};
 use tokio::time::{Instant, timeout};
-use types::{DiskId, DiskState, HomeKey, Run, RunForm};
+use types::{DiskId, HomeKey, Run, RunForm};
 
 use super::Core;
 use super::coding::rebuild;
@@ -61,13 +61,14 @@ impl Core {
     pub(super) fn lacks_data(&self, run: &Run) -> bool {
         let layout = self.layout();
         let Some(group) = layout.group(run.group) else { return true };
-        (0..run.profile.k()).any(|slot| group.slots.get(slot).is_none_or(|slot| !self.is_worth_trying(slot.disk)))
+        (0..run.profile.k())
+            .any(|slot| group.slots.get(slot).is_none_or(|slot| !slot.disks().any(|disk| self.is_worth_trying(disk))))
     }
 
     /// Whether a read of a disk will likely be answered soon.
     fn is_worth_trying(&self, disk: DiskId) -> bool {
-        let up = self.layout().disk(disk).is_some_and(|disk| disk.state == DiskState::Up);
-        up && !self.disks.is_failed_or_slow(disk)
+        let is_read = self.layout().disk_state(disk).is_read();
+        is_read && !self.disks.is_failed_or_slow(disk)
     }
 }
 
@@ -240,15 +241,22 @@ impl StripeReader {
 
     /// One read of one shard. `Err(None)`: this one is bad, the others may do; `Err(Some)`: nothing will.
     async fn read_one(&self, shard: u8, range: Range<u64>) -> (u8, Result<ShardBody, Option<ReadError>>) {
-        let Some(disk) = self.disk_of(shard) else { return (shard, Err(None)) };
         let address = self.address(shard);
         let bytes = range.end - range.start;
-        let outcome = match self.core.seams.shards.read(disk, address, range).await {
-            Ok(body) if body.iter().map(Bytes::len).sum::<usize>() as u64 == bytes => Ok(body),
-            Ok(_) => Err(self.note(disk, ShardError::Corrupt { disk, address })),
-            Err(error) => Err(self.note(disk, error)),
-        };
-        (shard, outcome)
+        let mut disks = self.disks_of(shard).into_iter().peekable();
+        while let Some(disk) = disks.next() {
+            let error = match self.core.seams.shards.read(disk, address, range.clone()).await {
+                Ok(body) if body.iter().map(Bytes::len).sum::<usize>() as u64 == bytes => return (shard, Ok(body)),
+                Ok(_) => ShardError::Corrupt { disk, address },
+                // While a slot moves, some of its shards are at the owner, some at the heir.
+                Err(ShardError::Missing { .. }) if disks.peek().is_some() => continue,
+                Err(error) => error,
+            };
+            if let Some(error) = self.note(disk, error) {
+                return (shard, Err(Some(error)));
+            }
+        }
+        (shard, Err(None))
     }
 
     /// Tells those concerned what a read met.
@@ -275,11 +283,22 @@ impl StripeReader {
         ShardAddress { group: self.run.group, run: self.run.id, stripe: self.stripe, shard }
     }
 
-    /// The disk that owns the shard's slot now.
-    pub(super) fn disk_of(&self, shard: u8) -> Option<DiskId> {
+    /// The disk that has the shard most likely.
+    fn disk_of(&self, shard: u8) -> Option<DiskId> {
+        self.disks_of(shard).first().copied()
+    }
+
+    /// The disks that may have the shard now, the likeliest first: of a slot that moves the owner, which has all that is
+    /// old, then the heir; but first the one that answers.
+    pub(super) fn disks_of(&self, shard: u8) -> Vec<DiskId> {
         let layout = self.core.layout();
         let slot = usize::from(self.run.slot_of(shard).0);
-        layout.group(self.run.group).and_then(|group| group.slots.get(slot)).map(|slot| slot.disk)
+        let Some(slot) = layout.group(self.run.group).and_then(|group| group.slots.get(slot)) else {
+            return Vec::new();
+        };
+        let mut disks: Vec<DiskId> = slot.disks().collect();
+        disks.sort_by_key(|disk| !self.core.is_worth_trying(*disk));
+        disks
     }
 
     fn width(&self) -> u8 {

@@ -55,8 +55,8 @@ pub enum CopyError {
 }
 
 impl DataPath {
-    /// Makes a shard out of the others of its stripe: header and body, as they belong on the disk that owns its slot
-    /// now. Whether the run lives is the caller's to ask.
+    /// Makes a shard out of the others of its stripe: header and body, as they belong on the disk that
+    /// takes its slot's shards now. Whether the run lives is the caller's to ask.
     ///
     /// # Errors
     /// [`RebuildError::Read`], [`RebuildError::NoSlot`].
@@ -66,7 +66,7 @@ impl DataPath {
         let slot = run.slot_of(*shard);
         let layout = core.layout();
         let group = layout.group(run.group).ok_or(RebuildError::NoSlot)?;
-        let slot_epoch = group.slots.get(usize::from(slot.0)).ok_or(RebuildError::NoSlot)?.epoch;
+        let (_, slot_epoch) = group.slots.get(usize::from(slot.0)).ok_or(RebuildError::NoSlot)?.target();
 
         let bytes = run.shard_len_of(*stripe) as u64;
         let memory = core.seams.budget.reserve(bytes, core.settings.memory_patience).await;
@@ -96,7 +96,7 @@ impl DataPath {
         reader.header_of_another(u8::MAX).await.ok()?.part_metadata
     }
 
-    /// Makes a shard again and appends it on the disk that owns its slot.
+    /// Makes a shard again and appends it on the disk that takes its slot's shards.
     ///
     /// # Errors
     /// [`RebuildError`].
@@ -105,7 +105,7 @@ impl DataPath {
         let layout = self.core.layout();
         let slot = usize::from(header.slot.0);
         let group = layout.group(wanted.run.group).ok_or(RebuildError::NoSlot)?;
-        let disk = group.slots.get(slot).ok_or(RebuildError::NoSlot)?.disk;
+        let (disk, _) = group.slots.get(slot).ok_or(RebuildError::NoSlot)?.target();
         Ok(self.core.seams.shards.append(disk, header, body).await?)
     }
 
@@ -153,11 +153,12 @@ impl StripeReader {
     async fn header_of_another(&self, shard: u8) -> Result<ShardHeader, ReadError> {
         let width = u8::try_from(self.run.profile.width()).expect("at most 24 shards");
         for other in (0..width).filter(|&other| other != shard) {
-            let Some(disk) = self.disk_of(other) else { continue };
-            match self.core.seams.shards.header(disk, self.address(other)).await {
-                Ok(header) => return Ok(header),
-                Err(ShardError::Gone { .. }) => return Err(ReadError::Gone),
-                Err(_) => {}
+            for disk in self.disks_of(other) {
+                match self.core.seams.shards.header(disk, self.address(other)).await {
+                    Ok(header) => return Ok(header),
+                    Err(ShardError::Gone { .. }) => return Err(ReadError::Gone),
+                    Err(_) => {}
+                }
             }
         }
         Err(ReadError::Unreadable { reason: "no shard of the stripe has a header".to_owned() })

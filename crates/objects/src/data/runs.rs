@@ -20,7 +20,7 @@ use super::stripe::Plain;
 /// more than a group's disks would have to fail one after the other.
 const ATTEMPTS_MAX: usize = 12;
 /// How long a stripe that was refused under an old layout waits for a newer one.
-const LAYOUT_PATIENCE: Duration = Duration::from_millis(500);
+const LAYOUT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The runs of one body. Dropped before [`RunWriter::finish`], it hands them to the discard sink.
 pub(super) struct RunWriter {
@@ -134,7 +134,7 @@ impl RunWriter {
         if let (Some(open), Some(run)) = (&self.open, self.runs.last()) {
             let same = run.stripe_bytes as usize == stripe_bytes.min(run.profile.stripe_bytes());
             let whole = run.last_stripe_bytes == run.stripe_bytes;
-            let failed = open.group.slots.iter().any(|slot| self.core.disks.is_failed(slot.disk));
+            let failed = open.group.slots.iter().any(|slot| self.core.disks.is_failed(slot.target().0));
             if same && whole && !failed && run.stripes < u32::MAX {
                 return Ok((run.clone(), open.group.clone()));
             }
@@ -190,10 +190,8 @@ impl RunWriter {
             return Err(error.into_write_error(self.wanted));
         }
         if let AppendError::Stale = error {
-            let mut layout = self.core.seams.layout.clone();
-            layout.mark_unchanged();
             // Without a newer one, the next attempt finds out whether it was this layout's fault.
-            let _ = timeout(LAYOUT_PATIENCE, layout.changed()).await;
+            let _ = timeout(LAYOUT_PATIENCE, self.core.seams.planner.refresh()).await;
         }
         Ok(())
     }
@@ -227,7 +225,7 @@ impl RunWriter {
             ShardHeader {
                 address: ShardAddress { group: group.id, run: run.id, stripe, shard },
                 slot,
-                slot_epoch: group.slots[usize::from(slot.0)].epoch,
+                slot_epoch: group.slots[usize::from(slot.0)].target().1,
                 profile: run.profile,
                 code: run.code,
                 form: run.form,

@@ -41,6 +41,10 @@ pub trait GroupPlanner: Send + Sync {
     /// # Errors
     /// [`PlannerError`]: the write fails with [`super::WriteError::InsufficientDisks`].
     async fn make_groups(&self, profile: Profile, avoid: &[DiskId]) -> Result<(), PlannerError>;
+
+    /// Has the layout read anew, for a disk has refused a writer under this one. Returns once the layout is at least as new
+    /// as it was in the system range when this was called, or cannot be read now.
+    async fn refresh(&self);
 }
 
 /// Why no groups were made.

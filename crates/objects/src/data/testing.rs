@@ -156,6 +156,8 @@ impl GroupPlanner for Planner {
         });
         Ok(())
     }
+
+    async fn refresh(&self) {}
 }
 
 #[derive(Default)]

@@ -232,7 +232,7 @@ fn narrow_profile() -> Profile {
 }
 
 fn group(id: u64, profile: Profile, disks: &[DiskId]) -> PlacementGroup {
-    let slots = disks.iter().map(|disk| Slot { disk: *disk, epoch: SlotEpoch(1) }).collect();
+    let slots = disks.iter().map(|disk| Slot::owned(*disk, SlotEpoch(1))).collect();
     PlacementGroup { id: PlacementGroupId(id), profile, slots }
 }
 
@@ -262,6 +262,8 @@ impl GroupPlanner for NoPlanner {
     async fn make_groups(&self, _: Profile, _: &[DiskId]) -> Result<(), PlannerError> {
         Err(PlannerError { reason: "the tests' layout has all groups".to_owned() })
     }
+
+    async fn refresh(&self) {}
 }
 
 /// A body that a client sends.
