@@ -49,10 +49,10 @@ impl<'a> Site<'a> {
 }
 
 /// The level at which a layout keeps the slots of `profile` apart: the highest one at which its disks (those that are
-/// down too, so that an outage doesn't lower it; not those that are out or drained) hold the profile; the node's, where there are several nodes, even if
-/// they cannot hold it, and the disk's where there is one.
+/// down too, so that an outage doesn't lower it; not those that are out or drained) hold the profile; the node's, where
+/// there are several nodes, even if they cannot hold it, and the disk's where there is one.
 pub fn domain_level(layout: &Layout, profile: Profile) -> DomainLevel {
-    let sites: Vec<Site<'_>> = sites(layout, |disk| !disk.state.is_left()).collect();
+    let sites: Vec<Site<'_>> = standing_sites(layout).collect();
     let labelled = |level| match level {
         DomainLevel::Zone => sites.iter().all(|site| site.zone.is_some()),
         DomainLevel::Rack => sites.iter().all(|site| site.rack.is_some()),
@@ -93,6 +93,11 @@ pub fn domains_of_nodes(layout: &Layout, profile: Profile, nodes: &BTreeSet<Node
 /// Disks that are up and not avoided.
 pub(crate) fn live_sites<'a>(layout: &'a Layout, avoid: &'a [DiskId]) -> impl Iterator<Item = Site<'a>> {
     sites(layout, |disk| disk.state.is_written() && !avoid.contains(&disk.id))
+}
+
+/// Disks that are to stay, also those that are down.
+pub(crate) fn standing_sites(layout: &Layout) -> impl Iterator<Item = Site<'_>> {
+    sites(layout, |disk| !disk.state.is_left())
 }
 
 fn sites<'a>(layout: &'a Layout, wanted: impl Fn(&Disk) -> bool) -> impl Iterator<Item = Site<'a>> {

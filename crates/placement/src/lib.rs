@@ -10,6 +10,7 @@ mod assignment;
 mod change;
 mod choose;
 mod domains;
+mod moves;
 mod plan;
 
 pub use change::{
@@ -18,4 +19,8 @@ pub use change::{
 };
 pub use choose::{choose_group, choose_window, live_groups, same_shape};
 pub use domains::{DomainLevel, domain_level, domains_of_nodes, live_domains};
+pub use moves::{
+    DrainError, HeirPlan, Homeless, MovingSlot, check_room, drain, groups_lost_without, moving_slots, plan_heirs,
+    plan_rebalance,
+};
 pub use plan::{PlacementError, missing_groups, plan_groups, widest_live};

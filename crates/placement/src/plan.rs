@@ -6,7 +6,7 @@ use types::{DiskId, Layout, PlacementGroup, PlacementGroupId, Profile, Slot, Slo
 
 use crate::assignment::cheapest_assignment;
 use crate::choose::live_groups;
-use crate::domains::{Domain, DomainLevel, Site, by_domain, cap, domain_level, live_sites};
+use crate::domains::{Domain, DomainLevel, Site, by_domain, cap, domain_level, live_sites, standing_sites};
 
 /// Slots that a disk of average size gets in one plan: enough that a lost disk's load spreads, few enough that a run's
 /// group is soon met again.
@@ -73,7 +73,17 @@ pub fn missing_groups(layout: &Layout, profiles: &[Profile], avoid: &[DiskId]) -
 /// long as possible and k as large as then possible, down to 1+1. `None` if not even that can be placed.
 pub fn widest_live(layout: &Layout, wanted: Profile, avoid: &[DiskId]) -> Option<Profile> {
     let sites: Vec<Site<'_>> = live_sites(layout, avoid).collect();
-    let held = |profile: &Profile| cap(&sites, domain_level(layout, *profile), *profile).is_some();
+    widest_of(layout, &sites, wanted)
+}
+
+/// As [`widest_live`], with disks that are down counted: what is held once all that stays is back.
+pub(crate) fn widest_standing(layout: &Layout, wanted: Profile) -> Option<Profile> {
+    let sites: Vec<Site<'_>> = standing_sites(layout).collect();
+    widest_of(layout, &sites, wanted)
+}
+
+fn widest_of(layout: &Layout, sites: &[Site<'_>], wanted: Profile) -> Option<Profile> {
+    let held = |profile: &Profile| cap(sites, domain_level(layout, *profile), *profile).is_some();
     let narrower = |m: usize| (1..=wanted.k()).rev().map(move |k| narrowed(wanted, k, m));
     std::iter::once(wanted).chain((1..=wanted.m()).rev().flat_map(narrower)).find(held)
 }
@@ -167,7 +177,7 @@ impl Usage {
 }
 
 /// A number that looks random, the same for the same arguments: it breaks ties without favouring a disk.
-fn mixed(disk: DiskId, salt: u64) -> u64 {
+pub(crate) fn mixed(disk: DiskId, salt: u64) -> u64 {
     let id = u128::from_be_bytes(disk.to_bytes());
     // splitmix64's finalizer.
     let mut bits = (id ^ (id >> 64)) as u64 ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
