@@ -2,12 +2,14 @@
 
 mod watch;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 
 use crate::processes::{Cluster, Member, Starting, assert_all, put_all};
+use crate::server::{ACCESS_KEY, SECRET_KEY, client_at};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_node_takes_all_have_and_a_lost_node_takes_nothing_along() {
@@ -63,7 +65,83 @@ async fn gateways_have_the_same_objects_and_a_revoked_one_has_none() {
     {
         assert!(begun.elapsed() < Duration::from_secs(20), "a revoked gateway is cut off");
     }
+    // From then on it does not keep its clients waiting.
+    let begun = Instant::now();
+    let refused = first.client().list_buckets().customize().config_override(once).send().await;
+    assert!(refused.is_err());
+    assert!(begun.elapsed() < Duration::from_secs(3), "it took {:?} to be refused", begun.elapsed());
     assert_all(&second.client(), "through", &objects).await;
+}
+
+/// All shards, by the word of all nodes; they say it once a second.
+fn shards(member: &Member) -> u64 {
+    let status = member.admin(&["status"]);
+    status["disks"].as_array().expect("disks").iter().filter_map(|disk| disk["shards"].as_u64()).sum()
+}
+
+/// Waits, as long as anything may take that processes notice by themselves.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wanted_profile_is_followed_by_all_while_they_serve() {
+    let mut cluster = Cluster::of(3, 1);
+    let gateway = cluster.gateway();
+    gateway.client().create_bucket().bucket("wanted").send().await.expect("created");
+    let put = async |member: &Member, key: &str| {
+        let body = vec![7; 200_000].into();
+        member.client().put_object().bucket("wanted").key(key).body(body).send().await.expect("PUT");
+    };
+    put(&gateway, "before").await;
+    until("2+1 makes three shards", || shards(&cluster.nodes[0]) == 3);
+    let mut too_wide = Command::new(env!("CARGO_BIN_EXE_cairn"));
+    too_wide.args(["admin", "profile", "4+2", "--admin-url", &cluster.nodes[0].admin]);
+    too_wide.env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY).env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY);
+    let told = too_wide.output().expect("the verb runs");
+    assert!(!told.status.success() && String::from_utf8_lossy(&told.stderr).contains("needs more nodes"), "{told:?}");
+    cluster.nodes[0].admin(&["profile", "1+1"]);
+    for node in &cluster.nodes {
+        until("every node goes by it", || node.admin(&["status"])["profile"] == "1+1");
+    }
+    // The gateway looks each second.
+    let begun = Instant::now();
+    let mut counted = 3;
+    for number in 0.. {
+        put(&gateway, &format!("after {number}")).await;
+        let before = counted;
+        until("its shards are counted", || {
+            counted = shards(&cluster.nodes[1]);
+            counted >= before + 2
+        });
+        if counted == before + 2 {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "the gateway goes by it");
+    }
+    cluster.nodes[2].restart();
+    assert_eq!(cluster.nodes[2].admin(&["status"])["profile"], "1+1", "it outlives a start");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_root_credential_counts_everywhere_soon() {
+    let mut cluster = Cluster::of(3, 1);
+    let gateway = cluster.gateway();
+    let new_secret = "another secret key of the root account";
+    cluster.nodes[0].launch.environment.push(("CAIRN_ROOT_SECRET_KEY".to_owned(), new_secret.to_owned()));
+    cluster.nodes[0].restart();
+    for member in [&gateway, &cluster.nodes[1]] {
+        let client = client_at(&member.endpoint, ACCESS_KEY, new_secret);
+        let begun = Instant::now();
+        while client.list_buckets().send().await.is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the new one counts at {}", member.endpoint);
+        }
+        assert!(member.client().list_buckets().send().await.is_err(), "and the old one does not");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

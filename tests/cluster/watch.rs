@@ -204,9 +204,40 @@ async fn the_vote_of_a_lost_node_goes_to_one_that_has_joined() {
     inline.expect("the index takes writes");
 }
 
+/// A node that lost its log may have voted: it comes back as another voter, which takes the old one's place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_index_is_lost_has_its_vote_back_as_a_new_voter() {
+    let mut cluster = Watched::of(3, 1, "10m");
+    let client = cluster.nodes[0].as_ref().expect("it runs").client();
+    client.create_bucket().bucket("renewed").send().await.expect("created");
+    let objects = put_all(&client, "renewed", "before").await;
+    let leader = cluster.leader(0);
+    let (lost, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    let id = cluster.id(lost);
+    let old = voters(cluster.running().next().expect("one runs"), &id);
+    assert_eq!(old.len(), 2, "it votes on both ranges");
+    cluster.kill(lost);
+    let index = cluster.directory.path().join(format!("n{lost}/d1/index"));
+    std::fs::remove_dir_all(index).expect("its index is lost");
+    cluster.restart(lost);
+    cluster.until("it votes as another", |member| {
+        let new = voters(member, &id);
+        new.len() == 2 && new.iter().all(|voter| !old.contains(voter))
+    });
+    // It counts: another may go.
+    cluster.kill(other);
+    assert_all(&cluster.nodes[lost].as_ref().expect("it runs").client(), "renewed", &objects).await;
+}
+
 /// On how many ranges a node votes.
 fn votes(member: &Member, node: &str) -> usize {
+    voters(member, node).len()
+}
+
+/// The voters that a node is, one for each range.
+fn voters(member: &Member, node: &str) -> Vec<String> {
     let ranges = member.admin(&["range", "list"]);
     let replicas = ranges.as_array().expect("a list").iter().filter_map(|range| range["replicas"].as_array());
-    replicas.flatten().filter(|replica| replica["node"] == node && replica["votes"] == true).count()
+    let own = replicas.flatten().filter(|replica| replica["node"] == node && replica["votes"] == true);
+    own.map(|replica| replica["voter"].as_str().unwrap_or_default().to_owned()).collect()
 }

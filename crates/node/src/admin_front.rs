@@ -24,7 +24,7 @@ pub(crate) struct AdminFront {
 }
 
 impl AdminFront {
-    /// Lets clients in.
+    /// Lets clients in that have one of the credentials.
     ///
     /// # Errors
     /// [`AdminServerError`].
@@ -33,17 +33,15 @@ impl AdminFront {
         settings: &ServerSettings,
         tls: Option<Tls>,
         clock: Arc<dyn Clock>,
-        root: Credential,
+        credentials: watch::Receiver<Arc<[Credential]>>,
         service: Arc<dyn AdminService>,
     ) -> Result<Self, AdminServerError> {
         let service = Arc::new(Switched(RwLock::new(service)));
-        // Receivers keep the last value.
-        let credentials: watch::Sender<Arc<[Credential]>> = watch::Sender::new(Arc::new([root]));
         let server = AdminServer::start(
             port,
             AdminSettings { metrics_token: settings.metrics_token.clone(), tls },
             service.clone(),
-            AdminAuthenticator::new(credentials.subscribe(), clock),
+            AdminAuthenticator::new(credentials, clock),
         )?;
         Ok(Self { server, service })
     }

@@ -6,9 +6,14 @@
 
 use std::io::{self, IoSlice};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use admin::client::{CREDENTIAL_FILE, StoredCredential};
+use index::{IndexError, IndexService, Query, QueryAnswer};
 use platform::{Disk, Entropy, OpenOptions};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 use types::{AccessKeyId, AccountId, CanonicalId, Credential, Owner, SecretKey};
 
 /// The letters of generated keys: no two that look alike.
@@ -19,6 +24,8 @@ const ACCESS_KEY_LETTERS: usize = 20;
 const SECRET_KEY_LETTERS: usize = 40;
 /// The longest copy that is read.
 const COPY_BYTES_MAX: usize = 4096;
+/// How often it is looked whether the root credential is another one.
+const FOLLOW_PERIOD: Duration = Duration::from_secs(5);
 
 /// The credential of the root account with these keys.
 pub(crate) fn root_credential(access_key_id: AccessKeyId, secret_key: SecretKey) -> Credential {
@@ -75,6 +82,49 @@ pub(crate) fn write_copy(disk: &dyn Disk, credential: &Credential) -> io::Result
     file.sync_data()?;
     disk.rename(Path::new(&new), Path::new(CREDENTIAL_FILE))?;
     disk.sync_directory(Path::new(""))
+}
+
+/// The root credential that the index holds; `None` before the cluster was formed.
+///
+/// # Errors
+/// [`IndexError`].
+pub(crate) async fn held_root(index: &dyn IndexService) -> Result<Option<Credential>, IndexError> {
+    match index.query(Query::Credentials).await? {
+        QueryAnswer::Credentials(held) => {
+            Ok(held.into_iter().find(|credential| credential.owner.account == AccountId::ROOT))
+        }
+        _ => Err(IndexError::Damaged { reason: "a query for credentials was answered with something else".to_owned() }),
+    }
+}
+
+/// Goes by the root credential that the index holds, as another process may set one, until `stopped` changes.
+pub(crate) async fn follow_root(
+    index: Arc<dyn IndexService>,
+    credentials: watch::Sender<Arc<[Credential]>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut ticks = tokio::time::interval(FOLLOW_PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopped.changed() => return,
+        }
+        match held_root(&*index).await {
+            Ok(Some(root)) => {
+                credentials.send_if_modified(|known| {
+                    let changed = known[..] != [root.clone()];
+                    if changed {
+                        tracing::info!(access_key = %root.access_key_id, "another root credential counts from now on");
+                        *known = Arc::new([root]);
+                    }
+                    changed
+                });
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "the root credential could not be read"),
+        }
+    }
 }
 
 #[cfg(test)]

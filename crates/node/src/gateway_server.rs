@@ -9,7 +9,7 @@ use admin::{
 };
 use async_trait::async_trait;
 use gateway::{GatewayHandle, Readiness};
-use index::{IndexError, IndexService, Query, QueryAnswer};
+use index::{IndexError, IndexService};
 use objects::Objects;
 use objects::data::{GroupPlanner, PlannerError};
 use platform::TcpNetwork;
@@ -18,14 +18,16 @@ use rpc::{ClusterCell, GatewayCredential, RpcSettings};
 use telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use types::{AccountId, Credential, DiskId, NodeId, Profile};
+use types::{Credential, DiskId, NodeId, Profile};
 
 use crate::admin_front::AdminFront;
 use crate::cluster::{ClusterDirectory, ClusterIndex, ClusterShards};
+use crate::credential;
 use crate::forming::{JoinReply, JoinRequest, Stage};
 use crate::front::{self, Front};
 use crate::layout::LayoutKeeper;
 use crate::memory;
+use crate::metrics_page::show_calls;
 use crate::s3_side::{self, DataSide};
 use crate::server::{Reach, StartError, World, create_first_bucket, follow_profile};
 use crate::settings::ServerSettings;
@@ -93,11 +95,12 @@ impl GatewayServer {
         let root = root_credential(&*reach.index).await?;
         let layout = Arc::new(LayoutKeeper::open(reach.index.clone(), None, wanted, Vec::new()).await?);
         directory.follow(layout.watch());
-        let planner = AskingPlanner { client, layout: layout.clone(), directory };
+        let planner = AskingPlanner { client: client.clone(), layout: layout.clone(), directory };
         let side = DataSide::new(&settings, &world, &reach, layout.watch(), Arc::new(planner));
         let DataSide { data, bad_shards, given_up, .. } = side;
         // Whom its tickets are for: this process, which nobody asks for again.
         let writer = NodeId::from_bytes(world.entropy.id());
+        let wanted = layout.wanted();
         let objects = s3_side::start_objects(&settings, &world, &reach, &data, given_up, writer, wanted).await?;
         create_first_bucket(&objects, &settings, &root).await?;
         let (readiness, ready) = watch::channel(Readiness::Ready);
@@ -112,13 +115,21 @@ impl GatewayServer {
             credentials.subscribe(),
             ready.clone(),
         )?;
-        let service = Arc::new(GatewayAdmin { metrics, readiness: ready });
-        let admin = AdminFront::start(admin_port, &settings, tls.clone(), world.clock.clone(), root, service)?;
+        let service = Arc::new(GatewayAdmin { metrics, client, readiness: ready });
+        let admin = AdminFront::start(
+            admin_port,
+            &settings,
+            tls.clone(),
+            world.clock.clone(),
+            credentials.subscribe(),
+            service,
+        )?;
         let scheme = front::scheme(tls.as_ref());
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(follow_profile(layout.watch_wanted(), objects.clone(), stopped.clone())),
             tokio::spawn(layout.follow(stopped.clone())),
+            tokio::spawn(credential::follow_root(reach.index.clone(), credentials, stopped.clone())),
             tokio::spawn(crate::status::watch_readiness(reach.index.clone(), readiness, stopped.clone())),
             // Scrub on the nodes finds them too.
             tokio::spawn(discard_reports(bad_shards, stopped)),
@@ -213,12 +224,8 @@ async fn find_cluster(
 }
 
 async fn root_credential(index: &dyn IndexService) -> Result<Credential, StartError> {
-    let damaged = |reason: &str| IndexError::Damaged { reason: reason.to_owned() };
-    let QueryAnswer::Credentials(held) = index.query(Query::Credentials).await? else {
-        return Err(damaged("a query for credentials was answered with something else").into());
-    };
-    let root = held.into_iter().find(|credential| credential.owner.account == AccountId::ROOT);
-    Ok(root.ok_or_else(|| damaged("the cluster has no root credential"))?)
+    let missing = || IndexError::Damaged { reason: "the cluster has no root credential".to_owned() };
+    Ok(credential::held_root(index).await?.ok_or_else(missing)?)
 }
 
 /// Has nodes make groups: a gateway doesn't change the layout.
@@ -267,6 +274,7 @@ async fn discard_reports<T>(mut reports: tokio::sync::mpsc::Receiver<T>, mut sto
 /// The health pages and metrics of a gateway.
 struct GatewayAdmin {
     metrics: Metrics,
+    client: RpcClient,
     readiness: watch::Receiver<Readiness>,
 }
 
@@ -281,6 +289,7 @@ impl AdminService for GatewayAdmin {
     }
 
     async fn metrics_page(&self) -> String {
+        show_calls(&self.client.calls());
         self.metrics.fold();
         self.metrics.render()
     }

@@ -59,13 +59,14 @@ impl Greeter {
     /// What it says.
     pub(crate) fn own(&self) -> Greeting {
         let own = self.own.lock().clone();
-        let nodes = self.layout.get().map(|layout| layout.current().nodes.clone());
-        Greeting { nodes: nodes.unwrap_or_default(), ..own }
+        match self.layout.get() {
+            Some(layout) => Greeting { nodes: layout.current().nodes.clone(), profile: Some(layout.wanted()), ..own },
+            None => own,
+        }
     }
 
     /// The node serves: gateways may ask for groups, and which profile is wanted.
-    pub(crate) fn serve(&self, layout: Arc<LayoutKeeper>, profile: Profile) {
-        self.own.lock().profile = Some(profile);
+    pub(crate) fn serve(&self, layout: Arc<LayoutKeeper>) {
         let _only_once = self.layout.set(layout);
     }
 
@@ -163,6 +164,8 @@ pub(crate) struct Gathering<'a> {
     pub(crate) is_forced: bool,
     /// How many voters a range has where that is set.
     pub(crate) voters: Option<usize>,
+    /// The wanted profile of a cluster that this node founds.
+    pub(crate) profile: Profile,
     pub(crate) preparer: &'a mut dyn Preparer,
 }
 
@@ -318,11 +321,16 @@ impl Gathering<'_> {
             ..Layout::default()
         };
         let first = index::command::FormCluster { cluster, feature_level: FEATURE_LEVEL, root, layout };
-        let body = CommandBody::Form(Box::new(first));
+        // Once the cluster's rows are there, every node reads the profile.
+        self.propose(CommandBody::SetWantedProfile { profile: self.profile, unless_set: true }).await?;
+        self.propose(CommandBody::Form(Box::new(first))).await
+    }
+
+    async fn propose(&self, body: CommandBody) -> Result<(), String> {
         let command = Command { request: None, answered: RequestNumber(0), body };
-        let formed = tokio::time::timeout(PREPARING_PATIENCE, self.index.propose(command)).await;
-        formed.map_err(|_| "the new index does not answer".to_owned())?.map_err(|error| error.to_string())?;
-        Ok(())
+        let answered = tokio::time::timeout(PREPARING_PATIENCE, self.index.propose(command)).await;
+        let answered = answered.map_err(|_| "the new index does not answer".to_owned())?;
+        answered.map(drop).map_err(|error| error.to_string())
     }
 }
 

@@ -7,7 +7,7 @@ use admin::IndexStatus;
 use archive::ArchiveStatus;
 use consensus::{ConsensusSettings, DatabaseUpkeep, Founding, LogSettings, RaftTransport, ReplicatedIndexStatus};
 use tokio::runtime::Handle;
-use types::{DiskId, Profile};
+use types::DiskId;
 
 use crate::memory;
 use crate::registry::SuperblockRegistry;
@@ -52,7 +52,7 @@ pub(crate) fn cluster_consensus_settings(opened: &Opened, peers: Arc<dyn RaftTra
 
 /// On how many disks the log, the database and the archive are to lie: one more than may be lost.
 pub(crate) fn copies(settings: &ServerSettings) -> usize {
-    let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.domains()));
+    let wanted = settings.wanted();
     settings.storage_classes.iter().map(|(_, profile)| profile.m()).fold(wanted.m(), usize::max) + 1
 }
 

@@ -30,6 +30,7 @@ mod server;
 mod settings;
 mod status;
 mod summary;
+mod timed_index;
 mod voters;
 mod voting;
 mod waiting;

@@ -22,6 +22,7 @@ use crate::gathering::{Gathering, Greeter, Preparer};
 use crate::late::{OwnIndex, OwnShards, OwnVoters};
 use crate::server::{Opened, Reach, StartError, World, open_stores};
 use crate::settings::{ClusterSettings, ServerSettings};
+use crate::timed_index::TimedIndex;
 use crate::voting::Voting;
 use crate::watch::{Lookout, LookoutParts, Reporter, WatchSettings};
 
@@ -151,6 +152,7 @@ pub(crate) async fn join(
     let archive = Arc::new(ClusterArchive::new(own.shards.clone(), remote_archive));
     let given = settings.root.clone().map(|(access, secret)| credential::root_credential(access, secret));
     let root = given.unwrap_or_else(|| credential::generate(&*entropy));
+    let profile = settings.wanted();
     let mut preparer = NodePreparer {
         looked: Some(looked),
         node,
@@ -177,6 +179,7 @@ pub(crate) async fn join(
         entropy,
         is_forced: cluster.is_forced,
         voters: cluster.voters,
+        profile,
         preparer: &mut preparer,
     };
     gathering.run().await;
@@ -268,7 +271,7 @@ impl NodePreparer {
         };
         let index = Arc::new(index);
         self.own.shards.open(shards);
-        self.own.index.open(index.clone());
+        self.own.index.open(Arc::new(TimedIndex::new(index.clone(), self.world.clock.clone())));
         self.own.voters.open(index.raft_handler());
         self.ready = Some((opened, index));
         Ok(())

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use index::query::Totals;
 use metrics::{counter, gauge};
+use rpc::client::ServiceCalls;
 use shards::DiskHealth;
 use telemetry::metric;
 use types::{Disk, DiskId};
 use upkeep::progress::read;
 
 use crate::status::NodeAdmin;
+use crate::watch::NodeState;
 
 /// How old the index's sums may be: scrapers may be many, and each sum reads a row a bucket.
 const TOTALS_AGE: Duration = Duration::from_secs(5);
@@ -27,6 +29,10 @@ impl NodeAdmin {
             let lag = lag.unwrap_or_else(|| self.clock.monotonic() - self.started);
             gauge!(metric::ARCHIVE_LAG_SECONDS, "range" => range.to_string()).set(lag.as_secs_f64());
         }
+        self.refresh_ranges();
+        self.refresh_nodes();
+        let calls = self.lookout.as_ref().map_or_else(ServiceCalls::none, |lookout| lookout.calls());
+        show_calls(&calls);
         self.refresh_disks().await;
         self.refresh_duties().await;
         if let Some((buckets, totals)) = self.recent_totals().await {
@@ -42,6 +48,34 @@ impl NodeAdmin {
             ] {
                 gauge!(name).set(value as f64);
             }
+        }
+    }
+
+    fn refresh_ranges(&self) {
+        for (range, status) in self.index.status().ranges {
+            let show = |name: &'static str, value: f64| gauge!(name, "range" => range.to_string()).set(value);
+            let whether = |is_so: bool| f64::from(u8::from(is_so));
+            show(metric::RANGE_LEADS, whether(status.leads));
+            show(metric::RANGE_HAS_LEADER, whether(status.leader.is_some()));
+            show(metric::RANGE_TERM, status.term as f64);
+            show(metric::RANGE_VOTERS, status.voters.len() as f64);
+            show(metric::RANGE_LAG_ENTRIES, status.committed.saturating_sub(status.applied) as f64);
+            let behind = status.matched.iter().filter(|(voter, _)| status.voters.contains_key(voter));
+            let behind = behind.map(|(_, has)| status.committed.saturating_sub(*has)).max();
+            show(metric::RANGE_VOTER_LAG_ENTRIES, behind.unwrap_or_default() as f64);
+        }
+    }
+
+    fn refresh_nodes(&self) {
+        let glance = self.lookout.as_ref().map(|lookout| lookout.glance());
+        for state in [NodeState::Up, NodeState::Suspect, NodeState::Down, NodeState::Out] {
+            let count = match &glance {
+                // Alone, this node is up: it answers.
+                None => f64::from(u8::from(state == NodeState::Up)),
+                Some(None) => f64::NAN,
+                Some(Some(glance)) => glance.nodes.iter().filter(|node| node.state == state).count() as f64,
+            };
+            gauge!(metric::NODES, "state" => state.to_string()).set(count);
         }
     }
 
@@ -111,6 +145,17 @@ impl NodeAdmin {
         if ended > 0 {
             gauge!(metric::SCRUB_ENDED_SECONDS).set(ended as f64);
         }
+    }
+}
+
+/// Shows what became of calls to other nodes.
+pub(crate) fn show_calls(calls: &[ServiceCalls]) {
+    for of_service in calls {
+        for (outcome, count) in of_service.outcomes {
+            counter!(metric::RPC_CALLS, "service" => of_service.service, "outcome" => outcome).absolute(count);
+        }
+        let waited = u64::try_from(of_service.waited.as_micros()).unwrap_or(u64::MAX);
+        counter!(metric::RPC_WAIT_MICROS, "service" => of_service.service).absolute(waited);
     }
 }
 

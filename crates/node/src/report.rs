@@ -6,6 +6,7 @@ use std::time::Duration;
 use archive::ArchiveStatus;
 use async_trait::async_trait;
 use consensus::ReplicatedIndex;
+use futures::future::join_all;
 use platform::Clock;
 use shards::{DiskHealth, LocalShards};
 use types::{ClusterId, Node};
@@ -13,6 +14,9 @@ use types::{ClusterId, Node};
 use crate::care::DiskCare;
 use crate::server::FEATURE_LEVEL;
 use crate::watch::{DiskReport, Heartbeat, RangeReport, ReportedHealth, Reporter};
+
+/// How long a disk may take to say how full it is.
+const USAGE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Says how this node is.
 pub(crate) struct NodeReporter {
@@ -52,10 +56,12 @@ impl NodeReporter {
         let layout = self.care.layout.current();
         let states = self.shards.disk_states();
         let roles = self.index.status();
-        let mut disks = Vec::new();
-        for row in layout.disks.iter().filter(|row| row.node == self.node.id) {
-            let usage = self.care.usage(row.id).await.unwrap_or_default();
-            disks.push(DiskReport {
+        let (states, roles) = (&states, &roles);
+        let disks = layout.disks.iter().filter(|row| row.node == self.node.id).map(async |row| {
+            // One that hangs must not keep its node from saying anything.
+            let usage = tokio::time::timeout(USAGE_PATIENCE, self.care.usage(row.id)).await;
+            let usage = usage.ok().and_then(Result::ok).unwrap_or_default();
+            DiskReport {
                 disk: row.id,
                 health: health_of(states.get(&row.id)),
                 total_bytes: usage.total_bytes,
@@ -63,10 +69,10 @@ impl NodeReporter {
                 shard_bytes: usage.live_bytes,
                 shards: usage.shards,
                 read_errors: usage.bad_reads,
-                index_roles: crate::index::roles_of(&roles, &self.archive, row.id),
-            });
-        }
-        disks
+                index_roles: crate::index::roles_of(roles, &self.archive, row.id),
+            }
+        });
+        join_all(disks).await
     }
 
     fn ranges(&self) -> Vec<RangeReport> {

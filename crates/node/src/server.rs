@@ -36,6 +36,7 @@ use crate::s3_side::{self, DataSide};
 use crate::settings::ServerSettings;
 use crate::status::NodeAdmin;
 use crate::summary::{self, Summary};
+use crate::timed_index::TimedIndex;
 use crate::waiting::WaitingServer;
 
 /// The newest format that this build reads.
@@ -189,7 +190,8 @@ impl Standing {
         rebuilt: Option<RebuildReport>,
     ) -> Self {
         let archive = opened.shards.clone();
-        let reach = Reach { index: index.clone(), shards: opened.shards.clone() };
+        let timed = Arc::new(TimedIndex::new(index.clone(), opened.world.clock.clone()));
+        let reach = Reach { index: timed, shards: opened.shards.clone() };
         Self { index, reach, archive, admin, rebuilt, membership: None }
     }
 }
@@ -246,7 +248,7 @@ impl Server {
         let Standing { index, reach, archive, admin, rebuilt, membership } = standing;
         let credential = form(&directories, &settings, &*reach.index, &*world.entropy).await?;
         // The layout: which disks and placement groups there are.
-        let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.domains()));
+        let wanted = settings.wanted();
         let of_classes = settings.storage_classes.iter().map(|(_, profile)| *profile).collect();
         let layout = LayoutKeeper::open(reach.index.clone(), Some(shards.clone()), wanted, of_classes).await?;
         let layout = Arc::new(layout);
@@ -258,7 +260,7 @@ impl Server {
             membership.own_shards.follow(layout.clone());
             membership.directory.follow(layout.watch());
             layout.settle_node(membership.node.clone()).await?;
-            membership.greeter.serve(layout.clone(), wanted);
+            membership.greeter.serve(layout.clone());
         }
         // The data path, and S3's operations over it.
         let side = DataSide::new(&settings, &world, &reach, layout.watch(), layout.clone());
@@ -363,10 +365,14 @@ impl Server {
                 admin.switch(node_admin);
                 admin
             }
-            AdminSide::Taken(port) => {
-                let (clock, root) = (world.clock.clone(), credential.clone());
-                AdminFront::start(port, &settings, tls.clone(), clock, root, node_admin)?
-            }
+            AdminSide::Taken(port) => AdminFront::start(
+                port,
+                &settings,
+                tls.clone(),
+                world.clock.clone(),
+                credentials.subscribe(),
+                node_admin,
+            )?,
         };
         let summary = Summary {
             cluster: directories.cluster.to_string(),
@@ -391,6 +397,7 @@ impl Server {
         ];
         tasks.push(tokio::spawn(follow_profile(layout.watch_wanted(), objects.clone(), stopped.clone())));
         if let Some(membership) = &membership {
+            tasks.push(tokio::spawn(credential::follow_root(reach.index.clone(), credentials, stopped.clone())));
             let gateways = membership.gateways.clone();
             if let Some(lookout) = lookout {
                 let voting = membership.voting(lookout.clone(), &index, &care);
@@ -503,11 +510,7 @@ async fn form(
     let copy = || directories.known.iter().find_map(|known| credential::read_copy(&*known.disk));
     let formed = matches!(index.query(Query::Cluster).await?, QueryAnswer::Cluster(Some(_)));
     let credential = if formed {
-        let QueryAnswer::Credentials(held) = index.query(Query::Credentials).await? else {
-            let reason = "a query for credentials was answered with something else".to_owned();
-            return Err(IndexError::Damaged { reason }.into());
-        };
-        let root = held.into_iter().find(|credential| credential.owner.account == types::AccountId::ROOT);
+        let root = credential::held_root(index).await?;
         match given {
             Some(given) if root.as_ref() != Some(&given) => {
                 propose(index, CommandBody::PutCredential(given.clone())).await?;

@@ -93,6 +93,11 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
+    /// The profile of a cluster that is formed with these settings.
+    pub(crate) fn wanted(&self) -> Profile {
+        self.profile.unwrap_or_else(|| Profile::for_domains(self.domains()))
+    }
+
     /// Among how many failure domains data is spread: the named nodes, or the disks of a node that is alone.
     pub(crate) fn domains(&self) -> usize {
         match &self.cluster {

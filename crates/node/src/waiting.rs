@@ -59,7 +59,10 @@ impl WaitingServer {
             state: Mutex::new(State::Idle),
             rebuilt: watch::Sender::new(None),
         });
-        let admin = AdminFront::start(admin_port, &settings, tls.clone(), clock, root, Arc::new(Desk(desk.clone())))?;
+        // Receivers keep the last value.
+        let credentials = watch::Sender::<Arc<[Credential]>>::new(Arc::new([root])).subscribe();
+        let service = Arc::new(Desk(desk.clone()));
+        let admin = AdminFront::start(admin_port, &settings, tls.clone(), clock, credentials, service)?;
         Ok(Self { desk, admin, s3, tls, reason })
     }
 

@@ -1,5 +1,6 @@
 //! Asking other nodes: connections to them, and the shard stores and the index behind them.
 
+mod counts;
 mod directory;
 mod disk_calls;
 mod link;
@@ -10,6 +11,7 @@ mod remote_shards;
 
 use crate::encoding::CallRefusal;
 
+pub use counts::ServiceCalls;
 pub use directory::{Directory, Peer, Stale};
 pub use pool::{Identity, RaftCallError, RpcClient};
 pub use remote_archive::RemoteArchive;

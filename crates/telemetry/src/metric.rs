@@ -64,6 +64,26 @@ pub const SCRUB_ENDED_SECONDS: &str = "cairn_scrub_last_end_timestamp_seconds";
 pub const DAMAGED_SHARDS: &str = "cairn_damaged_shards_total";
 /// Seconds by which a range's archive is behind the range, by `range`.
 pub const ARCHIVE_LAG_SECONDS: &str = "cairn_archive_lag_seconds";
+/// Seconds that a commit took on the node that leads its range, by `range`.
+pub const COMMIT_SECONDS: &str = "cairn_commit_duration_seconds";
+/// Whether this node leads a range (1) or not (0), by `range`.
+pub const RANGE_LEADS: &str = "cairn_range_leads";
+/// Whether a range has a leader (1) by this node's word, or not (0), by `range`.
+pub const RANGE_HAS_LEADER: &str = "cairn_range_has_leader";
+/// The term of a range's last vote, by `range`.
+pub const RANGE_TERM: &str = "cairn_range_term";
+/// The voters of a range, by `range`.
+pub const RANGE_VOTERS: &str = "cairn_range_voters";
+/// Committed entries that readers here don't see yet, by `range`.
+pub const RANGE_LAG_ENTRIES: &str = "cairn_range_lag_entries";
+/// Committed entries that the voter that is furthest behind lacks, by `range`; 0 where this node does not lead.
+pub const RANGE_VOTER_LAG_ENTRIES: &str = "cairn_range_voter_lag_entries";
+/// Nodes, by `state`.
+pub const NODES: &str = "cairn_nodes";
+/// Calls to other nodes, by `service` and `outcome`.
+pub const RPC_CALLS: &str = "cairn_rpc_calls_total";
+/// Microseconds that calls to other nodes were waited for, by `service`.
+pub const RPC_WAIT_MICROS: &str = "cairn_rpc_wait_microseconds_total";
 /// Bytes reserved of the memory budget.
 pub const MEMORY_RESERVED_BYTES: &str = "cairn_memory_reserved_bytes";
 

@@ -278,6 +278,23 @@ impl DatabasePlaces {
         needed
     }
 
+    /// Removes the files of voters that this node was before: nothing of them is ever read again. Their directories stay,
+    /// empty.
+    pub(crate) fn remove_superseded(&self) {
+        let own = self.voter.to_string();
+        for (id, disk) in self.disks.lock().clone() {
+            let parent = voter_directory(self.voter).parent().map(Path::to_owned).unwrap_or_default();
+            // A disk that can't be listed is looked at by others, who say so.
+            for name in disk.list(&parent).unwrap_or_default() {
+                if name != own
+                    && let Err(error) = remove_files(&*disk, &parent.join(&name))
+                {
+                    tracing::warn!(disk = %id, voter = name, %error, "what a former voter had was not removed");
+                }
+            }
+        }
+    }
+
     /// How new a database is, as the sum of what its ranges have applied; `None` when there is none.
     fn look(&self, log: &SharedLog, disk: &Arc<dyn Disk>, name: &str) -> Result<Option<u64>, String> {
         let location = self.location(disk, name);
@@ -417,4 +434,17 @@ fn remove_database(location: &DatabaseLocation) -> io::Result<()> {
 
 fn directory_of(location: &DatabaseLocation) -> &Path {
     location.path.parent().unwrap_or(Path::new(""))
+}
+
+/// Removes all files below a directory.
+fn remove_files(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    for name in disk.list(directory)? {
+        let path = directory.join(name);
+        match disk.status(&path)? {
+            Some(status) if status.is_directory => remove_files(disk, &path)?,
+            Some(_) => disk.remove(&path)?,
+            None => {}
+        }
+    }
+    Ok(())
 }

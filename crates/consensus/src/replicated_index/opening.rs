@@ -220,10 +220,15 @@ async fn find(
     new_voter: Option<VoterId>,
 ) -> Result<Found, ConsensusError> {
     let ConsensusSettings { disks, registry, entropy, log, index, .. } = settings.clone();
+    let has_peers = settings.peers.is_some();
     blocking(move || {
         let log = SharedLog::open(disks.clone(), registry, log, entropy, failure, new_voter)?;
         let places = Arc::new(DatabasePlaces::new(log.voter(), disks, index, RANGES.to_vec()));
         let opened = places.open_newest(&log, &[])?;
+        // Alone, what was lost may be all that there is.
+        if has_peers {
+            places.remove_superseded();
+        }
         let copies = places.copies(opened.disk);
         let next = |mark: &Mark| mark.applied.map_or(0, |applied| applied.index + 1);
         places.remove_rows(&opened.marks.iter().map(|(range, mark)| (*range, next(mark))).collect(), true);

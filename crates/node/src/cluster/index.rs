@@ -64,16 +64,16 @@ impl ClusterIndex {
         }
         self.remote.query(query.clone()).await
     }
-}
 
-/// Whether it is worth asking again: nobody leads, and may soon.
-async fn try_again<T>(outcome: &Result<T, IndexError>, deadline: Instant) -> bool {
-    let waits = matches!(outcome, Err(IndexError::NotLeader { .. } | IndexError::Unavailable { .. }));
-    if !waits || Instant::now() + ELECTION_PAUSE > deadline {
-        return false;
+    /// Whether it is worth asking again: nobody leads, and may soon. A gateway that was revoked need not wait for that.
+    async fn try_again<T>(&self, outcome: &Result<T, IndexError>, deadline: Instant) -> bool {
+        let waits = matches!(outcome, Err(IndexError::NotLeader { .. } | IndexError::Unavailable { .. }));
+        if !waits || self.remote.is_refused() || Instant::now() + ELECTION_PAUSE > deadline {
+            return false;
+        }
+        tokio::time::sleep(ELECTION_PAUSE).await;
+        true
     }
-    tokio::time::sleep(ELECTION_PAUSE).await;
-    true
 }
 
 #[async_trait]
@@ -83,7 +83,7 @@ impl IndexService for ClusterIndex {
         let deadline = Instant::now() + ELECTION_PATIENCE;
         loop {
             let outcome = self.propose_once(range, &command).await;
-            if !try_again(&outcome, deadline).await {
+            if !self.try_again(&outcome, deadline).await {
                 return outcome;
             }
         }
@@ -94,7 +94,7 @@ impl IndexService for ClusterIndex {
         let deadline = Instant::now() + ELECTION_PATIENCE;
         loop {
             let outcome = self.query_once(range, &query).await;
-            if !try_again(&outcome, deadline).await {
+            if !self.try_again(&outcome, deadline).await {
                 return outcome;
             }
         }

@@ -11,7 +11,7 @@ use index::{Command, CommandBody, IndexError, Query, QueryAnswer, SYSTEM_RANGE};
 use objects::data::DataPath;
 use parking_lot::Mutex;
 use platform::Clock;
-use rpc::client::{Directory, Peer, RpcClient, Stale};
+use rpc::client::{Directory, Peer, RpcClient, ServiceCalls, Stale};
 use telemetry::with_causes;
 use tokio::sync::watch;
 use types::{ClusterId, DiskId, DiskState, NodeId, RequestNumber};
@@ -146,6 +146,11 @@ impl Lookout {
                 Err(format!("{address}: {error}"))
             }
         }
+    }
+
+    /// What became of this node's calls to others.
+    pub(crate) fn calls(&self) -> Vec<ServiceCalls> {
+        self.parts.client.calls()
     }
 
     /// A node said how it is: what it is answered.

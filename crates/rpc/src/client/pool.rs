@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use platform::{BufferPool, Entropy, Network};
 use tokio::time::{Instant, timeout_at};
 use types::{NodeId, RangeId, VoterId};
 
+use super::counts::{CallCounts, ServiceCalls};
 use super::link::Link;
 use super::{CallError, Peer};
 use crate::RpcSettings;
@@ -50,6 +51,9 @@ struct Shared {
     pool: BufferPool,
     settings: RpcSettings,
     nodes: Mutex<HashMap<NodeId, Arc<Node>>>,
+    /// Whether whoever was asked last to be let in did not.
+    is_refused: AtomicBool,
+    counts: CallCounts,
 }
 
 /// All connections to one node at one address.
@@ -93,7 +97,17 @@ impl RpcClient {
         settings: RpcSettings,
     ) -> Self {
         let nodes = Mutex::default();
-        let shared = Shared { network, entropy, cluster, identity, pool, settings, nodes };
+        let shared = Shared {
+            network,
+            entropy,
+            cluster,
+            identity,
+            pool,
+            settings,
+            nodes,
+            is_refused: AtomicBool::new(false),
+            counts: CallCounts::default(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -150,6 +164,16 @@ impl RpcClient {
         Ok(reply.payload)
     }
 
+    /// Whether the last node that was to let this client in refused its credential: then trying again is of no use.
+    pub fn is_refused(&self) -> bool {
+        self.shared.is_refused.load(Ordering::Relaxed)
+    }
+
+    /// What became of all calls to nodes that are known, by service.
+    pub fn calls(&self) -> Vec<ServiceCalls> {
+        self.shared.counts.now()
+    }
+
     /// Closes the connections to a node, as when it has left the cluster.
     pub fn forget(&self, node: NodeId) {
         self.shared.nodes.lock().remove(&node);
@@ -165,10 +189,15 @@ impl RpcClient {
         body: Vec<Bytes>,
         timeout: Duration,
     ) -> Result<Reply, CallError> {
-        let deadline = Instant::now() + timeout;
+        let begun = Instant::now();
+        let deadline = begun + timeout;
         let node = self.node(peer);
-        let link = self.link(&node, node.slot(lane), lane, deadline).await?;
-        link.call(service, payload, body, deadline).await
+        let outcome = match self.link(&node, node.slot(lane), lane, deadline).await {
+            Ok(link) => link.call(service, payload, body, deadline).await,
+            Err(error) => Err(error),
+        };
+        self.shared.counts.count(service, &outcome, begun.elapsed());
+        outcome
     }
 
     fn node(&self, peer: &Peer) -> Arc<Node> {
@@ -236,7 +265,13 @@ impl RpcClient {
         let mut nonce = [0; 32];
         shared.entropy.fill(&mut nonce);
         let hello = ClientHello::new(shared.cluster.get(), role, wanted, lane, nonce);
-        let (established, node) = handshake::request(connection, hello, &key).await?;
+        let outcome = handshake::request(connection, hello, &key).await;
+        match &outcome {
+            Ok(_) => shared.is_refused.store(false, Ordering::Relaxed),
+            Err(HandshakeError::Refused) => shared.is_refused.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
+        let (established, node) = outcome?;
         Ok((Link::start(established, shared.pool.clone(), shared.settings), node))
     }
 }

@@ -44,6 +44,11 @@ impl RemoteIndex {
         Self { client, directory }
     }
 
+    /// Whether nodes refuse this process's credential: then trying again is of no use.
+    pub fn is_refused(&self) -> bool {
+        self.client.is_refused()
+    }
+
     /// Asks node after node, as the directory names them.
     async fn ask(
         &self,

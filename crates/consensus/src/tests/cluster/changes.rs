@@ -75,6 +75,33 @@ async fn a_voter_whose_log_is_lost_is_replaced_by_a_new_one() {
     cluster.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_voter_had_is_removed_once_another_has_taken_its_place() {
+    let mut cluster = Cluster::new(3, calm).await;
+    let old = cluster.nodes[2].index.take().expect("it runs");
+    old.shutdown().await;
+    let settings = cluster.settings_of(2);
+    let disk = settings.disks[0].1.clone();
+    let files = |voter| -> Vec<String> {
+        let directory = crate::log::voter_directory(voter);
+        let mut found = disk.list(&directory).unwrap_or_default();
+        found.extend(disk.list(&directory.join("log")).unwrap_or_default());
+        found.retain(|name| name != "log");
+        found
+    };
+    assert!(!files(old.voter()).is_empty());
+    // A start as the same one removes nothing.
+    let same = ReplicatedIndex::open(settings.clone()).await.expect("opened");
+    assert_eq!(same.voter(), old.voter());
+    same.shutdown().await;
+    assert!(!files(old.voter()).is_empty());
+    let new = ReplicatedIndex::open_as_new_voter(settings).await.expect("opened");
+    assert_eq!(files(old.voter()), Vec::<String>::new());
+    assert!(!files(new.voter()).is_empty());
+    new.shutdown().await;
+    cluster.shutdown().await;
+}
+
 /// Founding is asked of every node at once, and again: there is one group in the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn founding_twice_founds_once() {
