@@ -126,9 +126,47 @@ fn candidates(layout: &Layout, glance: &Glance) -> Vec<Candidate> {
     layout.nodes.iter().map(candidate).collect()
 }
 
-/// Whether a node's vote is to go to another, by the layout: none of its disks is to stay.
+/// Whether a node's vote is to go to another, by the layout: it is drained, or given up, with all of its disks.
 fn is_leaving(layout: &Layout, node: NodeId) -> bool {
     let states: BTreeSet<bool> =
         layout.disks.iter().filter(|disk| disk.node == node).map(|disk| disk.state.is_left()).collect();
     states == [true].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Disk, DiskState, Node};
+
+    use super::*;
+    use crate::watch::GlanceNode;
+    use crate::watch::samples::{disk_id, node_id, voter_id};
+
+    #[test]
+    fn a_node_that_is_given_up_or_drained_as_a_whole_leaves() {
+        use DiskState::{Down, Draining, Out, Up};
+        let all = [[Up, Up], [Up, Draining], [Draining, Draining], [Out, Draining], [Out, Down], [Down, Down]];
+        let disk = |node, number, state| Disk {
+            id: disk_id(node, number),
+            node: node_id(node),
+            path: String::new(),
+            mount_point: false,
+            capacity_bytes: 1,
+            state,
+        };
+        let row = |node| Node { id: node_id(node), address: String::new(), rack: None, zone: None };
+        let of_node = |(node, states): (u8, [DiskState; 2])| [disk(node, 1, states[0]), disk(node, 2, states[1])];
+        // Another one has no disks, and one more was not seen.
+        let nodes = (1..=8).map(row).collect();
+        let layout = Layout { nodes, disks: (1..).zip(all).flat_map(of_node).collect(), ..Layout::default() };
+        let seen = |node| GlanceNode {
+            node: node_id(node),
+            state: if node == 6 { NodeState::Down } else { NodeState::Up },
+            voter: Some(voter_id(node)),
+            free_bytes: BTreeMap::new(),
+        };
+        let glance = Glance { leader: node_id(1), nodes: (1..=7).map(seen).collect() };
+        let standings: Vec<_> = candidates(&layout, &glance).iter().map(|candidate| candidate.standing).collect();
+        let (up, silent, leaving) = (Standing::Up, Standing::Silent, Standing::Leaving);
+        assert_eq!(standings, [up, up, leaving, leaving, up, silent, up, silent]);
+    }
 }

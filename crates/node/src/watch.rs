@@ -10,8 +10,8 @@ mod messages;
 
 pub(crate) use lookout::{Lookout, LookoutParts, Reporter};
 pub(crate) use machine::WatchSettings;
-#[cfg(test)]
-pub(crate) use messages::samples;
 pub(crate) use messages::{
     ClusterReport, DiskReport, Glance, Heartbeat, NodeReport, NodeState, RangeReport, ReportedHealth,
 };
+#[cfg(test)]
+pub(crate) use messages::{GlanceNode, samples};

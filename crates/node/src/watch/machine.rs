@@ -264,7 +264,8 @@ impl NodeWatch {
                 NodeState::Up => self.welcome(node.id, &disks, standing, &mut actions),
                 NodeState::Suspect => {}
                 NodeState::Down | NodeState::Out => {
-                    let up = disks.iter().filter(|disk| disk.state.is_read());
+                    // One that is drained stays so: taken up again, it would be filled anew.
+                    let up = disks.iter().filter(|disk| disk.state == DiskState::Up);
                     let up: Vec<DiskId> = up.map(|disk| disk.id).collect();
                     if !up.is_empty() && self.has_listened(now, begun) {
                         actions.push(Action::TakeDown(node.id, up));
@@ -314,7 +315,8 @@ impl NodeWatch {
         let is_over = |disk: &types::Disk| {
             let down = self.down_since.get(&disk.id).map(|since| now.saturating_sub(*since));
             let silent = self.silent(now, begun, disk.node);
-            down.is_some_and(|down| down.max(silent) >= self.settings.out_after)
+            let is_lost = disk.state == DiskState::Draining && silent >= self.settings.out_after;
+            is_lost || down.is_some_and(|down| down.max(silent) >= self.settings.out_after)
         };
         let over: Vec<DiskId> = standing.layout.disks.iter().filter(|disk| is_over(disk)).map(|disk| disk.id).collect();
         (!over.is_empty()).then_some(Action::GiveUp(over))
@@ -553,6 +555,20 @@ mod tests {
         assert_eq!(world.disks(2), [DiskState::Down, DiskState::Up]);
         world.pass(2);
         assert_eq!(world.disks(2), [DiskState::Out, DiskState::Up]);
+    }
+
+    #[test]
+    fn a_disk_that_is_being_drained_stays_so_until_its_node_is_given_up() {
+        let mut world = World::new(4);
+        world.pass(60);
+        world.set(&[disk_id(2, 1)], DiskState::Draining);
+        world.pass(700);
+        assert_eq!(world.disks(2), [DiskState::Draining, DiskState::Up]);
+        world.alive.remove(&2);
+        world.pass(20);
+        assert_eq!(world.disks(2), [DiskState::Draining, DiskState::Down]);
+        world.pass(590);
+        assert_eq!((world.state(2), world.disks(2)), (NodeState::Out, OUT));
     }
 
     #[test]
