@@ -167,3 +167,11 @@ async fn a_node_that_ends_in_order_hands_over() {
     let more = put_all(&client, "handed", "after").await;
     assert_all(&cluster.nodes[2].client(), "handed", &more).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_nodes_end_in_order_one_after_the_other() {
+    let mut cluster = Cluster::of(3, 1);
+    cluster.nodes[0].client().create_bucket().bucket("ended").send().await.expect("created");
+    // The last two have no majority to ask for anything.
+    cluster.nodes.iter_mut().for_each(Member::terminate);
+}

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -13,6 +14,9 @@ use crate::body::body;
 use crate::server::{ACCESS_KEY, SECRET_KEY, client_at, end_with_this_process};
 
 const SECRET: &str = "the secret of the nodes under test, long enough";
+
+/// How long an orchestrator waits before it kills, with something to spare.
+const END_PATIENCE: Duration = Duration::from_secs(25);
 
 /// What a process is started with.
 #[derive(Debug, Clone)]
@@ -105,7 +109,14 @@ impl Member {
     /// Ends it as an operator does.
     pub fn terminate(&mut self) {
         self.signal("TERM");
-        let ended = self.process.wait().expect("it is waited for");
+        let begun = Instant::now();
+        let ended = loop {
+            if let Some(ended) = self.process.try_wait().expect("it is waited for") {
+                break ended;
+            }
+            assert!(begun.elapsed() < END_PATIENCE, "it does not end within {END_PATIENCE:?} of SIGTERM");
+            std::thread::sleep(Duration::from_millis(20));
+        };
         assert!(ended.success(), "it ends in order: {ended}");
     }
 

@@ -22,6 +22,8 @@ const TAKEN_EVERY: Duration = Duration::from_secs(10 * 60);
 const RENEWED_EVERY: Duration = Duration::from_secs(5 * 60);
 /// The longest life of a ticket, and so of a transfer.
 const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the index may take to hear that a ticket is over; it finds out by itself otherwise.
+const ENDING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The tickets of one writer.
 pub(crate) struct Tickets {
@@ -156,11 +158,16 @@ impl Tickets {
             let live = self.live.lock();
             live.older.iter().chain([&live.current]).cloned().collect()
         };
-        for ticket in tickets {
-            ticket.over.send_replace(true);
-            if let Err(error) = propose_unnamed(&*self.index, CommandBody::EndTicket(ticket.id)).await {
-                tracing::debug!(error = %error, ticket = %ticket.id, "a ticket was left to end by itself");
+        tickets.iter().for_each(|ticket| drop(ticket.over.send_replace(true)));
+        let told = tokio::time::timeout(ENDING_PATIENCE, async {
+            for ticket in tickets {
+                if let Err(error) = propose_unnamed(&*self.index, CommandBody::EndTicket(ticket.id)).await {
+                    tracing::debug!(error = %error, ticket = %ticket.id, "a ticket was left to end by itself");
+                }
             }
+        });
+        if told.await.is_err() {
+            tracing::debug!("tickets were left to end by themselves: the index does not answer");
         }
     }
 }
