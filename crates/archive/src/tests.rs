@@ -310,16 +310,21 @@ fn path_of(file: ArchiveFile) -> PathBuf {
 async fn a_record_that_is_damaged_on_one_disk_is_read_from_another() {
     let mut world = World::new(2, ArchiveSettings { log_bytes_min: 1 << 30, ..settings(2) }).await;
     world.start();
+    let mut ends = Vec::new();
     for _ in 0..6 {
         world.put(5).await;
         world.archived().await;
+        let file = *world.files(0).await.last().expect("the data range's");
+        let status = world.archive_disks[0].status(&path_of(file)).expect("looked up").expect("it is there");
+        ends.push((file, status.bytes));
     }
     world.stop().await;
-    let file = *world.files(0).await.last().expect("the data range's");
-    let status = world.archive_disks[0].status(&path_of(file)).expect("looked up").expect("it is there");
-    // In different records of the two copies; what is damaged on one is whole on the other.
-    world.archive_disks[0].flip_bit(path_of(file), status.bytes / 2).expect("flipped");
-    world.archive_disks[1].flip_bit(path_of(file), status.bytes - 10).expect("flipped");
+    // In different records of the two copies, for what was archived at different times is in different ones; what is
+    // damaged on one is whole on the other.
+    let ((file, early), (same, late)) = (ends[3], ends[5]);
+    assert!(file == same && early < late, "one generation, which grows");
+    world.archive_disks[0].flip_bit(path_of(file), early - 10).expect("flipped");
+    world.archive_disks[1].flip_bit(path_of(file), late - 10).expect("flipped");
     world.archive_disks[1].flip_bit(path_of(file), 200).expect("flipped");
     assert_restores(world.shards.clone(), world.puts, "from two damaged copies").await;
     world.archive_disks[0].flip_bit(path_of(file), 200).expect("flipped");
