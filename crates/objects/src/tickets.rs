@@ -158,7 +158,9 @@ impl Tickets {
             let live = self.live.lock();
             live.older.iter().chain([&live.current]).cloned().collect()
         };
-        tickets.iter().for_each(|ticket| drop(ticket.over.send_replace(true)));
+        for ticket in &tickets {
+            ticket.over.send_replace(true);
+        }
         let told = tokio::time::timeout(ENDING_PATIENCE, async {
             for ticket in tickets {
                 if let Err(error) = propose_unnamed(&*self.index, CommandBody::EndTicket(ticket.id)).await {
