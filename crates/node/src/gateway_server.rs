@@ -223,9 +223,25 @@ async fn find_cluster(
     }
 }
 
+/// The root credential, once the index answers: its leader may be about to change, or may hear of this gateway's own
+/// credential a second later than the node that was asked first.
 async fn root_credential(index: &dyn IndexService) -> Result<Credential, StartError> {
-    let missing = || IndexError::Damaged { reason: "the cluster has no root credential".to_owned() };
-    Ok(credential::held_root(index).await?.ok_or_else(missing)?)
+    let mut said = String::new();
+    loop {
+        let reason = match credential::held_root(index).await {
+            Ok(Some(root)) => return Ok(root),
+            Ok(None) => {
+                return Err(IndexError::Damaged { reason: "the cluster has no root credential".to_owned() }.into());
+            }
+            Err(error @ (IndexError::Unavailable { .. } | IndexError::NotLeader { .. })) => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        if reason != said {
+            tracing::info!(%reason, "waiting for the index");
+            said = reason;
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
 }
 
 /// Has nodes make groups: a gateway doesn't change the layout.
@@ -336,5 +352,43 @@ impl AdminService for GatewayAdmin {
 
     fn index_rebuild(&self) -> RebuildStatus {
         RebuildStatus { state: "none".to_owned(), ..RebuildStatus::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use index::{Answer, Command, Query, QueryAnswer};
+    use types::{AccessKeyId, SecretKey};
+
+    use super::*;
+
+    /// An index that certainly takes nothing for so many questions, and then answers.
+    struct Late(AtomicUsize);
+
+    #[async_trait]
+    impl IndexService for Late {
+        async fn propose(&self, _command: Command) -> Result<Answer, IndexError> {
+            unreachable!("a root credential is asked for, not set")
+        }
+
+        async fn query(&self, _query: Query) -> Result<QueryAnswer, IndexError> {
+            match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+                Ok(left) if left % 2 == 0 => Err(IndexError::NotLeader { leader: None }),
+                Ok(_) => Err(IndexError::Unavailable { reason: "the peer refuses our credential".to_owned() }),
+                Err(_) => Ok(QueryAnswer::Credentials(vec![root()])),
+            }
+        }
+    }
+
+    fn root() -> Credential {
+        credential::root_credential(AccessKeyId("root".into()), SecretKey("a secret".into()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_that_starts_waits_for_an_index_that_does_not_answer_yet() {
+        let waited_for = root_credential(&Late(AtomicUsize::new(50))).await;
+        assert_eq!(waited_for.expect("it answers in the end"), root());
     }
 }
