@@ -2,8 +2,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
@@ -220,10 +222,23 @@ fn arguments(directory: &TempDir, addresses: &[String], at: usize, disks: usize)
     arguments
 }
 
-/// Addresses of this machine that nobody listens at. Others could take them meanwhile: the kernel gives new ones first.
+/// The ports that are handed out here: below those that the kernel gives to whoever asks for any (32768 and up, unless
+/// told otherwise). One of those could go to a process under test for its S3 or admin port before it listens at it.
+const PORTS: Range<u16> = 10_000..32_000;
+
+/// Addresses of this machine that nobody listens at, none of them twice.
 pub fn free_addresses(count: usize) -> Vec<String> {
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    held.iter().map(|held| held.local_addr().expect("it listens").to_string()).collect()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Suites that run side by side begin at different ports.
+    let first = std::process::id().wrapping_mul(97);
+    let next = || {
+        let at = first.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % u32::try_from(PORTS.len()).expect("few");
+        format!("127.0.0.1:{}", u32::from(PORTS.start) + at)
+    };
+    let addresses = std::iter::repeat_with(next).take(PORTS.len());
+    let free: Vec<String> = addresses.filter(|address| TcpListener::bind(address).is_ok()).take(count).collect();
+    assert_eq!(free.len(), count, "so many ports are free");
+    free
 }
 
 /// Objects of every form: inline, whole copies, stripes.
