@@ -1,12 +1,15 @@
 //! The admin API as its users have it: the verbs of the binary, the open pages, and that nothing else is open.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use aws_sdk_s3::presigning::PresigningConfig;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
+use crate::s3::raw::by_url;
 use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
 
 /// A plain GET without a signature: status line and body.
@@ -55,6 +58,35 @@ fn health_and_metrics_are_open_and_nothing_else_is() {
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert!(metrics.contains("cairn_disk_up"), "{metrics}");
     assert_eq!(get(&server, "/v1/status").0, "HTTP/1.1 403 Forbidden");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_shown_as_they_end_with_no_signature_among_them() {
+    let server = Server::start(1);
+    let bucket = server.bucket().await;
+    let mut command = server.admin_command(&["trace", "--errors", "--bucket", &bucket]);
+    let mut watching = command.stdout(Stdio::piped()).spawn().expect("the verb runs");
+    let mut lines = BufReader::new(watching.stdout.take().expect("stdout is a pipe")).lines();
+    let (shown, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || lines.by_ref().map_while(Result::ok).try_for_each(|line| shown.send(line)));
+    // What has ended before the watcher was there is not shown.
+    let line = loop {
+        server.client().put_object().bucket(&bucket).key("a b").body(vec![1; 10].into()).send().await.expect("PUT");
+        let hour = PresigningConfig::expires_in(Duration::from_secs(3600)).expect("an hour may be had");
+        let url = server.client().get_object().bucket(&bucket).key("missing").presigned(hour).await.expect("signed");
+        assert_eq!(by_url(&server, "GET", url.uri(), &[], b"").status, 404);
+        if let Ok(line) = tokio::time::timeout(Duration::from_millis(200), seen.recv()).await {
+            break line.expect("the verb goes on");
+        }
+    };
+    watching.kill().expect("it runs");
+    watching.wait().expect("it ends");
+    for fact in [r#""operation":"GetObject""#, r#""status":404"#, r#""is_complete":true"#, "/missing\""] {
+        assert!(line.contains(fact), "{fact} in {line}");
+    }
+    assert!(!line.contains("Signature") && !line.contains("Credential"), "{line}");
+    // Nobody else sees them.
+    assert_eq!(get(&server, "/v1/trace").0, "HTTP/1.1 403 Forbidden");
 }
 
 /// The text of a field of the first object in `json` that has it.

@@ -29,7 +29,7 @@ mod not_configured;
 mod presigned;
 mod put_bucket_versioning;
 mod put_object;
-mod raw;
+pub mod raw;
 mod upload_part;
 mod upload_part_copy;
 mod versioning;

@@ -14,6 +14,7 @@ use crate::progress::StatusBars;
 use crate::rebuild::RebuildOptions;
 use crate::service::WantedProfile;
 use crate::status::Status;
+use crate::trace::{TraceFilter, TraceLine};
 
 /// How long the admin API may take to say how it is.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
@@ -43,6 +44,14 @@ pub enum AdminCommand {
         /// Show it again every second, with progress bars, until interrupted
         #[arg(long)]
         watch: bool,
+    },
+    /// Show S3 requests as they end, until interrupted
+    ///
+    /// Those of the process behind --admin-url: a server, or a gateway.
+    Trace {
+        /// Which ones
+        #[command(flatten)]
+        filter: TraceFilter,
     },
     /// Nodes of the cluster
     Node {
@@ -138,6 +147,7 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
             print_status(&client.status().await?, json);
         }
         AdminCommand::Status { watch: true } => watch(&client, json).await?,
+        AdminCommand::Trace { filter } => trace(&client, &filter, json).await?,
         AdminCommand::Node { command: NodeCommand::List } => {
             let nodes = client.nodes().await?;
             print_list(&nodes, json, node_lines);
@@ -196,6 +206,21 @@ async fn watch(client: &AdminClient, json: bool) -> Result<(), AdminClientError>
         }
         bars.show(&status);
     }
+}
+
+/// Shows requests until the process is interrupted, its reader has seen enough, or the server ends.
+async fn trace(client: &AdminClient, filter: &TraceFilter, json: bool) -> Result<(), AdminClientError> {
+    let show = |line: TraceLine| {
+        let text = match &line {
+            TraceLine::Quiet => return true,
+            TraceLine::Request(request) if !filter.shows(request) => return true,
+            line if json => serde_json::to_string(line).expect("plain data is JSON"),
+            TraceLine::Request(request) => request.line(),
+            TraceLine::Missed(missed) => format!("({missed} more ended than could be shown)"),
+        };
+        writeln!(std::io::stdout(), "{text}").is_ok()
+    };
+    client.trace(show).await
 }
 
 pub(crate) fn print_done(json: bool, text: &str) {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use platform::{Clock, SystemClock};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use types::{AccessKeyId, SecretKey};
 
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
@@ -16,6 +18,7 @@ use crate::nodes::{NodeStatus, RangeStatus};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::service::{AdminError, WantedProfile};
 use crate::status::Status;
+use crate::trace::TraceLine;
 use crate::trust::TrustedCertificates;
 
 /// The name of the file on each disk that has the root credential.
@@ -227,6 +230,33 @@ impl AdminClient {
         self.call(Method::GET, "/v1/index/rebuild").await
     }
 
+    /// `GET /v1/trace`: hands each line to `show` until that returns `false` or the server ends.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn trace(&self, mut show: impl FnMut(TraceLine) -> bool) -> Result<(), AdminClientError> {
+        let opened = self.open(self.signed(Method::GET, "/v1/trace", Bytes::new())?).await?;
+        let status = opened.response.status();
+        if !status.is_success() {
+            return Err(self.refusal(status, &self.collect(opened).await?));
+        }
+        let (mut lines, mut body) = (Vec::new(), opened.response.into_body());
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| self.unreachable(&error))?;
+            let Ok(bytes) = frame.into_data() else { continue };
+            lines.extend_from_slice(&bytes);
+            while let Some(end) = lines.iter().position(|byte| *byte == b'\n') {
+                let line = serde_json::from_slice(&lines[..end]);
+                lines.drain(..=end);
+                let line = line.map_err(|_| AdminClientError::Answer { url: self.url.clone(), status })?;
+                if !show(line) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn call<T: serde::de::DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, AdminClientError> {
         self.call_with(method, path, Bytes::new()).await
     }
@@ -238,18 +268,31 @@ impl AdminClient {
         path: &str,
         body: Bytes,
     ) -> Result<T, AdminClientError> {
+        let (status, body) = self.send(self.signed(method, path, body)?).await?;
+        if !status.is_success() {
+            return Err(self.refusal(status, &body));
+        }
+        serde_json::from_slice(&body).map_err(|_| AdminClientError::Answer { url: self.url.clone(), status })
+    }
+
+    fn signed(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, AdminClientError> {
         let mut request = self.request(method, path, body.clone())?;
         let (access_key_id, secret_key) = self.key.as_ref().expect("verbs that sign are given a key");
         let signer =
             sigv4::Signer { access_key_id, secret_key, region: "us-east-1", service: SERVICE, now: self.clock.now() };
         signer.sign(&mut request, &body);
-        let (status, body) = self.send(request).await?;
-        let misunderstood = |_| AdminClientError::Answer { url: self.url.clone(), status };
-        if status.is_success() {
-            serde_json::from_slice(&body).map_err(misunderstood)
-        } else {
-            Err(serde_json::from_slice::<AdminError>(&body).map_err(misunderstood)?.into())
+        Ok(request)
+    }
+
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> AdminClientError {
+        match serde_json::from_slice::<AdminError>(body) {
+            Ok(error) => error.into(),
+            Err(_) => AdminClientError::Answer { url: self.url.clone(), status },
         }
+    }
+
+    fn unreachable(&self, reason: &dyn std::fmt::Display) -> AdminClientError {
+        AdminClientError::Unreachable { url: self.url.clone(), reason: reason.to_string() }
     }
 
     fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, AdminClientError> {
@@ -263,22 +306,45 @@ impl AdminClient {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), AdminClientError> {
-        let unreachable = |reason: String| AdminClientError::Unreachable { url: self.url.clone(), reason };
+        let opened = self.open(request).await?;
+        Ok((opened.response.status(), self.collect(opened).await?))
+    }
+
+    async fn collect(&self, opened: Opened) -> Result<Bytes, AdminClientError> {
+        let body = opened.response.into_body().collect().await;
+        Ok(body.map_err(|error| self.unreachable(&error))?.to_bytes())
+    }
+
+    async fn open(&self, request: Request<Full<Bytes>>) -> Result<Opened, AdminClientError> {
         let address = if self.host.contains(':') { self.host.clone() } else { format!("{}:9001", self.host) };
-        let stream = TcpStream::connect(&address).await.map_err(|error| unreachable(error.to_string()))?;
-        match &self.tls {
-            None => exchange(TokioIo::new(stream), request).await.map_err(|error| unreachable(error.to_string())),
+        let stream = TcpStream::connect(&address).await.map_err(|error| self.unreachable(&error))?;
+        let opened = match &self.tls {
+            None => exchange(TokioIo::new(stream), request).await,
             Some(config) => {
                 let name = address.rsplit_once(':').map_or(address.as_str(), |(name, _)| name).to_owned();
                 let name = rustls::pki_types::ServerName::try_from(name)
                     .map_err(|_| AdminClientError::Url(self.url.clone()))?;
-                let stream = tokio_rustls::TlsConnector::from(config.clone())
-                    .connect(name, stream)
-                    .await
-                    .map_err(|error| unreachable(distrust(&error)))?;
-                exchange(TokioIo::new(stream), request).await.map_err(|error| unreachable(error.to_string()))
+                let connecting = tokio_rustls::TlsConnector::from(config.clone()).connect(name, stream);
+                let stream = connecting.await.map_err(|error| self.unreachable(&distrust(&error)))?;
+                exchange(TokioIo::new(stream), request).await
             }
-        }
+        };
+        opened.map_err(|error| self.unreachable(&error))
+    }
+}
+
+/// An answer whose body may still be on its way.
+struct Opened {
+    response: Response<Incoming>,
+    /// What moves its bytes.
+    _connection: AbortOnDrop,
+}
+
+struct AbortOnDrop(JoinHandle<Result<(), hyper::Error>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -294,17 +360,13 @@ fn distrust(error: &std::io::Error) -> String {
     }
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), hyper::Error>
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Opened, hyper::Error>
 where
     S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
-    let driving = tokio::spawn(connection);
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let body = response.into_body().collect().await?.to_bytes();
-    driving.abort();
-    Ok((status, body))
+    let connection = AbortOnDrop(tokio::spawn(connection));
+    Ok(Opened { response: sender.send_request(request).await?, _connection: connection })
 }
 
 /// Trusts what is in `ca`, which TLS to an admin API with a certificate of one's own needs.

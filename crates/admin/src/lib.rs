@@ -16,6 +16,7 @@ mod rebuild_command;
 pub mod server;
 pub mod service;
 pub mod status;
+pub mod trace;
 mod trust;
 
 pub use auth::AdminAuthenticator;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
@@ -21,6 +22,7 @@ use crate::auth::{AdminAuthenticator, AuthFailure};
 use crate::gateways::AddGateway;
 use crate::rebuild::RebuildOptions;
 use crate::service::{AdminError, AdminService, WantedProfile};
+use crate::trace;
 
 /// How the admin API is served.
 #[derive(Debug)]
@@ -149,6 +151,7 @@ async fn serve(
 fn router(shared: Arc<Shared>) -> Router {
     let authenticated = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/trace", get(trace_requests))
         .route("/v1/nodes", get(nodes))
         .route("/v1/ranges", get(ranges))
         .route("/v1/profile", post(set_profile))
@@ -207,6 +210,20 @@ async fn authenticate(State(shared): State<Arc<Shared>>, request: Request, next:
 
 async fn status(State(shared): State<Arc<Shared>>) -> Response {
     answer(shared.service.status().await)
+}
+
+/// JSON, a line each, until either side ends it.
+async fn trace_requests(State(shared): State<Arc<Shared>>) -> Response {
+    let feed = match shared.service.trace() {
+        Ok(feed) => feed,
+        Err(error) => return answer::<()>(Err(error)),
+    };
+    let lines = futures::stream::unfold(feed, async |mut feed| {
+        let line = trace::next_line(&mut feed).await?;
+        let text = serde_json::to_string(&line).expect("plain data is JSON") + "\n";
+        Some((Ok::<_, Infallible>(text), feed))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }
 
 async fn nodes(State(shared): State<Arc<Shared>>) -> Response {

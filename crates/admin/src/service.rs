@@ -1,7 +1,7 @@
 //! The seam between the admin API and the node that it speaks for.
 
 use async_trait::async_trait;
-use gateway::Readiness;
+use gateway::{Readiness, TraceFeed};
 use serde::{Deserialize, Serialize};
 
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
@@ -55,6 +55,12 @@ pub trait AdminService: Send + Sync + 'static {
 
     /// The page of `/metrics`.
     async fn metrics_page(&self) -> String;
+
+    /// The S3 requests of this process as they end, from now on.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`]: it serves no S3.
+    fn trace(&self) -> Result<TraceFeed, AdminError>;
 
     /// Everything that `cairn admin status` shows.
     ///

@@ -24,6 +24,7 @@ use crate::read_share::ReadShare;
 use crate::record::RequestMetrics;
 use crate::request_id::RequestIds;
 use crate::tls::Tls;
+use crate::trace::Traces;
 
 /// How a gateway serves. `config/cairn.toml` lists those that an operator may set.
 #[derive(Debug, Clone)]
@@ -107,6 +108,7 @@ pub(crate) struct GatewayCore {
     pub(crate) signing_keys: SigningKeys,
     pub(crate) request_ids: RequestIds,
     pub(crate) metrics: Arc<RequestMetrics>,
+    pub(crate) traces: Traces,
     pub(crate) read_share: Arc<ReadShare>,
 }
 
@@ -135,24 +137,27 @@ impl Gateway {
         let local_addr = port.address();
         let listener = port.listen().map_err(|source| GatewayError::Listen { address: local_addr, source })?;
         let request_ids = RequestIds::new(services.entropy.as_ref());
+        let traces = Traces::new();
         let core = Arc::new(GatewayCore {
             bases: BaseDomains::new(settings.domains.iter().map(String::as_str)),
             signing_keys: SigningKeys::new(),
             request_ids,
             metrics: Arc::new(RequestMetrics::new()),
+            traces: traces.clone(),
             read_share: Arc::new(ReadShare::new(settings.read_buffers_bytes, settings.read_buffer_bytes)),
             settings,
             services,
         });
         let (serving, watched) = watch::channel(Serving::On);
         let task = tokio::spawn(listener::serve(core, listener, watched));
-        Ok(GatewayHandle { local_addr, serving, task })
+        Ok(GatewayHandle { local_addr, traces, serving, task })
     }
 }
 
 /// A gateway that serves. Dropping it ends the gateway without waiting for requests.
 pub struct GatewayHandle {
     local_addr: SocketAddr,
+    traces: Traces,
     serving: watch::Sender<Serving>,
     task: JoinHandle<bool>,
 }
@@ -161,6 +166,11 @@ impl GatewayHandle {
     /// Where it listens: with the port that was taken.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where its requests are shown as they end.
+    pub fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// Takes no more connections and requests, and waits for those under way, at most for `patience`; what is left

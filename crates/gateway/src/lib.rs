@@ -32,6 +32,7 @@ mod request_id;
 mod request_path;
 mod store_error;
 pub mod tls;
+mod trace;
 mod transport;
 mod unavailable;
 
@@ -41,4 +42,5 @@ pub use framing::HeadLimits;
 pub use gateway::{Gateway, GatewayError, GatewayHandle, GatewayServices, GatewaySettings};
 pub use health::Readiness;
 pub use port::Port;
+pub use trace::{TraceFeed, Traced, TracedRequest, Traces};
 pub use unavailable::Unavailable;

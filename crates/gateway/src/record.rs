@@ -1,15 +1,18 @@
-//! What is counted and logged of each request, once the last of its answer is handed to the socket or broken off.
+//! What is counted, logged and shown of each request, once the last of its answer is handed to the socket or broken off.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
+use http::request::Parts;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use platform::Clock;
 use s3_wire::Operation;
 use telemetry::metric;
 
 use crate::request_id::RequestId;
+use crate::trace::{TracedRequest, Traces};
 
 /// The counters of all operations, made when first used.
 pub(crate) struct RequestMetrics {
@@ -74,7 +77,7 @@ impl std::fmt::Debug for RequestMetrics {
     }
 }
 
-/// One request; counted and logged when it is dropped.
+/// One request; counted, logged and shown when it is dropped.
 #[derive(Debug)]
 pub(crate) struct RequestRecord {
     metrics: Arc<RequestMetrics>,
@@ -87,6 +90,17 @@ pub(crate) struct RequestRecord {
     pub(crate) sent_bytes: u64,
     /// Whether all of the answer was handed over.
     pub(crate) is_complete: bool,
+    /// What else is shown of it, where somebody watches.
+    traced: Option<Box<TracedHead>>,
+}
+
+/// What those who watch see of a request's head.
+#[derive(Debug)]
+struct TracedHead {
+    traces: Traces,
+    peer: SocketAddr,
+    method: String,
+    path: String,
 }
 
 impl RequestRecord {
@@ -103,7 +117,32 @@ impl RequestRecord {
             received_bytes: 0,
             sent_bytes: 0,
             is_complete: false,
+            traced: None,
         }
+    }
+
+    /// Has the request shown when it ends.
+    pub(crate) fn trace(&mut self, traces: &Traces, peer: SocketAddr, head: &Parts) {
+        let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
+        self.traced = Some(Box::new(TracedHead { traces: traces.clone(), peer, method, path }));
+    }
+
+    fn show(&mut self, operation: &'static str, took: Duration) {
+        let Some(head) = self.traced.take() else { return };
+        let TracedHead { traces, peer, method, path } = *head;
+        traces.show(TracedRequest {
+            ended: self.clock.now(),
+            request_id: self.id.to_string(),
+            peer,
+            method,
+            path,
+            operation,
+            status: self.status.as_u16(),
+            received_bytes: self.received_bytes,
+            sent_bytes: self.sent_bytes,
+            took,
+            is_complete: self.is_complete,
+        });
     }
 }
 
@@ -126,5 +165,7 @@ impl Drop for RequestRecord {
             is_complete = self.is_complete,
             "request"
         );
+        let name = metrics.name;
+        self.show(name, took);
     }
 }

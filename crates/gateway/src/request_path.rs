@@ -50,6 +50,9 @@ pub(crate) async fn respond(
     let id = core.request_ids.next();
     let under_way = connection.activity.begin_request();
     let mut record = RequestRecord::begin(Arc::clone(&core.metrics), Arc::clone(&core.services.clock), id);
+    if core.traces.is_watched() {
+        record.trace(&core.traces, connection.peer, &head);
+    }
     let (activity, share) = (Arc::clone(&connection.activity), Arc::clone(&core.read_share));
     let mut frames = Frames::new(incoming, activity, share, expects_continue(&head));
     // Everything that can be refused.

@@ -9,7 +9,7 @@ use admin::{
 };
 use async_trait::async_trait;
 use gateway::tls::Tls;
-use gateway::{Port, Readiness};
+use gateway::{Port, Readiness, TraceFeed};
 use parking_lot::RwLock;
 use platform::Clock;
 use tokio::sync::watch;
@@ -78,6 +78,10 @@ impl AdminService for Switched {
 
     async fn metrics_page(&self) -> String {
         self.now().metrics_page().await
+    }
+
+    fn trace(&self) -> Result<TraceFeed, AdminError> {
+        self.now().trace()
     }
 
     async fn status(&self) -> Result<Status, AdminError> {

@@ -8,7 +8,7 @@ use admin::{
     RebuildStatus, Status, WantedProfile,
 };
 use async_trait::async_trait;
-use gateway::{GatewayHandle, Readiness};
+use gateway::{GatewayHandle, Readiness, TraceFeed, Traces};
 use index::{IndexError, IndexService};
 use objects::Objects;
 use objects::data::{GroupPlanner, PlannerError};
@@ -115,7 +115,7 @@ impl GatewayServer {
             credentials.subscribe(),
             ready.clone(),
         )?;
-        let service = Arc::new(GatewayAdmin { metrics, client, readiness: ready });
+        let service = Arc::new(GatewayAdmin { metrics, client, readiness: ready, traces: gateway.traces().clone() });
         let admin = AdminFront::start(
             admin_port,
             &settings,
@@ -292,6 +292,7 @@ struct GatewayAdmin {
     metrics: Metrics,
     client: RpcClient,
     readiness: watch::Receiver<Readiness>,
+    traces: Traces,
 }
 
 fn not_here() -> AdminError {
@@ -308,6 +309,10 @@ impl AdminService for GatewayAdmin {
         show_calls(&self.client.calls());
         self.metrics.fold();
         self.metrics.render()
+    }
+
+    fn trace(&self) -> Result<TraceFeed, AdminError> {
+        Ok(self.traces.watch())
     }
 
     async fn status(&self) -> Result<Status, AdminError> {

@@ -345,6 +345,7 @@ impl Server {
             clock: world.clock.clone(),
             metrics,
             readiness: ready,
+            traces: gateway.as_ref().map(|gateway| gateway.traces().clone()),
             shards: shards.clone(),
             index: index.clone(),
             ranges: reach.index.clone(),

@@ -12,7 +12,7 @@ use admin::{
 use archive::ArchiveStatus;
 use async_trait::async_trait;
 use consensus::ReplicatedIndex;
-use gateway::Readiness;
+use gateway::{Readiness, TraceFeed, Traces};
 use index::query::Totals;
 use index::{IndexError, IndexService, Query, QueryAnswer};
 use objects::data::{RepairQueue, TransferMemoryNeeds};
@@ -44,6 +44,8 @@ pub(crate) struct NodeAdmin {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: watch::Receiver<Readiness>,
+    /// The S3 requests of this process, where it serves S3.
+    pub(crate) traces: Option<Traces>,
     pub(crate) shards: Arc<LocalShards>,
     pub(crate) index: Arc<ReplicatedIndex>,
     /// All ranges, wherever they are led.
@@ -75,6 +77,11 @@ impl AdminService for NodeAdmin {
         self.refresh_metrics().await;
         self.metrics.fold();
         self.metrics.render()
+    }
+
+    fn trace(&self) -> Result<TraceFeed, AdminError> {
+        let elsewhere = || AdminError::Refused("this node serves no S3: ask a gateway, with --admin-url".to_owned());
+        Ok(self.traces.as_ref().ok_or_else(elsewhere)?.watch())
     }
 
     async fn status(&self) -> Result<Status, AdminError> {

@@ -11,7 +11,7 @@ use archive::rebuild::RebuildProgress;
 use async_trait::async_trait;
 use consensus::{ConsensusError, ReplicatedIndex};
 use gateway::tls::Tls;
-use gateway::{Gateway, Port, Readiness, Unavailable};
+use gateway::{Gateway, Port, Readiness, TraceFeed, Unavailable};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use types::Credential;
@@ -179,6 +179,10 @@ impl AdminService for Desk {
     async fn metrics_page(&self) -> String {
         self.0.opened.metrics.fold();
         self.0.opened.metrics.render()
+    }
+
+    fn trace(&self) -> Result<TraceFeed, AdminError> {
+        Err(self.0.refused())
     }
 
     async fn status(&self) -> Result<Status, AdminError> {
