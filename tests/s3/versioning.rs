@@ -259,6 +259,7 @@ async fn a_version_is_no_marker_without_its_key() {
     for (query, words) in [
         ("version-id-marker=x", "A version-id marker cannot be specified without a key marker."),
         ("key-marker=k&version-id-marker=x", "Invalid version id specified"),
+        ("key-marker=k&version-id-marker=", "A version-id marker cannot be empty."),
         ("max-keys=-1", "Argument max-keys must be an integer between 0 and 2147483647"),
         ("max-keys=x", "Provided max-keys not an integer or within integer range"),
         ("encoding-type=x", "Invalid Encoding Method specified in Request"),

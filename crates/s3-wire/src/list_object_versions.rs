@@ -36,9 +36,12 @@ impl ListObjectVersionsRequest {
             let message = "A version-id marker cannot be specified without a key marker.";
             return Err(S3Error::invalid_argument(message, "version-id-marker", version));
         }
-        let version = version.filter(|version| !version.is_empty()).map(|version| {
-            VersionRef::parse(version)
-                .map_err(|_| S3Error::invalid_argument("Invalid version id specified", "version-id-marker", version))
+        let version = version.map(|version| {
+            VersionRef::parse(version).map_err(|_| {
+                let empty = "A version-id marker cannot be empty.";
+                let message = if version.is_empty() { empty } else { "Invalid version id specified" };
+                S3Error::invalid_argument(message, "version-id-marker", version)
+            })
         });
         Ok(Self {
             bucket: head.bucket()?,
