@@ -105,6 +105,14 @@ impl Server {
         (self.process, self.endpoint, self.admin) = (Mutex::new(process), endpoint, admin);
     }
 
+    /// Kills the process and starts it over the same directories with other arguments.
+    pub fn restart_with(&mut self, arguments: &[&str]) {
+        self.kill();
+        self.arguments.truncate(self.disks());
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self.restart();
+    }
+
     /// Kills the process at once, as `kill -9` does.
     pub fn kill(&self) {
         let mut process = self.process.lock().expect("nobody panicked with it");

@@ -59,7 +59,7 @@ fn a_start_that_fails_leaves_no_directory_behind() {
     let missing = elsewhere.path().join("tls.crt").display().to_string();
     let no_certificate = elsewhere.path().join("no.crt").display().to_string();
     std::fs::write(&no_certificate, "no certificate").expect("written");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["--listen", &taken], "--listen"),
         (&["--admin-listen", &taken], "--admin-listen"),
         (&["--listen", "127.0.0.1:47193", "--admin-listen", "0.0.0.0:47193"], "--admin-listen"),
@@ -67,6 +67,10 @@ fn a_start_that_fails_leaves_no_directory_behind() {
         (&["--tls-cert", &no_certificate, "--tls-key", &no_certificate], "no.crt holds no PEM certificate"),
         (&["--tls-cert", &missing], "give both or none"),
         (&["--profile", "4x2"], "K+M"),
+        (&["--integrity", "crc"], "xxh3 or blake3"),
+        (&["--shard-size", "100KiB"], "power of two"),
+        (&["--storage-class", "STANDARD=1+1"], "STANDARD has the profile"),
+        (&["--storage-class", "RR=1+1,RR=1+0"], "a class has one profile"),
         (&["--bucket", "No Bucket"], "No Bucket"),
     ];
     for (arguments, reason) in cases {
@@ -93,6 +97,37 @@ async fn a_memory_that_is_too_small_is_refused_with_the_least_that_serves() {
     put.send().await.expect("PUT");
     let got = client.get_object().bucket(&bucket).key("k").send().await.expect("GET");
     assert!(got.body.collect().await.expect("the body").to_vec() == body);
+}
+
+#[tokio::test]
+async fn shards_are_of_the_size_and_kind_that_is_set_whatever_sets_the_profile() {
+    // The kind of a record's checksums (docs/disk-format.md).
+    let kinds = |server: &crate::server::Server| -> Vec<u8> {
+        let mut kinds = Vec::new();
+        for disk in 1..=server.disks() {
+            for file in std::fs::read_dir(server.disk(disk).join("segments")).expect("segments").flatten() {
+                let bytes = std::fs::read(file.path()).expect("it is read");
+                let magic = b"\xc4CNREC\r\n";
+                let records = bytes.chunks(4096).filter(|page| page.starts_with(magic));
+                kinds.extend(records.map(|record| record[11]));
+            }
+        }
+        kinds
+    };
+    let mut server = crate::server::Server::start_with(2, &["--integrity", "blake3", "--shard-size", "64KiB"]);
+    let bucket = server.bucket().await;
+    let put = async |server: &crate::server::Server, key: &str| {
+        let body = vec![7; 640 << 10].into();
+        server.client().put_object().bucket(&bucket).key(key).body(body).send().await.expect("PUT");
+    };
+    put(&server, "first").await;
+    // 1+1: ten stripes of one shard each, on either disk.
+    assert_eq!(kinds(&server), [2; 20]);
+    server.restart_with(&["--integrity", "xxh3"]);
+    put(&server, "second").await;
+    let mut kinds = kinds(&server);
+    kinds.sort_unstable();
+    assert_eq!(kinds, [vec![1; 2], vec![2; 20]].concat(), "what is set later counts for what is written later");
 }
 
 #[test]

@@ -207,6 +207,7 @@ fn server_settings(
         Some(path) => Some(read_secret("CAIRN_METRICS_TOKEN_FILE", path)?),
         None => None,
     };
+    let (shard_bytes, integrity) = shards(&settings)?;
     let profile = match settings.profile.as_str() {
         "" => None,
         text => Some(profile(text, &settings)?),
@@ -226,6 +227,8 @@ fn server_settings(
         },
         tls,
         profile,
+        shard_bytes,
+        integrity,
         storage_classes: storage_classes(&settings)?,
         inline_bytes_max: size("inline_max", settings.inline_max.0, 64 << 10)?,
         small_bytes_max: size("small_max", settings.small_max.0, 64 << 10)?,
@@ -324,25 +327,39 @@ fn archive_period(period: Duration) -> Result<Duration, ServerError> {
 
 /// `K+M` with the shard size and checksum of the settings.
 fn profile(text: &str, settings: &Settings) -> Result<Profile, ServerError> {
-    let shape: Profile = text.parse()?;
+    let (shard_bytes, integrity) = shards(settings)?;
+    Ok(text.parse::<Profile>()?.with_shards(shard_bytes, integrity)?)
+}
+
+/// The size and checksum of shards, whatever the profile.
+fn shards(settings: &Settings) -> Result<(u32, Integrity), ServerError> {
     let integrity = match settings.integrity.as_str() {
         "xxh3" => Integrity::Xxh3,
         "blake3" => Integrity::Blake3,
         _ => return Err(setting("integrity", "xxh3 or blake3")),
     };
     let shard_bytes = u32::try_from(settings.shard_size.0).map_err(|_| ProfileError::ShardBytes)?;
-    let count = |n: usize| u8::try_from(n).expect("a profile's shards are counted in 8 bits");
-    Ok(Profile::new(count(shape.k()), count(shape.m()), shard_bytes, integrity)?)
+    Profile::for_domains(1).with_shards(shard_bytes, integrity)?;
+    Ok((shard_bytes, integrity))
 }
 
 fn storage_classes(settings: &Settings) -> Result<Vec<(StorageClass, Profile)>, ServerError> {
     let class = |pair: &String| {
         let (name, shape) =
             pair.split_once('=').ok_or_else(|| setting("storage_class", "write NAME=K+M, separated by commas"))?;
+        if name == StorageClass::STANDARD {
+            return Err(setting("storage_class", "STANDARD has the profile that `profile` sets"));
+        }
         let class = StorageClass::new(name).map_err(|source| ServerError::Name { name: name.to_owned(), source })?;
         Ok((class, profile(shape, settings)?))
     };
-    settings.storage_class.0.iter().map(class).collect()
+    let classes: Vec<_> = settings.storage_class.0.iter().map(class).collect::<Result<_, _>>()?;
+    let is_again =
+        |(at, (class, _)): (usize, &(StorageClass, _))| classes[..at].iter().any(|(other, _)| other == class);
+    if classes.iter().enumerate().any(is_again) {
+        return Err(setting("storage_class", "a class has one profile"));
+    }
+    Ok(classes)
 }
 
 /// The root credential of the environment: both halves, each also as a file.
@@ -419,8 +436,8 @@ fn print_summary(summary: &Summary) {
     };
     let Some(endpoint) = &summary.endpoint else { return };
     println!(
-        "  try      AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={secret} AWS_REGION=us-east-1 \\\n           \
+        "  try      AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={secret} AWS_REGION={} \\\n           \
          aws --endpoint-url {endpoint} s3 ls",
-        summary.access_key
+        summary.access_key, summary.region
     );
 }

@@ -68,6 +68,21 @@ impl Default for GatewaySettings {
     }
 }
 
+impl GatewaySettings {
+    /// The location of a bucket whose maker names none: the configured region. Empty is us-east-1, as in S3.
+    pub fn location_default(&self) -> String {
+        location_default(self.region.as_deref())
+    }
+}
+
+/// The location of a bucket whose maker names none, where signatures may name only this region.
+pub fn location_default(region: Option<&str>) -> String {
+    region.filter(|region| *region != REGION_DEFAULT).unwrap_or_default().to_owned()
+}
+
+/// The region of what names none.
+pub const REGION_DEFAULT: &str = "us-east-1";
+
 /// What a gateway works with.
 #[derive(Debug, Clone)]
 pub struct GatewayServices {

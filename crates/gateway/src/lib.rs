@@ -40,6 +40,7 @@ pub use activity::Timeouts;
 pub use compat::Compat;
 pub use framing::HeadLimits;
 pub use gateway::{Gateway, GatewayError, GatewayHandle, GatewayServices, GatewaySettings};
+pub use gateway::{REGION_DEFAULT, location_default};
 pub use health::Readiness;
 pub use port::Port;
 pub use trace::{TraceFeed, Traced, TracedRequest, Traces};

@@ -1,7 +1,6 @@
 //! How the memory that the server is given is shared out, and whether it is enough.
 
 use objects::data::TransferMemoryNeeds;
-use types::Profile;
 
 use crate::server::StartError;
 use crate::settings::ServerSettings;
@@ -39,7 +38,7 @@ pub(crate) fn recent_versions_bytes(settings: &ServerSettings) -> u64 {
 /// # Errors
 /// [`StartError::Memory`].
 pub(crate) fn check(settings: &ServerSettings) -> Result<(), StartError> {
-    let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
+    let wanted = settings.wanted();
     let profiles = std::iter::once(wanted).chain(settings.storage_classes.iter().map(|(_, profile)| *profile));
     let needs = profiles.map(|profile| (profile, TransferMemoryNeeds::of(profile)));
     let of_both = |needs: &TransferMemoryNeeds| needs.put_bytes + needs.get_bytes;

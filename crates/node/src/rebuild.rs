@@ -120,7 +120,7 @@ fn parts(
         mount_point: RealDisk::open(path).and_then(|disk| disk.is_mount_point()).unwrap_or(false),
     };
     let unusable = directories.unusable.iter().map(|(path, _)| path);
-    let wanted = settings.profile.unwrap_or_else(|| Profile::for_domains(settings.directories.len()));
+    let wanted = settings.wanted();
     Ok(RebuildParts {
         disks: present,
         empty: directories.blank.iter().chain(unusable).map(empty).collect(),

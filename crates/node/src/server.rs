@@ -255,6 +255,10 @@ impl Server {
         // A cluster keeps the profile that it was formed with; a process by itself goes by what it is told.
         let is_told = membership.is_none() && settings.profile.is_some();
         layout.set_wanted(wanted, !is_told).await?;
+        if membership.is_none() && !is_told {
+            // How many shards there are stays as it was at the founding; what they are like is as it is set.
+            layout.set_wanted(settings.with_own_shards(layout.wanted()), false).await?;
+        }
         let wanted = layout.wanted();
         if let Some(membership) = &membership {
             membership.own_shards.follow(layout.clone());
@@ -386,6 +390,7 @@ impl Server {
                 .collect(),
             endpoint,
             admin_endpoint: format!("{scheme}://{}", admin.address()),
+            region: settings.region.clone().unwrap_or_else(|| gateway::REGION_DEFAULT.to_owned()),
             access_key: credential.access_key_id.to_string(),
             secret_key: credential.secret_key.clone(),
             credential_file: directories.known.first().map(|disk| disk.path.join(admin::client::CREDENTIAL_FILE)),
@@ -429,13 +434,14 @@ impl Server {
             tracing::warn!("requests were broken off: they took longer than the drain timeout");
         }
         self.duties.stop().await;
+        // Its last commands are archived like all others.
+        self.objects.stop().await;
         self.stop.send_replace(true);
         for task in self.tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task ended badly");
             }
         }
-        self.objects.stop().await;
         self.admin.stop().await;
         self.index.shutdown().await;
         if let Some((server, serving)) = self.rpc {
@@ -647,7 +653,7 @@ pub(crate) async fn create_first_bucket(
     let request = CreateBucketRequest {
         bucket: name,
         owner: credential.owner.clone(),
-        region: String::new(),
+        region: gateway::location_default(settings.region.as_deref()),
         object_lock: false,
     };
     match objects.create_bucket(request).await {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use types::{AccessKeyId, BucketName, Profile, SecretKey, StorageClass};
+use types::{AccessKeyId, BucketName, Integrity, Profile, SecretKey, StorageClass};
 
 /// What a node among others is told beside, checked.
 #[derive(Debug, Clone)]
@@ -56,6 +56,10 @@ pub struct ServerSettings {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// The wanted profile; follows the number of disks unless given.
     pub profile: Option<Profile>,
+    /// The length of a shard where the profile is not given, in bytes: a power of two from 64 KiB to 4 MiB.
+    pub shard_bytes: u32,
+    /// How shards are verified where the profile is not given.
+    pub integrity: Integrity,
     /// Storage classes beside STANDARD.
     pub storage_classes: Vec<(StorageClass, Profile)>,
     /// Objects up to so many bytes are kept in the index.
@@ -95,7 +99,12 @@ pub struct ServerSettings {
 impl ServerSettings {
     /// The profile of a cluster that is formed with these settings.
     pub(crate) fn wanted(&self) -> Profile {
-        self.profile.unwrap_or_else(|| Profile::for_domains(self.domains()))
+        self.profile.unwrap_or_else(|| self.with_own_shards(Profile::for_domains(self.domains())))
+    }
+
+    /// As many shards as `profile` has, of the size and with the checksum that are set.
+    pub(crate) fn with_own_shards(&self, profile: Profile) -> Profile {
+        profile.with_shards(self.shard_bytes, self.integrity).expect("the size was checked as the settings were read")
     }
 
     /// Among how many failure domains data is spread: the named nodes, or the disks of a node that is alone.

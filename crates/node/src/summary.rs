@@ -22,6 +22,8 @@ pub struct Summary {
     pub endpoint: Option<String>,
     /// Where admin is served.
     pub admin_endpoint: String,
+    /// The region that signatures may name; any where none is set, and then the one that clients take by themselves.
+    pub region: String,
     /// The root key.
     pub access_key: String,
     /// Its secret.

@@ -61,6 +61,14 @@ impl Profile {
         Ok(Self { k, m, shard_bytes, integrity })
     }
 
+    /// The same numbers of shards, of another size and with another checksum.
+    ///
+    /// # Errors
+    /// [`ProfileError::ShardBytes`].
+    pub const fn with_shards(self, shard_bytes: u32, integrity: Integrity) -> Result<Self, ProfileError> {
+        Self::new(self.k, self.m, shard_bytes, integrity)
+    }
+
     /// The wanted profile for so many failure domains unless one is set (docs/architecture.md, "Profiles").
     pub fn for_domains(domains: usize) -> Self {
         let (k, m) = match domains {

@@ -19,7 +19,7 @@ pub(crate) async fn create_bucket(call: &mut Call<'_>, bytes_max: usize) -> Resu
     let request = objects::CreateBucketRequest {
         bucket: bucket.clone(),
         owner: call.owner()?.clone(),
-        region,
+        region: if region.is_empty() { call.core.settings.location_default() } else { region },
         object_lock: false,
     };
     match call.objects().create_bucket(request).await {
