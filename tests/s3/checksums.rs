@@ -215,6 +215,13 @@ async fn a_composite_checksum_is_the_digest_of_the_parts_digests() {
     let part = part.send().await.expect("GET");
     assert_eq!(part.checksum_sha256(), Some(digests[1].as_str()));
     assert!(part.body.collect().await.expect("it is checked by its own checksum").to_vec() == body(100_000, 2));
+    // A range that is exactly the part is answered with its checksum too; another one with none.
+    let first_bytes = head.content_length().expect("a length") - 100_000;
+    for (first, expected) in [(first_bytes, Some(digests[1].as_str())), (first_bytes + 1, None)] {
+        let ranged = client.get_object().bucket(&bucket).key("k").range(format!("bytes={first}-"));
+        let ranged = ranged.checksum_mode(ChecksumMode::Enabled).send().await.expect("GET");
+        assert_eq!((ranged.checksum_sha256(), ranged.parts_count()), (expected, None));
+    }
     let attributes = client.get_object_attributes().bucket(&bucket).key("k");
     let attributes = attributes.object_attributes(ObjectAttributes::Checksum);
     let attributes = attributes.object_attributes(ObjectAttributes::ObjectParts).send().await.expect("attributes");

@@ -184,6 +184,47 @@ async fn conditions_that_writes_do_not_have_are_501() {
 }
 
 #[tokio::test]
+async fn writes_that_have_no_conditions_pass_none_over() {
+    let (client, bucket) = fresh().await;
+    put(&client, &bucket, "k", b"kept").await;
+    let upload = begin(&client, &bucket, "k").await;
+    let part = format!("/{bucket}/k?partNumber=1&uploadId={upload}");
+    let source = format!("/{bucket}/k");
+    let (uploads, aborted) = (format!("/{bucket}/k?uploads"), format!("/{bucket}/k?uploadId={upload}"));
+    let (delete, versioning, whole) =
+        (format!("/{bucket}?delete"), format!("/{bucket}?versioning"), format!("/{bucket}"));
+    let keys = "<Delete><Object><Key>k</Key></Object></Delete>";
+    let enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    let copied = [("x-amz-copy-source", source.as_str())];
+    let cases: [(&str, &str, &[(&str, &str)], &str); 8] = [
+        ("PUT", &part, &[], "a part"),
+        ("PUT", &part, &copied, ""),
+        ("POST", &uploads, &[], ""),
+        ("DELETE", &aborted, &[], ""),
+        ("POST", &delete, &[], keys),
+        ("PUT", &versioning, &[], enabled),
+        ("DELETE", &whole, &[], ""),
+        ("PUT", &whole, &[], ""),
+    ];
+    for (method, target, headers, body) in cases {
+        for (name, value, named) in [
+            ("if-match", "\"x\"", "If-Match"),
+            ("if-none-match", "*", "If-None-Match"),
+            ("if-unmodified-since", PAST, "If-Unmodified-Since"),
+            ("x-amz-if-match-size", "4", "x-amz-if-match-size"),
+        ] {
+            let headers = [headers, &[(name, value)]].concat();
+            let answer = request(Server::shared(), method, target, &headers, body.as_bytes());
+            assert_eq!(answer.error(), (501, "NotImplemented"), "{method} {target} {headers:?}");
+            assert_eq!(answer.element("Header"), Some(named));
+        }
+    }
+    assert_eq!(get(&client, &bucket, "k").await, b"kept");
+    let parts = client.list_parts().bucket(&bucket).key("k").upload_id(&upload).send().await.expect("it stands");
+    assert!(parts.parts().is_empty());
+}
+
+#[tokio::test]
 async fn a_marker_is_no_object_to_conditions() {
     let (client, bucket) = fresh().await;
     set_versioning(&client, &bucket, BucketVersioningStatus::Enabled).await;

@@ -1,7 +1,7 @@
 //! What isn't there yet: reading it answers AWS's own words for one that was never set, deleting it succeeds, setting
 //! it is 501; all of it only where bucket and object exist.
 
-use super::raw::{Answer, request};
+use super::raw::{Answer, by_url, request};
 use super::{fresh, put};
 use crate::server::Server;
 
@@ -62,6 +62,23 @@ fn check(path: &str, rows: &[(&str, &str, &str, &str)]) {
             let answer = answer(method, &format!("{path}?{query}"));
             let code = if answer.status >= 400 { format!(" {}", answer.error().1) } else { String::new() };
             assert_eq!(format!("{}{code}", answer.status), **expected, "{method} {path}?{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_is_asked_in_full_and_finds_no_rule() {
+    let (_, bucket) = fresh().await;
+    let (origin, method) = (("Origin", "http://app.example"), ("Access-Control-Request-Method", "PUT"));
+    for (target, resource) in [(format!("/{bucket}"), "BUCKET"), (format!("/{bucket}/k"), "OBJECT")] {
+        let asked = |headers: &[(&str, &str)]| {
+            by_url(Server::shared(), "OPTIONS", &format!("{}{target}", Server::shared().endpoint()), headers, b"")
+        };
+        let refused = asked(&[origin, method]);
+        assert_eq!(refused.error(), (403, "AccessForbidden"));
+        assert_eq!((refused.element("Method"), refused.element("ResourceType")), (Some("PUT"), Some(resource)));
+        for headers in [&[method][..], &[origin], &[origin, ("Access-Control-Request-Method", "FOO")]] {
+            assert_eq!(asked(headers).error(), (400, "BadRequest"), "{headers:?}");
         }
     }
 }

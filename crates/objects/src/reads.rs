@@ -133,7 +133,11 @@ impl Objects {
             Selection::Whole => return Ok((0..object_bytes, None)),
             Selection::Range(range) => {
                 let range = range.within(object_bytes).ok_or(ObjectsError::InvalidRange { object_bytes })?;
-                return Ok((range, None));
+                // A range that is exactly one part is answered with that part's checksum.
+                match part_of_range(&found.version.kind, &range) {
+                    Some(number) => number,
+                    None => return Ok((range, None)),
+                }
             }
             Selection::Part(number) => number,
         };
@@ -232,6 +236,19 @@ fn error_of_missing(key: &ObjectKey, which: WhichVersion) -> ObjectsError {
         WhichVersion::Null => ObjectsError::NoSuchVersion { key, version: ShownVersion::Null },
         WhichVersion::Id(id) => ObjectsError::NoSuchVersion { key, version: ShownVersion::Id(id) },
     }
+}
+
+/// Which of several parts has these bytes, no more and no less. What was not uploaded in parts has none.
+fn part_of_range(kind: &VersionKind, range: &Range<u64>) -> Option<PartNumber> {
+    let VersionKind::Multipart { parts, .. } = kind else { return None };
+    let ranges = parts.iter().scan(0, |end, part| {
+        let start = *end;
+        *end += part.plain_bytes;
+        Some(start..*end)
+    });
+    let at = ranges.into_iter().position(|of_part| of_part == *range)?;
+    // Parts are chosen by their place among those that were completed.
+    PartNumber::new(u32::try_from(at + 1).ok()?)
 }
 
 /// Where a version's bytes are found.
@@ -413,6 +430,14 @@ mod tests {
     fn parts(lengths: &[u64]) -> Vec<PartSummary> {
         let number = |at: usize| PartNumber::new(1 + at as u32).unwrap();
         lengths.iter().enumerate().map(|(at, bytes)| PartSummary { number: number(at), plain_bytes: *bytes }).collect()
+    }
+
+    #[test]
+    fn a_range_is_a_part_only_where_it_has_all_its_bytes_and_no_others() {
+        let kind = VersionKind::Multipart { upload: UploadId::from_bytes([1; 16]), parts: parts(&[10, 20, 30]) };
+        let number = |range| part_of_range(&kind, &range).map(PartNumber::get);
+        assert_eq!([number(0..10), number(10..30), number(30..60)], [Some(1), Some(2), Some(3)]);
+        assert_eq!([number(0..9), number(1..10), number(10..31), number(0..60)], [None; 4]);
     }
 
     #[test]

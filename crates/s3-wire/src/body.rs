@@ -88,22 +88,13 @@ pub fn too_large(size: u64) -> S3Error {
 /// How many plain bytes a body has, if the head says so; `None` only for one in HTTP chunks.
 ///
 /// # Errors
-/// `MissingContentLength`; `InvalidArgument` for aws-chunked bodies that x-amz-content-sha256 doesn't announce.
+/// `MissingContentLength`.
 pub fn plain_bytes(head: &RequestHead<'_>, chunked: Option<ChunkedForm>) -> Result<Option<u64>, S3Error> {
     if chunked.is_some() {
         let text = head.header("x-amz-decoded-content-length")?;
         let digits = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
         let length = digits.map(|digits| digits.parse().unwrap_or(u64::MAX));
         return length.map(Some).ok_or_else(|| ErrorCode::MissingContentLength.into());
-    }
-    let encodings = head.headers.get_all(header::CONTENT_ENCODING).iter();
-    let mut tokens = encodings.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    if tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(b"aws-chunked")) {
-        return Err(S3Error::invalid_argument(
-            "aws-chunked encoding is not supported when x-amz-content-sha256 UNSIGNED-PAYLOAD is supplied.",
-            "Content-Encoding",
-            "aws-chunked",
-        ));
     }
     match head.content_length()? {
         Some(length) => Ok(Some(length)),

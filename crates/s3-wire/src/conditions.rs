@@ -6,6 +6,7 @@ use types::{ETag, Timestamp};
 
 use crate::answer::etag_header;
 use crate::error::{ErrorCode, S3Error};
+use crate::operation::Operation;
 use crate::time::{http_date, parse_http_date};
 
 /// The entity tags that a condition names.
@@ -153,6 +154,7 @@ impl WriteConditions {
     /// ETag, the time conditions.
     pub fn of_write(headers: &HeaderMap) -> Result<Self, S3Error> {
         refuse(headers, &["if-modified-since", "if-unmodified-since"])?;
+        refuse(headers, &DIRECTORY_BUCKET_CONDITIONS)?;
         let if_none_match = match headers.get("if-none-match").map(|value| value.as_bytes().trim_ascii()) {
             None => false,
             Some(b"*" | b"\"*\"") => true,
@@ -166,16 +168,8 @@ impl WriteConditions {
     /// # Errors
     /// `NotImplemented`, naming the header, for any other condition.
     pub fn of_delete(headers: &HeaderMap, names_version: bool) -> Result<Self, S3Error> {
-        refuse(
-            headers,
-            &[
-                "if-none-match",
-                "if-modified-since",
-                "if-unmodified-since",
-                "x-amz-if-match-last-modified-time",
-                "x-amz-if-match-size",
-            ],
-        )?;
+        refuse(headers, &["if-none-match", "if-modified-since", "if-unmodified-since"])?;
+        refuse(headers, &DIRECTORY_BUCKET_CONDITIONS)?;
         let if_match = if_match(headers);
         if names_version && if_match.is_some() {
             return Err(S3Error::header_not_implemented("If-Match"));
@@ -188,6 +182,24 @@ impl WriteConditions {
         self.if_match.is_none() && !self.if_none_match
     }
 }
+
+/// Refuses conditions on a write that has none: all but PutObject, CopyObject, CompleteMultipartUpload and DeleteObject,
+/// which read theirs.
+///
+/// # Errors
+/// `NotImplemented`, naming the header.
+pub fn refuse_conditions(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
+    use Operation::{CompleteMultipartUpload, CopyObject, DeleteObject, PutObject};
+    if operation.is_read() || matches!(operation, PutObject | CopyObject | CompleteMultipartUpload | DeleteObject) {
+        return Ok(());
+    }
+    refuse(headers, &["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"])?;
+    refuse(headers, &DIRECTORY_BUCKET_CONDITIONS)
+}
+
+/// Conditions that only directory buckets have.
+const DIRECTORY_BUCKET_CONDITIONS: [&str; 3] =
+    ["x-amz-if-match-last-modified-time", "x-amz-if-match-size", "x-amz-if-match-initiated-time"];
 
 fn if_match(headers: &HeaderMap) -> Option<ETagList> {
     let text = |value: &HeaderValue| ETagList::parse(&String::from_utf8_lossy(value.as_bytes()));

@@ -67,12 +67,15 @@ impl RangeSpec {
                 .filter(|end| first <= *end)
                 .map(|end| ByteRange { first, last: last.map_or(end, |last| last.min(end)) }),
         };
-        range.ok_or_else(|| {
-            S3Error::new(ErrorCode::InvalidRange)
-                .with("RangeRequested", self.to_string())
-                .with("ActualObjectSize", length.to_string())
-                .with_header(http::header::CONTENT_RANGE, content_range_of_none(length))
-        })
+        range.ok_or_else(|| self.unsatisfiable(length))
+    }
+
+    /// `InvalidRange` (416) for an object with `length` bytes.
+    pub fn unsatisfiable(self, length: u64) -> S3Error {
+        S3Error::new(ErrorCode::InvalidRange)
+            .with("RangeRequested", self.to_string())
+            .with("ActualObjectSize", length.to_string())
+            .with_header(http::header::CONTENT_RANGE, content_range_of_none(length))
     }
 }
 

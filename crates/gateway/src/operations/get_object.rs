@@ -1,10 +1,11 @@
 //! GetObject and HeadObject: one request but for the method.
 
 use http::Response;
-use objects::{ObjectHead, SelectedObject, Selection};
+use objects::{ObjectHead, ObjectsError, SelectedObject, Selection};
 use s3_wire::S3Error;
 use s3_wire::get_object::{Content as Chosen, GetObjectRequest, ObjectAnswer, ObjectFacts, ResponseOverrides};
-use s3_wire::range::ByteRange;
+use s3_wire::range::{ByteRange, RangeSpec};
+use types::BucketName;
 
 use crate::answer::{Answer, Content};
 use crate::call::{Call, shown, which};
@@ -14,7 +15,7 @@ use crate::conditions;
 pub(crate) async fn get_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     let (request, wire) = parse(call)?;
     let bucket = request.bucket.clone();
-    let read = call.objects().get_object(request).await.map_err(|error| call.read_refusal(error, &bucket))?;
+    let read = call.objects().get_object(request).await.map_err(|error| wire.refusal(call, error, &bucket))?;
     let bytes = read.selected.range.end - read.selected.range.start;
     let head = head_of(&read.selected, &wire);
     Ok(head.map(|()| Content::Object { body: read.body, bytes }))
@@ -31,7 +32,8 @@ pub(super) fn parse(call: &Call<'_>) -> Result<(objects::GetObjectRequest, Wante
         (None, Some(part)) => Selection::Part(part),
         (None, None) => Selection::Whole,
     };
-    let wanted = Wanted { selection, checksum: request.checksum_mode, overrides: request.overrides };
+    let (range, overrides) = (request.range, request.overrides);
+    let wanted = Wanted { selection, range, checksum: request.checksum_mode, overrides };
     let request = objects::GetObjectRequest {
         bucket: request.bucket,
         key: request.key,
@@ -45,8 +47,20 @@ pub(super) fn parse(call: &Call<'_>) -> Result<(objects::GetObjectRequest, Wante
 /// What of a request shapes the answer's head.
 pub(super) struct Wanted {
     selection: Selection,
+    range: Option<RangeSpec>,
     checksum: bool,
     overrides: ResponseOverrides,
+}
+
+impl Wanted {
+    /// S3's words for a read that was refused.
+    pub(super) fn refusal(&self, call: &Call<'_>, error: ObjectsError, bucket: &BucketName) -> S3Error {
+        match (error, self.range) {
+            // 416 repeats what was asked for.
+            (ObjectsError::InvalidRange { object_bytes }, Some(range)) => range.unsatisfiable(object_bytes),
+            (error, _) => call.read_refusal(error, bucket),
+        }
+    }
 }
 
 /// The head of the answer.
@@ -62,7 +76,7 @@ pub(super) fn head_of(selected: &SelectedObject, wanted: &Wanted) -> Response<()
             Chosen::Range(ByteRange { first: range.start, last: range.end - 1 })
         }
     };
-    // Of a part by number its own checksum; of a range none, unless it is everything.
+    // Of a part, by number or by its bytes, its own checksum; of another range none, unless it is everything.
     let checksum = match (wanted.checksum, part) {
         (false, _) => None,
         (true, Some(part)) if head.parts.is_some() => part.checksum.as_ref(),
@@ -71,7 +85,7 @@ pub(super) fn head_of(selected: &SelectedObject, wanted: &Wanted) -> Response<()
     ObjectAnswer {
         object: facts(head),
         content,
-        parts_count: part.as_ref().and(head.parts),
+        parts_count: head.parts.filter(|_| matches!(wanted.selection, Selection::Part(_))),
         checksum,
         overrides: &wanted.overrides,
     }

@@ -10,6 +10,6 @@ use crate::call::Call;
 pub(crate) async fn head_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     let (request, wanted) = parse(call)?;
     let bucket = request.bucket.clone();
-    let selected = call.objects().head_object(request).await.map_err(|error| call.read_refusal(error, &bucket))?;
+    let selected = call.objects().head_object(request).await.map_err(|error| wanted.refusal(call, error, &bucket))?;
     Ok(head_of(&selected, &wanted).map(|()| empty()))
 }

@@ -39,6 +39,10 @@ impl<'a> Element<'a> {
             );
         }
         let text = std::str::from_utf8(document).map_err(|_| malformed())?;
+        // XML has no other control characters (XML 1.0, section 2.2).
+        if document.iter().any(|byte| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) {
+            return Err(malformed());
+        }
         read_tree(text.strip_prefix('\u{feff}').unwrap_or(text))
     }
 
