@@ -329,7 +329,12 @@ impl AdminClient {
                 exchange(TokioIo::new(stream), request).await
             }
         };
-        opened.map_err(|error| self.unreachable(&error))
+        opened.map_err(|error| match self.tls {
+            None if error.is_parse() => {
+                self.unreachable(&"its answer is no HTTP; if it is served by TLS, write https://")
+            }
+            _ => self.unreachable(&error),
+        })
     }
 }
 
@@ -355,6 +360,9 @@ fn distrust(error: &std::io::Error) -> String {
     match cause {
         Some(cause) if *cause == unknown => {
             "nobody vouches for its certificate; name its authority, or the certificate itself, with --ca".to_owned()
+        }
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(_))) => {
+            "its certificate is not the one of --ca, nor vouched for by it".to_owned()
         }
         _ => error.to_string(),
     }

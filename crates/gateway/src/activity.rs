@@ -16,6 +16,9 @@ use tokio::time::{Instant, Sleep};
 
 use crate::framing::Phase;
 
+/// How long the head of a request may still take that begins as the gateway ends.
+const DRAIN_HEAD_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long a client may take. Checked a few times in each limit, so the end comes a little late, never early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -132,6 +135,15 @@ impl Activity {
         self.drains.load(Relaxed)
     }
 
+    /// Returns once [`Activity::drain`] is called. For whoever has the connection alone.
+    pub(crate) async fn draining(&self) {
+        std::future::poll_fn(|cx| {
+            self.keep_waker(cx.waker());
+            if self.drains() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
     /// Keeps the connection's waker for [`Activity::drain`].
     pub(crate) fn keep_waker(&self, waker: &Waker) {
         self.connection.register(waker);
@@ -179,6 +191,8 @@ pub(crate) struct Watchdog {
     timeouts: Timeouts,
     tick: Duration,
     sleep: Pin<Box<Sleep>>,
+    /// Once the connection drains: how long a head that has begun may take.
+    drain: Option<Pin<Box<Sleep>>>,
     head: Countdown,
     idle: Countdown,
     body: Transfer,
@@ -193,6 +207,7 @@ impl Watchdog {
             timeouts,
             tick,
             sleep: Box::pin(tokio::time::sleep(tick)),
+            drain: None,
             head: Countdown::default(),
             idle: Countdown::default(),
             body: Transfer::default(),
@@ -200,8 +215,21 @@ impl Watchdog {
         }
     }
 
+    /// Gives a head that has begun, or begins, little time: without a request there is nothing to wait for.
+    pub(crate) fn drain(&mut self) {
+        self.drain = Some(Box::pin(tokio::time::sleep(DRAIN_HEAD_PATIENCE)));
+    }
+
     /// Ready when the connection is to end; a stalled body is given up on the way.
     pub(crate) fn poll(&mut self, activity: &Activity, cx: &mut Context<'_>) -> Poll<Verdict> {
+        if let Some(drain) = &mut self.drain
+            && drain.as_mut().poll(cx).is_ready()
+        {
+            self.drain = None;
+            if activity.phase() == Phase::Head && activity.requests_under_way() == 0 && !activity.is_send_blocked() {
+                return Poll::Ready(Verdict::Idle);
+            }
+        }
         while self.sleep.as_mut().poll(cx).is_ready() {
             self.sleep.as_mut().reset(Instant::now() + self.tick);
             if let Some(verdict) = self.look(activity) {
@@ -316,6 +344,20 @@ mod tests {
             verdict = verdict(&activity) => assert_eq!(verdict, Verdict::HeadTimeout),
             () = trickle => unreachable!(),
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_has_begun_holds_up_no_draining_and_a_request_does() {
+        let activity = Arc::new(Activity::default());
+        activity.note_received(1, Phase::Head);
+        let drained = async || {
+            let mut watchdog = Watchdog::new(SHORT);
+            watchdog.drain();
+            tokio::time::timeout(SHORT.head / 2, std::future::poll_fn(|cx| watchdog.poll(&activity, cx))).await
+        };
+        assert_eq!(drained().await, Ok(Verdict::Idle));
+        let _request = activity.begin_request();
+        assert!(drained().await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

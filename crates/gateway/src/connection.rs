@@ -49,11 +49,19 @@ pub(crate) async fn serve_connection(
     let is_tls = tls.is_some();
     let stream = match tls {
         None => Stream::Plain(socket),
-        Some(acceptor) => match tokio::time::timeout(core.settings.timeouts.handshake, acceptor.accept(socket)).await {
-            Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
-            Ok(Err(error)) => return tracing::debug!(%peer, %error, "TLS handshake failed"),
-            Err(_) => return tracing::debug!(%peer, "TLS handshake timed out"),
-        },
+        Some(acceptor) => {
+            let accepting = tokio::time::timeout(core.settings.timeouts.handshake, acceptor.accept(socket));
+            let accepted = tokio::select! {
+                accepted = accepting => accepted,
+                // Who has not even agreed on TLS has sent no request.
+                () = activity.draining() => return,
+            };
+            match accepted {
+                Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+                Ok(Err(error)) => return tracing::debug!(%peer, %error, "TLS handshake failed"),
+                Err(_) => return tracing::debug!(%peer, "TLS handshake timed out"),
+            }
+        }
     };
     let connection = Arc::new(Connection { peer, is_tls, activity });
     let (activity, share) = (Arc::clone(&connection.activity), Arc::clone(&core.read_share));
@@ -94,6 +102,7 @@ async fn speak_http(core: &Arc<GatewayCore>, connection: &Arc<Connection>, trans
         activity.keep_waker(cx.waker());
         if activity.drains() && !std::mem::replace(&mut is_draining, true) {
             Pin::new(&mut http).graceful_shutdown();
+            watchdog.drain();
         }
         if let Poll::Ready(verdict) = watchdog.poll(activity, cx) {
             return Poll::Ready((Some(verdict), false));

@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use objects::ObjectsError;
+use s3_wire::conditions::refuse_conditions;
 use s3_wire::head::hoisted_headers;
 use s3_wire::{ErrorCode, ErrorContext, Level, Operation, Query, RequestHead, S3Error, Target};
 use types::{BucketName, ObjectKey};
@@ -78,12 +79,14 @@ async fn serve(
     frames: &mut Frames,
     record: &mut RequestRecord,
 ) -> Result<Answer, S3Error> {
-    // The health pages are no S3.
-    if let Some(page) = health::answer(&head.method, head.uri.path(), &core.services.readiness) {
-        return Ok(whole(page));
-    }
     // What it is aimed at.
     let target = Target::parse(host(head), head.uri.path(), &core.bases)?;
+    // The health pages are no S3; in a bucket that the host names, their paths are keys like others.
+    if !target.is_virtual_host()
+        && let Some(page) = health::answer(&head.method, head.uri.path(), &core.services.readiness)
+    {
+        return Ok(whole(page));
+    }
     let query = Query::parse(head.uri.query())?;
     // Which operation it is.
     let hoisted = hoisted_headers(&head.headers, &query);
@@ -95,6 +98,8 @@ async fn serve(
     let authenticated = authenticate(core, head)?;
     // Whether they may, and whether the bucket is whose they think it is.
     check_rights(core, &wire_head, operation, &authenticated).await?;
+    // What most writes can't be asked for is not passed over.
+    refuse_conditions(operation, headers)?;
     // Parse, handle, write: each operation in its own file.
     let mut call = Call { core, connection, id, uri: &head.uri, head: wire_head, operation, authenticated, frames };
     operations::perform(&mut call).await

@@ -166,6 +166,18 @@ async fn draining_lets_requests_under_way_end() {
 }
 
 #[tokio::test]
+async fn draining_does_not_wait_for_what_is_no_request_yet() {
+    let (world, client) = World::with_bucket("bucket").await;
+    let mut begun = client.connect().await;
+    begun.write_all(b"GET / HT").await.unwrap();
+    // A request on a later connection proves that the first one's bytes have long arrived.
+    assert_eq!(world.client().get("/bucket").await.status, 200);
+    let World { handle, .. } = world;
+    assert!(handle.drain(Duration::from_secs(20)).await, "nothing had to be broken off");
+    assert!(ends(&mut begun).await);
+}
+
+#[tokio::test]
 async fn draining_breaks_off_what_takes_too_long() {
     let (world, client) = World::with_bucket("bucket").await;
     let put = client.sign("PUT", "/bucket/key", &[], &Payload::Unsigned).with("content-length", "5");
@@ -187,4 +199,7 @@ async fn health_pages_need_no_signature() {
     let answer = client.exchange_bytes(&probe("cluster"), false).await;
     assert_eq!((answer.status, answer.text().as_str()), (503, "no quorum\n"));
     assert_eq!(client.exchange_bytes(&probe("live"), false).await.status, 200);
+    // In a bucket that the host names it is a key like others.
+    let of_bucket = b"GET /minio/health/live HTTP/1.1\r\nHost: bucket.localhost\r\n\r\n";
+    assert_eq!(client.exchange_bytes(of_bucket, false).await.error(), (404, "NoSuchBucket".to_owned()));
 }
