@@ -92,8 +92,8 @@ fn launch(directory: &TempDir, at: usize, disks: usize, named: &str, own: &str, 
     arguments.extend((1..=disks).map(|disk| directory.path().join(format!("n{at}/d{disk}")).display().to_string()));
     arguments.extend(["--join", named, "--rpc-listen", own].map(str::to_owned));
     let mut launch = Launch::of(arguments, None);
-    launch.environment =
-        vec![("CAIRN_NODE_DOWN".to_owned(), "3s".to_owned()), ("CAIRN_NODE_OUT".to_owned(), out.to_owned())];
+    let settings = [("CAIRN_NODE_DOWN", "3s"), ("CAIRN_NODE_OUT", out), ("CAIRN_TICKET_IDLE", "6s")];
+    launch.environment = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     launch
 }
 
@@ -230,7 +230,7 @@ async fn a_node_whose_index_is_lost_has_its_vote_back_as_a_new_voter() {
 }
 
 /// On how many ranges a node votes.
-fn votes(member: &Member, node: &str) -> usize {
+pub fn votes(member: &Member, node: &str) -> usize {
     voters(member, node).len()
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::change_command::{self, Changed, DiskCommand, MovedOff, RebalanceCommand};
+use crate::changes::{Change, moves_line};
 use crate::client::{AdminClient, AdminClientError, ClientSettings};
 use crate::gateway_command::GatewayCommand;
 use crate::nodes::{node_lines, range_lines};
@@ -59,6 +61,24 @@ pub enum AdminCommand {
         #[command(subcommand)]
         command: NodeCommand,
     },
+    /// Disks: drain one, give one up that is lost, take one out
+    Disk {
+        /// What to do
+        #[command(subcommand)]
+        command: DiskCommand,
+    },
+    /// Move slots so that disks hold what is in proportion to their size
+    Rebalance {
+        /// What to do
+        #[command(subcommand)]
+        command: RebalanceCommand,
+    },
+    /// Slots of disks that move to others, and how far that is
+    Moves {
+        /// Show it again every second until nothing moves
+        #[arg(long)]
+        watch: bool,
+    },
     /// Ranges of the index
     Range {
         /// What to do
@@ -98,6 +118,20 @@ pub enum AdminCommand {
 pub enum NodeCommand {
     /// All nodes, how they are, and what they lead
     List,
+    /// Move what lies on a node's disks, and its votes, elsewhere; it is read until then, and given nothing new
+    Drain(MovedOff),
+    /// Take a node's disks that were drained, or are out and work, into service again
+    Undrain {
+        /// The node's id, as `node list` shows it
+        id: String,
+    },
+    /// Give up a node that is lost: what lay there is made again elsewhere
+    Out(MovedOff),
+    /// Take a node out of the cluster that nothing lies on any more and that votes on nothing
+    Remove {
+        /// The node's id, as `node list` shows it
+        id: String,
+    },
 }
 
 /// Verbs of `cairn admin range`.
@@ -152,6 +186,19 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
             let nodes = client.nodes().await?;
             print_list(&nodes, json, node_lines);
         }
+        AdminCommand::Node { command } => {
+            let (id, change, dry_run) = match command {
+                NodeCommand::List => unreachable!("it was matched above"),
+                NodeCommand::Drain(MovedOff { id, dry_run }) => (id, Change::Drain, dry_run),
+                NodeCommand::Undrain { id } => (id, Change::Undrain, false),
+                NodeCommand::Out(MovedOff { id, dry_run }) => (id, Change::Out, dry_run),
+                NodeCommand::Remove { id } => (id, Change::Remove, false),
+            };
+            change_command::run_change(&client, Changed::Node, &id, change, dry_run, json).await?;
+        }
+        AdminCommand::Disk { command } => change_command::run_disk(&client, command, json).await?,
+        AdminCommand::Rebalance { command } => change_command::run_rebalance(&client, command, json).await?,
+        AdminCommand::Moves { watch } => change_command::run_moves(&client, watch, json).await?,
         AdminCommand::Range { command: RangeCommand::List } => {
             let ranges = client.ranges().await?;
             print_list(&ranges, json, range_lines);
@@ -311,6 +358,7 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
     for (disk, share) in &repair.rebuilding {
         writeln!(text, "          rebuilding {disk}: {:.1} %", share * 100.0)?;
     }
+    writeln!(text, "moves     {}", moves_line(&status.moves))?;
     let scrub = &status.scrub;
     let state = if scrub.running { format!("{:.1} %", scrub.progress * 100.0) } else { "idle".to_owned() };
     writeln!(

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use types::{AccessKeyId, SecretKey};
 
+use crate::changes::{Change, ChangeOptions, ChangePlan, MovesStatus, RebalanceWish};
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
 use crate::nodes::{NodeStatus, RangeStatus};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
@@ -186,6 +187,51 @@ impl AdminClient {
     /// [`AdminClientError`].
     pub async fn readmit_disk(&self, disk: &str) -> Result<(), AdminClientError> {
         self.call(Method::POST, &format!("/v1/disks/{disk}/readmit")).await
+    }
+
+    /// `POST /v1/disks/DISK/CHANGE`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn change_disk(
+        &self,
+        disk: &str,
+        change: Change,
+        options: ChangeOptions,
+    ) -> Result<ChangePlan, AdminClientError> {
+        let (change, dry_run) = (change.word(), options.dry_run);
+        self.call(Method::POST, &format!("/v1/disks/{disk}/{change}?dry_run={dry_run}")).await
+    }
+
+    /// `POST /v1/nodes/NODE/CHANGE`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn change_node(
+        &self,
+        node: &str,
+        change: Change,
+        options: ChangeOptions,
+    ) -> Result<ChangePlan, AdminClientError> {
+        let (change, dry_run) = (change.word(), options.dry_run);
+        self.call(Method::POST, &format!("/v1/nodes/{node}/{change}?dry_run={dry_run}")).await
+    }
+
+    /// `POST /v1/rebalance/WISH`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn rebalance(&self, wish: RebalanceWish, options: ChangeOptions) -> Result<ChangePlan, AdminClientError> {
+        let (wish, dry_run) = (wish.word(), options.dry_run);
+        self.call(Method::POST, &format!("/v1/rebalance/{wish}?dry_run={dry_run}")).await
+    }
+
+    /// `GET /v1/moves`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn moves(&self) -> Result<MovesStatus, AdminClientError> {
+        self.call(Method::GET, "/v1/moves").await
     }
 
     /// `POST /v1/gateways`.

@@ -5,6 +5,8 @@
 //! that may `admin:*`.
 
 pub mod auth;
+mod change_command;
+pub mod changes;
 pub mod cli;
 pub mod client;
 mod gateway_command;
@@ -20,6 +22,8 @@ pub mod trace;
 mod trust;
 
 pub use auth::AdminAuthenticator;
+pub use change_command::{DiskCommand, MovedOff, RebalanceCommand};
+pub use changes::{Change, ChangeOptions, ChangePlan, MovesStatus, PlannedMoves, RebalanceWish};
 pub use cli::{AdminCommand, run_admin_command, run_health};
 pub use client::{AdminClient, AdminClientError};
 pub use gateway_command::GatewayCommand;

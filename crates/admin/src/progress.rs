@@ -2,6 +2,7 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::changes::{MovesStatus, moves_line};
 use crate::rebuild::RebuildStatus;
 use crate::status::Status;
 
@@ -52,6 +53,38 @@ impl StatusBars {
     pub fn line(&self, text: &str) {
         // A terminal that went away is no reason to stop watching.
         let _ = self.bars.println(text);
+    }
+}
+
+/// One bar for slots that move.
+pub struct MovesBar(ProgressBar);
+
+impl MovesBar {
+    /// A bar on stderr.
+    ///
+    /// # Panics
+    /// Never: the template is a constant.
+    pub fn new() -> Self {
+        let style = ProgressStyle::with_template("moves    [{bar:40}] {msg}").expect("the template is valid");
+        Self(ProgressBar::new(STEPS).with_style(style))
+    }
+
+    /// Shows how far they are.
+    pub fn show(&self, moves: &MovesStatus) {
+        let all = moves.slots + moves.slots_done;
+        self.0.set_position(if all == 0 { STEPS } else { steps(moves.slots_done as f64 / all as f64) });
+        self.0.set_message(moves_line(moves));
+    }
+
+    /// Takes it away.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Default for MovesBar {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::auth::{AdminAuthenticator, AuthFailure};
+use crate::changes::{Change, ChangeOptions, RebalanceWish};
 use crate::gateways::AddGateway;
 use crate::rebuild::RebuildOptions;
 use crate::service::{AdminError, AdminService, WantedProfile};
@@ -157,6 +158,10 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/profile", post(set_profile))
         .route("/v1/scrub", post(start_scrub))
         .route("/v1/disks/{disk}/readmit", post(readmit_disk))
+        .route("/v1/disks/{disk}/{change}", post(change_disk))
+        .route("/v1/nodes/{node}/{change}", post(change_node))
+        .route("/v1/rebalance/{wish}", post(rebalance))
+        .route("/v1/moves", get(moves))
         .route("/v1/gateways", get(gateways).post(add_gateway))
         .route("/v1/gateways/{id}", delete(remove_gateway))
         .route("/v1/index/rebuild", get(index_rebuild).post(rebuild_index))
@@ -244,6 +249,34 @@ async fn start_scrub(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn readmit_disk(State(shared): State<Arc<Shared>>, Path(disk): Path<String>) -> Response {
     answer(shared.service.readmit_disk(&disk).await)
+}
+
+async fn change_disk(
+    State(shared): State<Arc<Shared>>,
+    Path((disk, change)): Path<(String, Change)>,
+    Query(options): Query<ChangeOptions>,
+) -> Response {
+    answer(shared.service.change_disk(&disk, change, options).await)
+}
+
+async fn change_node(
+    State(shared): State<Arc<Shared>>,
+    Path((node, change)): Path<(String, Change)>,
+    Query(options): Query<ChangeOptions>,
+) -> Response {
+    answer(shared.service.change_node(&node, change, options).await)
+}
+
+async fn rebalance(
+    State(shared): State<Arc<Shared>>,
+    Path(wish): Path<RebalanceWish>,
+    Query(options): Query<ChangeOptions>,
+) -> Response {
+    answer(shared.service.rebalance(wish, options).await)
+}
+
+async fn moves(State(shared): State<Arc<Shared>>) -> Response {
+    answer(shared.service.moves().await)
 }
 
 async fn add_gateway(State(shared): State<Arc<Shared>>, axum::Json(gateway): axum::Json<AddGateway>) -> Response {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use gateway::{Readiness, TraceFeed};
 use serde::{Deserialize, Serialize};
 
+use crate::changes::{Change, ChangeOptions, ChangePlan, MovesStatus, RebalanceWish};
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
 use crate::nodes::{NodeStatus, RangeStatus};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
@@ -97,6 +98,30 @@ pub trait AdminService: Send + Sync + 'static {
     /// # Errors
     /// [`AdminError::NotFound`], [`AdminError::Refused`] when the disk still fails.
     async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError>;
+
+    /// Changes what becomes of a disk; tells what moves by it.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`]; [`AdminError::Refused`] where it would endanger data; [`AdminError::Failed`].
+    async fn change_disk(&self, disk: &str, change: Change, options: ChangeOptions) -> Result<ChangePlan, AdminError>;
+
+    /// Changes what becomes of a node with all its disks; tells what moves by it.
+    ///
+    /// # Errors
+    /// As [`AdminService::change_disk`].
+    async fn change_node(&self, node: &str, change: Change, options: ChangeOptions) -> Result<ChangePlan, AdminError>;
+
+    /// Begins, pauses or ends rebalancing; tells what is to move by it.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] where it makes no sense now; [`AdminError::Failed`].
+    async fn rebalance(&self, wish: RebalanceWish, options: ChangeOptions) -> Result<ChangePlan, AdminError>;
+
+    /// The slots that move.
+    ///
+    /// # Errors
+    /// [`AdminError::Failed`].
+    async fn moves(&self) -> Result<MovesStatus, AdminError>;
 
     /// Makes a credential for a gateway.
     ///

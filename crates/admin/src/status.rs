@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::changes::MovesStatus;
 use crate::nodes::{NodeStatus, RangeStatus};
 
 /// A cluster at one moment.
@@ -43,6 +44,9 @@ pub struct Status {
     pub index: IndexStatus,
     /// Repair, re-striping and the rebuilding of disks.
     pub repair: RepairStatus,
+    /// Slots that move from disk to disk.
+    #[serde(default)]
+    pub moves: MovesStatus,
     /// Scrub.
     pub scrub: ScrubStatus,
 }
@@ -57,7 +61,7 @@ pub struct DiskStatus {
     pub node: String,
     /// Where the node has it.
     pub path: String,
-    /// `up`, `full`, `down` or `out`.
+    /// `up`, `full`, `draining`, `down` or `out`.
     pub state: String,
     /// Why it isn't up.
     pub reason: Option<String>,

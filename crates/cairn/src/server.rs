@@ -240,6 +240,7 @@ fn server_settings(
         archive_period: archive_period(settings.archive_period.0)?,
         archive_log_bytes: settings.archive_log.0,
         garbage_grace: settings.garbage_grace.0,
+        ticket_idle_max: silence("ticket_idle", settings.ticket_idle.0, Duration::from_secs(5))?,
         scrub_period: settings.scrub_period.0,
         header_timeout: settings.header_timeout.0,
         body_timeout: settings.body_timeout.0,

@@ -137,6 +137,8 @@ settings! {
     archive_log ("CAIRN_ARCHIVE_LOG"): ByteCount = ByteCount(256 << 20);
     /// How long deleted bytes stay for readers under way
     garbage_grace ("CAIRN_GARBAGE_GRACE"): Span = Span(std::time::Duration::from_secs(3600));
+    /// After how long without a word of its writer a right to write is over
+    ticket_idle ("CAIRN_TICKET_IDLE"): Span = Span(std::time::Duration::from_secs(1800));
     /// In what time every shard is read and verified once
     scrub_period ("CAIRN_SCRUB_PERIOD"): Span = Span(std::time::Duration::from_secs(30 * 86_400));
     /// How long a client may take for its request's headers

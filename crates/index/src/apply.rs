@@ -228,6 +228,7 @@ impl Applying<'_> {
             CommandBody::RemoveGateway(gateway) => self.remove_gateway(*gateway),
             CommandBody::SetWantedProfile { profile, unless_set } => self.set_wanted_profile(*profile, *unless_set),
             CommandBody::NoteAway { away, back } => self.note_away(away, back),
+            CommandBody::SetRebalancing(rebalancing) => self.set_rebalancing(*rebalancing),
         }
     }
 

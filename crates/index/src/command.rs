@@ -10,7 +10,7 @@ mod upload;
 
 pub use bucket::{BucketConfig, BucketRecord, BucketRecordState, BucketRow};
 pub use object::{DeleteObject, ETagCondition, NewVersion, PutObject, ReplacePart, WhichVersion, WriteConditions};
-pub use system::{FormCluster, GatewayRow, TicketRow};
+pub use system::{FormCluster, GatewayRow, Rebalancing, TicketRow};
 pub use upload::{CompletePart, CompleteUpload, CreateUpload, PutPart, UploadChecksum, UploadManifest};
 
 /// A command and the name under which it takes effect at most once.
@@ -193,6 +193,8 @@ pub enum CommandBody {
         /// These are not, or not any more.
         back: Vec<types::DiskId>,
     },
+    /// Notes whether slots are to be moved so that disks hold what is in proportion to their size.
+    SetRebalancing(Rebalancing),
 }
 
 impl CommandBody {
@@ -219,6 +221,7 @@ impl CommandBody {
                 | Self::RemoveGateway(_)
                 | Self::SetWantedProfile { .. }
                 | Self::NoteAway { .. }
+                | Self::SetRebalancing(_)
         )
     }
 }

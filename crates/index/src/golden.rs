@@ -14,7 +14,7 @@ use types::{
 
 use crate::command::{
     BucketConfig, BucketRecord, BucketRecordState, BucketRow, Command, CommandBody, CompletePart, CompleteUpload,
-    ETagCondition, ReplacePart, TicketRow, UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
+    ETagCondition, Rebalancing, ReplacePart, TicketRow, UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
 };
 use crate::contract::samples::{
     at, create_upload, credential, delete_object, etag, form_cluster, gateway, inline_part, key, new_version, numbered,
@@ -236,6 +236,7 @@ fn rows_are_those_of_the_golden_file() {
         row("bucket_row", &bucket_row()),
         row("gateway", &gateway(7)),
         row::<types::Profile>("profile", &"4+2".parse().expect("a profile")),
+        row("rebalancing", &Rebalancing::On),
         row("away", &vec![DiskId::from_bytes([1; 16]), DiskId::from_bytes([2; 16])]),
     ]);
     check("rows.txt", include_str!("../tests/golden/rows.txt"), lines);
@@ -327,7 +328,10 @@ fn cluster_commands() -> Vec<CommandBody> {
 }
 
 fn move_commands() -> Vec<CommandBody> {
-    vec![CommandBody::ChangeLayout { expected: LayoutEpoch(2), layout: layout_that_moves() }]
+    vec![
+        CommandBody::ChangeLayout { expected: LayoutEpoch(2), layout: layout_that_moves() },
+        CommandBody::SetRebalancing(Rebalancing::Paused),
+    ]
 }
 
 #[test]

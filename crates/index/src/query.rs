@@ -10,7 +10,7 @@ use types::{
     VersionId,
 };
 
-use crate::command::{BucketRecord, BucketRow, GatewayRow, TicketRow, UploadChecksum, WhichVersion};
+use crate::command::{BucketRecord, BucketRow, GatewayRow, Rebalancing, TicketRow, UploadChecksum, WhichVersion};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -159,6 +159,8 @@ pub enum Query {
     WantedProfile,
     /// The disks that are down because their node is silent: [`QueryAnswer::AwayDisks`].
     AwayDisks,
+    /// Whether slots are moved for disks' shares: [`QueryAnswer::Rebalancing`].
+    Rebalancing,
 }
 
 impl Query {
@@ -176,6 +178,7 @@ impl Query {
                 | Self::Gateways
                 | Self::WantedProfile
                 | Self::AwayDisks
+                | Self::Rebalancing
         )
     }
 }
@@ -258,6 +261,8 @@ pub enum QueryAnswer {
     WantedProfile(Option<Profile>),
     /// Disks, in order of id.
     AwayDisks(Vec<DiskId>),
+    /// Whether slots are moved.
+    Rebalancing(Rebalancing),
 }
 
 /// The system range's view of the cluster.

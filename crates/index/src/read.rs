@@ -32,6 +32,7 @@ pub(crate) fn answer(connection: &Connection, query: &Query) -> Result<QueryAnsw
         Query::Gateways => QueryAnswer::Gateways(tables.gateways()?),
         Query::WantedProfile => QueryAnswer::WantedProfile(tables.wanted_profile()?),
         Query::AwayDisks => QueryAnswer::AwayDisks(tables.away_disks()?),
+        Query::Rebalancing => QueryAnswer::Rebalancing(tables.rebalancing()?),
         Query::BucketCount => QueryAnswer::BucketCount(tables.bucket_count()?),
         Query::BucketRow(bucket) => QueryAnswer::BucketRow(tables.bucket_row(FIRST_DATA_RANGE, *bucket)?),
         Query::Usage(bucket) => QueryAnswer::Usage(tables.usage(*bucket)?),

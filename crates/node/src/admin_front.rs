@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use admin::{
-    AddGateway, AdminAuthenticator, AdminError, AdminServer, AdminServerError, AdminService, AdminSettings,
-    KnownGateway, NewGateway, NodeStatus, RangeStatus, RebuildOptions, RebuildStatus, Status, WantedProfile,
+    AddGateway, AdminAuthenticator, AdminError, AdminServer, AdminServerError, AdminService, AdminSettings, Change,
+    ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway, NodeStatus, RangeStatus, RebalanceWish,
+    RebuildOptions, RebuildStatus, Status, WantedProfile,
 };
 use async_trait::async_trait;
 use gateway::tls::Tls;
@@ -106,6 +107,22 @@ impl AdminService for Switched {
 
     async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError> {
         self.now().readmit_disk(disk).await
+    }
+
+    async fn change_disk(&self, disk: &str, change: Change, options: ChangeOptions) -> Result<ChangePlan, AdminError> {
+        self.now().change_disk(disk, change, options).await
+    }
+
+    async fn change_node(&self, node: &str, change: Change, options: ChangeOptions) -> Result<ChangePlan, AdminError> {
+        self.now().change_node(node, change, options).await
+    }
+
+    async fn rebalance(&self, wish: RebalanceWish, options: ChangeOptions) -> Result<ChangePlan, AdminError> {
+        self.now().rebalance(wish, options).await
+    }
+
+    async fn moves(&self) -> Result<MovesStatus, AdminError> {
+        self.now().moves().await
     }
 
     async fn add_gateway(&self, gateway: AddGateway) -> Result<NewGateway, AdminError> {

@@ -20,6 +20,7 @@ use crate::credential;
 use crate::disks::{self, Blank, KnownDisk};
 use crate::layout::LayoutKeeper;
 use crate::protection::Protection;
+use crate::slots::SlotTeller;
 
 /// How often disks are probed.
 const PROBE_PERIOD: Duration = Duration::from_secs(1);
@@ -100,6 +101,10 @@ impl DiskCare {
                 _ = stopped.changed() => return,
             }
             states.borrow_and_update();
+            if self.layout.slots().is_some_and(SlotTeller::is_due) {
+                self.layout.tell_slots().await;
+            }
+            self.let_go().await;
             self.note_lost().await;
         }
     }
@@ -119,6 +124,23 @@ impl DiskCare {
             if lost && let Err(reason) = self.look_for_return(&path).await {
                 tracing::debug!(path = %path.display(), %reason, "a lost disk is not back");
             }
+        }
+    }
+
+    /// Serves disks no more that were taken out of the cluster while this node stays in it.
+    async fn let_go(&self) {
+        let layout = self.layout.current();
+        if !layout.nodes.iter().any(|row| row.id == self.node) {
+            return;
+        }
+        let served = self.places.lock().clone();
+        for (path, disk) in served {
+            let Some(disk) = disk.filter(|disk| layout.disk(*disk).is_none()) else { continue };
+            tracing::info!(%disk, path = %path.display(), "a disk was taken out of the cluster");
+            // The index goes on from its copies on other disks.
+            self.index.disk_failed(disk).await;
+            self.shards.remove_disk(disk).await;
+            self.places.lock().insert(path, None);
         }
     }
 
@@ -202,6 +224,9 @@ impl DiskCare {
         let path = place.ok_or_else(|| format!("disk {disk} is none of this server's"))?;
         let real: Arc<dyn Disk> = Arc::new(RealDisk::open(&path).map_err(|error| error.to_string())?);
         self.shards.add_disk(real.clone()).await.map_err(|error| error.to_string())?;
+        // Others may own its slots by now.
+        self.layout.refresh().await.map_err(|error| error.to_string())?;
+        self.layout.tell_slots().await;
         self.layout.set_disk_state(disk, DiskState::Up).await.map_err(|error| error.to_string())?;
         self.index.add_disk(disk, real).await;
         self.data.disks().clear(disk);

@@ -14,7 +14,10 @@ use tokio::sync::{mpsc, watch};
 use types::{NodeId, RangeId};
 use upkeep::buckets::UnfinishedBuckets;
 use upkeep::collect::Collect;
+use upkeep::heirs::Heirs;
+use upkeep::moves::{Moves, MovesServices};
 use upkeep::progress::Progress;
+use upkeep::rebalance::Rebalance;
 use upkeep::repair::{RebuildDisks, Repair, RepairServices};
 use upkeep::restripe::Restripe;
 use upkeep::scrub::{Scrub, ScrubServices};
@@ -22,6 +25,8 @@ use upkeep::tickets::Tickets;
 use upkeep::{Duty, DutyError, Step};
 
 use crate::care::DiskCare;
+use crate::changes::NodeChanges;
+use crate::leftovers::Leftovers;
 use crate::server::Reach;
 use crate::settings::ServerSettings;
 
@@ -34,6 +39,7 @@ pub(crate) struct DutyServices {
     pub(crate) data: DataPath,
     pub(crate) objects: Objects,
     pub(crate) care: Arc<DiskCare>,
+    pub(crate) changes: Arc<NodeChanges>,
     pub(crate) repairs: RepairQueue,
     pub(crate) bad_shards: mpsc::Receiver<BadShard>,
 }
@@ -47,7 +53,7 @@ pub(crate) fn shared_out(
     let share = |duty: Arc<dyn Duty>| -> Arc<dyn Duty> {
         // Each node looks after its own disks, and after what its own readers found.
         match duty.name() {
-            "repair" | "rebuild" | "scrub" => duty,
+            "repair" | "rebuild" | "scrub" | "moves" | "leftovers" => duty,
             _ => Arc::new(WhileLeading { duty, node, leaders: leaders.clone() }),
         }
     };
@@ -85,7 +91,7 @@ impl Duty for WhileLeading {
 
 /// The duties of a server, and what they count.
 pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Vec<Arc<dyn Duty>>, Progress) {
-    let DutyServices { clock, reach, shards, data, objects, care, repairs, bad_shards } = services;
+    let DutyServices { clock, reach, shards, data, objects, care, changes, repairs, bad_shards } = services;
     let index = reach.index;
     let progress = Progress::default();
     let layout = care.layout.watch();
@@ -105,7 +111,18 @@ pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Ve
         progress: progress.clone(),
         wanted: care.scrub_wanted.subscribe(),
     };
+    let moves = MovesServices {
+        repair: repair.clone(),
+        disks: shards.clone(),
+        changes: changes.clone(),
+        node: care.node,
+        ticket_idle_max: settings.ticket_idle_max,
+    };
     let duties: Vec<Arc<dyn Duty>> = vec![
+        Arc::new(Heirs::new(changes.clone(), layout.clone())),
+        Arc::new(Rebalance::new(index.clone(), changes, layout.clone())),
+        Arc::new(Moves::new(moves)),
+        Arc::new(Leftovers::new(shards.clone(), care.layout.clone())),
         Arc::new(Collect::new(
             index.clone(),
             reach.shards.clone(),
@@ -118,7 +135,7 @@ pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Ve
         Arc::new(RebuildDisks::new(repair, shards.clone(), care.replaced.subscribe())),
         Arc::new(Scrub::new(scrub, settings.scrub_period)),
         Arc::new(Restripe::new(index.clone(), objects.clone(), layout.clone(), progress.clone())),
-        Arc::new(Tickets::new(index, reach.shards, layout)),
+        Arc::new(Tickets::new(index, reach.shards, layout, settings.ticket_idle_max)),
         Arc::new(UnfinishedBuckets::new(objects)),
     ];
     (duties, progress)

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{
-    AddGateway, AdminError, AdminService, KnownGateway, NewGateway, NodeStatus, RangeStatus, RebuildOptions,
-    RebuildStatus, Status, WantedProfile,
+    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway,
+    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildStatus, Status, WantedProfile,
 };
 use async_trait::async_trait;
 use gateway::{GatewayHandle, Readiness, TraceFeed, Traces};
@@ -272,8 +272,8 @@ impl GroupPlanner for AskingPlanner {
         Err(PlannerError { reason })
     }
 
-    async fn refresh(&self) {
-        GroupPlanner::refresh(&*self.layout).await;
+    async fn refresh(&self) -> Result<(), PlannerError> {
+        GroupPlanner::refresh(&*self.layout).await
     }
 }
 
@@ -340,6 +340,32 @@ impl AdminService for GatewayAdmin {
     }
 
     async fn rebuild_index(&self, _options: RebuildOptions) -> Result<(), AdminError> {
+        Err(not_here())
+    }
+
+    async fn change_disk(
+        &self,
+        _disk: &str,
+        _change: Change,
+        _options: ChangeOptions,
+    ) -> Result<ChangePlan, AdminError> {
+        Err(not_here())
+    }
+
+    async fn change_node(
+        &self,
+        _node: &str,
+        _change: Change,
+        _options: ChangeOptions,
+    ) -> Result<ChangePlan, AdminError> {
+        Err(not_here())
+    }
+
+    async fn rebalance(&self, _wish: RebalanceWish, _options: ChangeOptions) -> Result<ChangePlan, AdminError> {
+        Err(not_here())
+    }
+
+    async fn moves(&self) -> Result<MovesStatus, AdminError> {
         Err(not_here())
     }
 

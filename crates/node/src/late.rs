@@ -11,7 +11,7 @@ use shards::{
     ArchiveError, ArchiveFile, ArchivePage, ArchiveService, ArchiveSet, LocalShards, ShardAddress, ShardBody,
     ShardError, ShardHeader, ShardService, StoredArchive, StoredShard,
 };
-use types::{DiskId, NodeId, PlacementGroupId, RangeId, RunId, VoterId};
+use types::{DiskId, NodeId, PlacementGroupId, RangeId, RunId, SlotEpoch, SlotIndex, VoterId};
 
 use crate::layout::LayoutKeeper;
 
@@ -68,6 +68,25 @@ impl ShardService for OwnShards {
 
     async fn free(&self, disk: DiskId, group: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError> {
         self.of(disk)?.free(disk, group, runs).await
+    }
+
+    async fn seal(
+        &self,
+        disk: DiskId,
+        group: PlacementGroupId,
+        slot: SlotIndex,
+        epoch: SlotEpoch,
+    ) -> Result<(), ShardError> {
+        // From here on the disk's word for its slots is at least as new as the layout that names the heir: no older one
+        // opens the slot again.
+        let unreachable = |reason: String| ShardError::Unreachable { disk, reason };
+        let shards = self.of(disk)?;
+        match self.layout.get() {
+            Some(layout) => layout.refresh().await.map_err(|error| unreachable(error.to_string()))?,
+            None if shards.knows_its_slots(disk) => {}
+            None => return Err(unreachable("the node is starting".to_owned())),
+        }
+        shards.seal(disk, group, slot, epoch).await
     }
 
     async fn list(

@@ -1,5 +1,6 @@
 //! Keeps the layout: what the system range holds, handed to whoever writes and reads, and changed as disks come and go.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,9 +9,12 @@ use async_trait::async_trait;
 use index::query::ClusterView;
 use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, QueryAnswer, Refusal};
 use objects::data::{GroupPlanner, PlannerError};
-use shards::{LocalShards, SlotClaim};
+use shards::LocalShards;
+use telemetry::with_causes;
 use tokio::sync::{Mutex, watch};
 use types::{Disk, DiskId, DiskState, FeatureLevel, Layout, Profile, RequestNumber};
+
+use crate::slots::SlotTeller;
 
 /// How often others' changes are looked for.
 const REFRESH_PERIOD: Duration = Duration::from_secs(1);
@@ -40,7 +44,7 @@ pub(crate) struct LayoutKeeper {
     of_classes: Vec<Profile>,
     feature_level: AtomicU32,
     /// A gateway has no disks.
-    shards: Option<Arc<LocalShards>>,
+    slots: Option<SlotTeller>,
     current: watch::Sender<Arc<Layout>>,
     /// One change at a time from here; the index decides between processes.
     changing: Mutex<()>,
@@ -65,17 +69,22 @@ impl LayoutKeeper {
             wanted: watch::Sender::new(wanted),
             of_classes,
             feature_level: AtomicU32::new(view.feature_level.0),
-            shards,
+            slots: shards.map(SlotTeller::new),
             current: watch::Sender::new(Arc::new(view.layout)),
             changing: Mutex::new(()),
         };
-        keeper.claim_slots(&keeper.current()).await;
+        keeper.tell_slots().await;
         Ok(keeper)
     }
 
     /// The profile of objects that name no storage class.
     pub(crate) fn wanted(&self) -> Profile {
         *self.wanted.borrow()
+    }
+
+    /// The profiles that new objects may get.
+    pub(crate) fn profiles(&self) -> Vec<Profile> {
+        std::iter::once(self.wanted()).chain(self.of_classes.iter().copied()).collect()
     }
 
     /// The wanted profile, and every later one.
@@ -198,27 +207,45 @@ impl LayoutKeeper {
     /// [`LayoutError`].
     pub(crate) async fn make_missing_groups(&self, avoid: &[DiskId]) -> Result<(), LayoutError> {
         self.change(|layout| {
-            let profiles: Vec<Profile> =
-                std::iter::once(self.wanted()).chain(self.of_classes.iter().copied()).collect();
-            let missing = placement::missing_groups(layout, &profiles, avoid);
+            let missing = placement::missing_groups(layout, &self.profiles(), avoid);
             (!missing.is_empty()).then(|| placement::add_groups(layout, missing))
         })
         .await
     }
 
     /// Commits what `plan` makes of the layout, planned again while others come first; nothing where it makes nothing.
-    async fn change(&self, plan: impl Fn(&Layout) -> Option<Layout>) -> Result<(), LayoutError> {
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub(crate) async fn change(&self, plan: impl Fn(&Layout) -> Option<Layout>) -> Result<(), LayoutError> {
+        match self.decide(|layout| Ok::<_, Infallible>((plan(layout), ()))).await? {
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// As [`Self::change`], where `plan` may refuse, and has something to say.
+    ///
+    /// # Errors
+    /// [`LayoutError`]; within, the refusal.
+    pub(crate) async fn decide<T, E>(
+        &self,
+        plan: impl Fn(&Layout) -> Result<(Option<Layout>, T), E>,
+    ) -> Result<Result<T, E>, LayoutError> {
         let _one_at_a_time = self.changing.lock().await;
         for _ in 0..RACES_MAX {
             let current = self.current();
-            let Some(layout) = plan(&current) else { return Ok(()) };
+            let (layout, said) = match plan(&current) {
+                Ok((Some(layout), said)) => (layout, said),
+                Ok((None, said)) => return Ok(Ok(said)),
+                Err(refusal) => return Ok(Err(refusal)),
+            };
             let body = CommandBody::ChangeLayout { expected: current.epoch, layout: layout.clone() };
             let command = Command { request: None, answered: RequestNumber(0), body };
             match self.index.propose(command).await? {
                 Answer::Refused(Refusal::StaleLayout) => self.publish(read(&*self.index).await?.layout).await,
                 _ => {
                     self.publish(layout).await;
-                    return Ok(());
+                    return Ok(Ok(said));
                 }
             }
         }
@@ -258,7 +285,9 @@ impl LayoutKeeper {
 
     /// Hands a committed layout to whoever writes and reads; the disks own their slots before a writer names them.
     async fn publish(&self, layout: Layout) {
-        self.claim_slots(&layout).await;
+        if let Some(slots) = &self.slots {
+            slots.tell(&layout).await;
+        }
         self.current.send_if_modified(|current| {
             // One that was read earlier may come later.
             let is_newer = layout.epoch > current.epoch;
@@ -269,27 +298,17 @@ impl LayoutKeeper {
         });
     }
 
-    /// Tells every disk that serves which slots are its own, and which it hands on: those it seals.
-    async fn claim_slots(&self, layout: &Layout) {
-        let Some(shards) = &self.shards else { return };
-        for (disk, health) in shards.disk_states().iter() {
-            if !health.is_down()
-                && let Err(error) = shards.set_slots(*disk, claims_of(layout, *disk)).await
-            {
-                tracing::warn!(%disk, %error, "a disk was not told its slots");
-            }
+    /// Tells disks their slots that were opened since.
+    pub(crate) async fn tell_slots(&self) {
+        if let Some(slots) = &self.slots {
+            slots.tell(&self.current()).await;
         }
     }
-}
 
-fn claims_of(layout: &Layout, disk: DiskId) -> Vec<SlotClaim> {
-    let claims = layout.slots().flat_map(|(group, at, slot)| {
-        let claim = |epoch, sealed| SlotClaim { group: group.id, slot: at, epoch, sealed };
-        let own = (slot.disk == disk).then(|| claim(slot.epoch, slot.heir.is_some()));
-        let heir = slot.heir.filter(|heir| heir.disk == disk).map(|heir| claim(heir.epoch, false));
-        own.into_iter().chain(heir)
-    });
-    claims.collect()
+    /// Who tells disks their slots; a gateway has none.
+    pub(crate) fn slots(&self) -> Option<&SlotTeller> {
+        self.slots.as_ref()
+    }
 }
 
 async fn read(index: &dyn IndexService) -> Result<ClusterView, LayoutError> {
@@ -326,9 +345,7 @@ impl GroupPlanner for LayoutKeeper {
         Err(PlannerError { reason })
     }
 
-    async fn refresh(&self) {
-        if let Err(error) = Self::refresh(self).await {
-            tracing::debug!(%error, "the layout could not be read anew");
-        }
+    async fn refresh(&self) -> Result<(), PlannerError> {
+        Self::refresh(self).await.map_err(|error| PlannerError { reason: with_causes(&error) })
     }
 }

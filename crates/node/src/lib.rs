@@ -5,6 +5,7 @@
 
 mod admin_front;
 mod care;
+mod changes;
 mod cluster;
 mod credential;
 mod disks;
@@ -17,9 +18,11 @@ mod gathering;
 mod index;
 mod late;
 mod layout;
+mod leftovers;
 mod member;
 mod memory;
 mod metrics_page;
+mod operator;
 mod overview;
 mod protection;
 mod rebuild;
@@ -28,6 +31,7 @@ mod report;
 mod s3_side;
 mod server;
 mod settings;
+mod slots;
 mod status;
 mod summary;
 mod timed_index;

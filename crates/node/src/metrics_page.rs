@@ -170,9 +170,11 @@ const DISK_GAUGES: [&str; 6] = [
 ];
 
 /// Counters of what duties do.
-const COUNTERS: [&str; 6] = [
+const COUNTERS: [&str; 8] = [
     metric::REPAIRED_SHARDS,
     metric::REPAIRED_BYTES,
+    metric::MOVED_SHARDS,
+    metric::MOVED_BYTES,
     metric::LOST_SHARDS,
     metric::RESTRIPED_PARTS,
     metric::SCRUBBED_SHARDS,

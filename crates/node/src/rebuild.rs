@@ -173,7 +173,9 @@ impl GroupPlanner for ReadOnly {
         Err(PlannerError { reason: "the index is being rebuilt".to_owned() })
     }
 
-    async fn refresh(&self) {}
+    async fn refresh(&self) -> Result<(), PlannerError> {
+        Ok(())
+    }
 }
 
 impl DiscardSink for ReadOnly {

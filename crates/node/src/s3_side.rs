@@ -73,7 +73,9 @@ pub(crate) async fn start_objects(
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),
     };
-    Objects::start(services, ObjectsSettings { node: writer, classes: classes(wanted, settings) }, given_up).await
+    let settings =
+        ObjectsSettings { node: writer, classes: classes(wanted, settings), ticket_idle_max: settings.ticket_idle_max };
+    Objects::start(services, settings, given_up).await
 }
 
 /// Serves S3 on a port that was taken.

@@ -24,6 +24,7 @@ use upkeep::Duties;
 
 use crate::admin_front::AdminFront;
 use crate::care::DiskCare;
+use crate::changes::NodeChanges;
 use crate::credential;
 use crate::disks::{self, Blank, Directories, DisksError};
 use crate::duties::{self, DutyServices};
@@ -297,6 +298,7 @@ impl Server {
             s3_side::serve(port, &settings, tls.clone(), &world, objects.clone(), credentials, ready.clone())
         };
         let gateway = s3.map(serve).transpose()?;
+        let changes = Arc::new(NodeChanges::new(layout.clone(), shards.clone(), world.entropy.clone()));
         let (duties, progress) = duties::assemble(
             &settings,
             DutyServices {
@@ -306,6 +308,7 @@ impl Server {
                 data,
                 objects: objects.clone(),
                 care: care.clone(),
+                changes: changes.clone(),
                 repairs: repairs.clone(),
                 bad_shards,
             },
@@ -341,7 +344,11 @@ impl Server {
             care: care.clone(),
         });
         let lookout = membership.as_ref().map(|membership| membership.lookout(&index, &care, reporter.clone()));
+        if let Some(lookout) = &lookout {
+            changes.listen(lookout.clone());
+        }
         let node_admin = NodeAdmin {
+            changes,
             cluster: directories.cluster,
             node: directories.node,
             endpoint: endpoint.clone().unwrap_or_default(),
@@ -362,6 +369,7 @@ impl Server {
             repairs,
             rebuilt,
             totals: tokio::sync::Mutex::default(),
+            moves_seen: Mutex::default(),
             disks_shown: Mutex::default(),
         };
         let node_admin = Arc::new(node_admin);

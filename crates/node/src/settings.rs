@@ -82,6 +82,8 @@ pub struct ServerSettings {
     pub archive_log_bytes: u64,
     /// How long freed runs wait.
     pub garbage_grace: Duration,
+    /// After how long without renewal a writer's ticket is over.
+    pub ticket_idle_max: Duration,
     /// In what time every shard is verified once.
     pub scrub_period: Duration,
     /// How long a client may take for its headers.

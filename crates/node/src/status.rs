@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use admin::{
-    AddGateway, AdminError, AdminService, IndexStatus, KnownGateway, NewGateway, NodeStatus, RangeStatus,
-    RebuildOptions, RebuildReport, RebuildStatus, RepairStatus, ScrubStatus, Status, UsageStatus, WantedProfile,
+    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, IndexStatus, KnownGateway, MovesStatus,
+    NewGateway, NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, RepairStatus,
+    ScrubStatus, Status, UsageStatus, WantedProfile,
 };
 use archive::ArchiveStatus;
 use async_trait::async_trait;
@@ -25,6 +26,7 @@ use types::{ClusterId, DiskId, DiskState, Layout, NodeId, Profile};
 use upkeep::progress::{Progress, read};
 
 use crate::care::DiskCare;
+use crate::changes::NodeChanges;
 use crate::gateway_credentials;
 use crate::overview::{Overview, proposed_profile};
 use crate::report::NodeReporter;
@@ -56,6 +58,7 @@ pub(crate) struct NodeAdmin {
     /// In a cluster, who knows of the other nodes.
     pub(crate) lookout: Option<Arc<Lookout>>,
     pub(crate) care: Arc<DiskCare>,
+    pub(crate) changes: Arc<NodeChanges>,
     pub(crate) budget: MemoryBudget,
     pub(crate) progress: Progress,
     pub(crate) repairs: RepairQueue,
@@ -63,6 +66,8 @@ pub(crate) struct NodeAdmin {
     pub(crate) rebuilt: Option<RebuildReport>,
     /// What the index counted last for the metrics page, and when.
     pub(crate) totals: tokio::sync::Mutex<Option<(Duration, u64, Totals)>>,
+    /// When slots were first seen to move, and how many at most since.
+    pub(crate) moves_seen: Mutex<Option<(Duration, u64)>>,
     /// Disks that the metrics page has shown.
     pub(crate) disks_shown: Mutex<BTreeSet<DiskId>>,
 }
@@ -122,6 +127,7 @@ impl AdminService for NodeAdmin {
             },
             index: self.index_status(),
             repair: self.repair(totals.degraded_parts).await,
+            moves: self.moves_status().await,
             scrub: self.scrub(),
         })
     }
@@ -160,6 +166,22 @@ impl AdminService for NodeAdmin {
         self.care.readmit(id).await.map_err(AdminError::Refused)
     }
 
+    async fn change_disk(&self, disk: &str, change: Change, options: ChangeOptions) -> Result<ChangePlan, AdminError> {
+        self.change_one_disk(disk, change, options).await
+    }
+
+    async fn change_node(&self, node: &str, change: Change, options: ChangeOptions) -> Result<ChangePlan, AdminError> {
+        self.change_whole_node(node, change, options).await
+    }
+
+    async fn rebalance(&self, wish: RebalanceWish, options: ChangeOptions) -> Result<ChangePlan, AdminError> {
+        self.change_rebalancing(wish, options).await
+    }
+
+    async fn moves(&self) -> Result<MovesStatus, AdminError> {
+        Ok(self.moves_status().await)
+    }
+
     async fn add_gateway(&self, gateway: AddGateway) -> Result<NewGateway, AdminError> {
         gateway_credentials::add(&**self.care.layout.index(), &*self.care.entropy, gateway).await
     }
@@ -185,7 +207,7 @@ impl AdminService for NodeAdmin {
 
 impl NodeAdmin {
     /// All nodes by the word of whoever watches them; only this one, and why, where nobody says.
-    async fn reports(&self) -> (BTreeMap<NodeId, NodeReport>, Option<String>) {
+    pub(crate) async fn reports(&self) -> (BTreeMap<NodeId, NodeReport>, Option<String>) {
         let own = || async {
             let last = Some(Box::new(self.reporter.report().await));
             [(self.node, NodeReport { node: self.node, state: NodeState::Up, silent_ms: Some(0), last })].into()
@@ -198,7 +220,7 @@ impl NodeAdmin {
     }
 
     /// The node and disks of whoever asks are as they are now, not as they were a second ago.
-    async fn overview<T>(&self, read: impl FnOnce(&Overview<'_>, Option<String>) -> T) -> T {
+    pub(crate) async fn overview<T>(&self, read: impl FnOnce(&Overview<'_>, Option<String>) -> T) -> T {
         let (mut reports, unknown) = self.reports().await;
         if let Some(own) = reports.get_mut(&self.node) {
             own.last = Some(Box::new(self.reporter.report().await));

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use admin::{
-    AddGateway, AdminError, AdminService, KnownGateway, NewGateway, NodeStatus, RangeStatus, RebuildOptions,
-    RebuildReport, RebuildStatus, Status, WantedProfile,
+    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway,
+    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, Status, WantedProfile,
 };
 use archive::rebuild::RebuildProgress;
 use async_trait::async_trait;
@@ -206,6 +206,32 @@ impl AdminService for Desk {
     }
 
     async fn readmit_disk(&self, _disk: &str) -> Result<(), AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn change_disk(
+        &self,
+        _disk: &str,
+        _change: Change,
+        _options: ChangeOptions,
+    ) -> Result<ChangePlan, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn change_node(
+        &self,
+        _node: &str,
+        _change: Change,
+        _options: ChangeOptions,
+    ) -> Result<ChangePlan, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn rebalance(&self, _wish: RebalanceWish, _options: ChangeOptions) -> Result<ChangePlan, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn moves(&self) -> Result<MovesStatus, AdminError> {
         Err(self.0.refused())
     }
 

@@ -30,7 +30,7 @@ use shards::{
 use tokio::sync::watch;
 use types::{
     BucketId, Checksum, ClusterId, Disk, DiskId, DiskState, HomeKey, Layout, NodeId, ObjectKey, PartNumber,
-    PlacementGroupId, Profile, Run, RunId, SlotIndex, TicketId,
+    PlacementGroupId, Profile, Run, RunId, SlotEpoch, SlotIndex, TicketId,
 };
 
 /// What a connection's frames are about.
@@ -232,6 +232,10 @@ impl ShardService for Nowhere {
         Ok(())
     }
 
+    async fn seal(&self, _: DiskId, _: PlacementGroupId, _: SlotIndex, _: SlotEpoch) -> Result<(), ShardError> {
+        Ok(())
+    }
+
     async fn list(&self, _: DiskId, _: Option<ShardAddress>, _: usize) -> Result<Vec<StoredShard>, ShardError> {
         Ok(Vec::new())
     }
@@ -245,7 +249,9 @@ impl GroupPlanner for Nobody {
         Err(PlannerError { reason: "this measurement plans nothing".to_owned() })
     }
 
-    async fn refresh(&self) {}
+    async fn refresh(&self) -> Result<(), PlannerError> {
+        Ok(())
+    }
 }
 
 impl RepairSink for Nobody {

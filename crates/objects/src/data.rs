@@ -107,6 +107,24 @@ impl DataPath {
         Box::pin(write::write(Arc::clone(&self.core), request, body)).await
     }
 
+    /// Has the layout read anew. Returns once it is at least as new as it was when this was called.
+    ///
+    /// # Errors
+    /// [`PlannerError`]: it cannot be read now.
+    pub async fn refresh_layout(&self) -> Result<(), PlannerError> {
+        self.core.seams.planner.refresh().await
+    }
+
+    /// The layout as it is now.
+    pub fn layout(&self) -> Arc<Layout> {
+        self.core.layout()
+    }
+
+    /// Whether transfers are under way: what can wait should leave the disks to them.
+    pub fn is_busy(&self) -> bool {
+        self.core.seams.budget.reserved_bytes() > 0
+    }
+
     /// Reads bytes `range` of the concatenated parts; `range` lies within them. Nothing is done before the first poll.
     pub fn read(&self, parts: Vec<PartToRead>, range: Range<u64>) -> BodyReader {
         BodyReader::new(Arc::clone(&self.core), parts, range)

@@ -17,11 +17,8 @@ use crate::buckets::{Buckets, Resolved};
 use crate::commit::{Committer, error_of};
 use crate::data::{DataPath, DiscardSink};
 use crate::discard::{DiscardQueue, GivenUpRuns};
-use crate::tickets::{Tickets, Transfer};
+use crate::tickets::{TicketServices, Tickets, Transfer};
 use crate::unfinished_buckets::Unfinished;
-
-/// How often it is looked whether something is due for the tickets.
-const TICKETS_TENDED_EVERY: Duration = Duration::from_secs(10);
 
 /// What the operations work with.
 #[derive(Clone)]
@@ -43,6 +40,8 @@ pub struct ObjectsSettings {
     pub node: NodeId,
     /// The wanted profile of each storage class. STANDARD must be among them.
     pub classes: BTreeMap<StorageClass, Profile>,
+    /// After how long without renewal a ticket is over, as upkeep goes by it.
+    pub ticket_idle_max: Duration,
 }
 
 /// S3's operations. A handle: clones share everything.
@@ -96,9 +95,16 @@ impl Objects {
         let standard = settings.classes.get(&StorageClass::default()).copied();
         let standard = RwLock::new(standard.expect("STANDARD is a configured class"));
         let ObjectsServices { index, data, clock, entropy } = services;
-        let tickets = Tickets::start(index.clone(), clock.clone(), entropy.clone(), settings.node)
-            .await
-            .map_err(|error| error_of(error, false))?;
+        let of_tickets = TicketServices {
+            index: index.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            holder: settings.node,
+            idle_max: settings.ticket_idle_max,
+            data: Some(data.clone()),
+        };
+        let tickets = Tickets::start(of_tickets).await.map_err(|error| error_of(error, false))?;
+        let tended_every = tickets.tended_every();
         let shared = Arc::new(Shared {
             settings,
             standard,
@@ -111,7 +117,7 @@ impl Objects {
             discards: given_up.queue(),
             background: std::sync::OnceLock::new(),
         });
-        let task = tokio::spawn(tend(Arc::downgrade(&shared), given_up));
+        let task = tokio::spawn(tend(Arc::downgrade(&shared), given_up, tended_every));
         shared.background.set(task.abort_handle()).expect("the task is spawned once");
         Ok(Self { shared })
     }
@@ -181,8 +187,8 @@ impl Objects {
     }
 }
 
-async fn tend(shared: Weak<Shared>, mut given_up: GivenUpRuns) {
-    let mut tickets_due = tokio::time::interval(TICKETS_TENDED_EVERY);
+async fn tend(shared: Weak<Shared>, mut given_up: GivenUpRuns, tended_every: Duration) {
+    let mut tickets_due = tokio::time::interval(tended_every);
     tickets_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let runs = tokio::select! {

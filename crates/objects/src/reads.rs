@@ -327,6 +327,10 @@ impl Reading {
                 }
                 Some(Err(ReadError::Gone)) => {
                     self.reader = None;
+                    // They may have been freed on a disk that has handed its slot on.
+                    if let Err(error) = self.objects.data().refresh_layout().await {
+                        tracing::debug!(%error, "the layout could not be read anew");
+                    }
                     self.ask_again("its bytes were freed").await?;
                 }
                 Some(Err(error)) => return Err(error_of_read(error).into()),

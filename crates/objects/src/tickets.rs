@@ -1,6 +1,6 @@
 //! Tickets: the fenced right to write, and the numbers of the commands under them.
 //!
-//! A new ticket is taken every 10 minutes, so that the floor of live tickets keeps rising and what writers left behind
+//! A new ticket is taken every 10 minutes (a third of the idle time), so that the floor of live tickets keeps rising and what writers left behind
 //! can be collected. An older one is renewed only while transfers that began under it run, for 24 hours at most: then
 //! they are aborted. Clocks decide here only when to take, renew and end tickets; what a ticket still allows is decided
 //! in `apply`.
@@ -14,23 +14,38 @@ use index::{Answer, Command, CommandBody, IndexError, IndexService};
 use parking_lot::Mutex;
 use platform::{Clock, Entropy};
 use tokio::sync::watch;
-use types::{NodeId, RequestId, RequestNumber, TicketId};
+use types::{Heir, NodeId, PlacementGroupId, RequestId, RequestNumber, SlotIndex, TicketId};
 
-/// How long new transfers begin under the same ticket.
-const TAKEN_EVERY: Duration = Duration::from_secs(10 * 60);
-/// How often a ticket that transfers still need is renewed: well within the idle time after which upkeep ends it.
-const RENEWED_EVERY: Duration = Duration::from_secs(5 * 60);
+use crate::data::{DataPath, PlannerError};
+
+/// After what part of its idle time no transfer begins under a ticket any more: one in so many.
+const TAKEN_SHARE: u32 = 3;
+/// How often a ticket that transfers still need is renewed, as a part of the idle time after which upkeep ends it.
+const RENEWED_SHARE: u32 = 6;
+/// How often it is looked whether something is due, as such a part, and at least.
+const TENDED_SHARE: u32 = 30;
+const TENDED_EVERY_MAX: Duration = Duration::from_secs(10);
 /// The longest life of a ticket, and so of a transfer.
 const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the index may take to hear that a ticket is over; it finds out by itself otherwise.
 const ENDING_PATIENCE: Duration = Duration::from_secs(2);
 
+/// What tickets are taken with.
+pub(crate) struct TicketServices {
+    pub(crate) index: Arc<dyn IndexService>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// Who asks: a label.
+    pub(crate) holder: NodeId,
+    /// After how long without renewal a ticket is over.
+    pub(crate) idle_max: Duration,
+    /// Whose layout is read anew before a new ticket is used.
+    pub(crate) data: Option<DataPath>,
+}
+
 /// The tickets of one writer.
 pub(crate) struct Tickets {
-    index: Arc<dyn IndexService>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    holder: NodeId,
+    services: TicketServices,
     live: Mutex<Live>,
     /// Held while a ticket is being taken, so that many that found theirs over take one together.
     taking: tokio::sync::Mutex<()>,
@@ -46,6 +61,8 @@ struct Ticket {
     id: TicketId,
     /// On the monotonic clock.
     granted: Duration,
+    /// The moves of slots that its transfers know of.
+    moves: BTreeSet<UnsealedMove>,
     uses: Mutex<Uses>,
     /// Turns true when no transfer may go on under it.
     over: watch::Sender<bool>,
@@ -65,15 +82,15 @@ impl Tickets {
     ///
     /// # Errors
     /// [`IndexError`] when none was granted.
-    pub(crate) async fn start(
-        index: Arc<dyn IndexService>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        holder: NodeId,
-    ) -> Result<Self, IndexError> {
-        let first = take(&*index, &*clock, holder, entropy.id()).await?;
+    pub(crate) async fn start(services: TicketServices) -> Result<Self, IndexError> {
+        let first = services.take().await?;
         let live = Mutex::new(Live { current: Arc::new(first), older: Vec::new() });
-        Ok(Self { index, clock, entropy, holder, live, taking: tokio::sync::Mutex::new(()) })
+        Ok(Self { services, live, taking: tokio::sync::Mutex::new(()) })
+    }
+
+    /// How often [`Self::tend`] is to be called.
+    pub(crate) fn tended_every(&self) -> Duration {
+        (self.services.idle_max / TENDED_SHARE).min(TENDED_EVERY_MAX)
     }
 
     /// Begins a transfer under the current ticket.
@@ -92,7 +109,7 @@ impl Tickets {
         if self.live.lock().current.id != over {
             return Ok(());
         }
-        let next = take(&*self.index, &*self.clock, self.holder, self.entropy.id()).await?;
+        let next = self.services.take().await?;
         let mut live = self.live.lock();
         let replaced = std::mem::replace(&mut live.current, Arc::new(next));
         replaced.over.send_replace(true);
@@ -101,10 +118,15 @@ impl Tickets {
 
     /// Does what is due: takes a new ticket, renews older ones that are in use, ends those that are not, aborts
     /// transfers of 24 hours. To be called every few seconds; what fails now is done the next time.
+    ///
+    /// A new ticket is taken before its time where a slot moves off a disk that cannot be sealed: that the move is over
+    /// waits for the tickets that were granted before.
     pub(crate) async fn tend(&self) {
-        let now = self.clock.monotonic();
+        let now = self.services.clock.monotonic();
         let current = self.live.lock().current.clone();
-        if now.saturating_sub(current.granted) >= TAKEN_EVERY
+        let is_old = now.saturating_sub(current.granted) >= self.services.idle_max / TAKEN_SHARE;
+        let is_waited_for = !self.services.unsealed_moves().is_subset(&current.moves);
+        if (is_old || is_waited_for)
             && let Err(error) = self.rotate(current.id).await
         {
             tracing::warn!(error = %error, ticket = %current.id, "no new ticket was granted");
@@ -120,7 +142,7 @@ impl Tickets {
         if self.live.lock().current.id != id {
             return Ok(());
         }
-        let next = take(&*self.index, &*self.clock, self.holder, self.entropy.id()).await?;
+        let next = self.services.take().await?;
         let mut live = self.live.lock();
         let before = std::mem::replace(&mut live.current, Arc::new(next));
         live.older.push(before);
@@ -131,17 +153,17 @@ impl Tickets {
         let too_old = now.saturating_sub(ticket.granted) >= LIFE_MAX;
         let (unused, renewal_due) = {
             let uses = ticket.uses.lock();
-            (uses.transfers == 0, now.saturating_sub(uses.renewed) >= RENEWED_EVERY)
+            (uses.transfers == 0, now.saturating_sub(uses.renewed) >= self.services.idle_max / RENEWED_SHARE)
         };
         if too_old || unused {
             ticket.over.send_replace(true);
             self.live.lock().older.retain(|other| other.id != ticket.id);
             // A ticket that could not be ended ends by itself, because nobody renews it.
-            if let Err(error) = propose_unnamed(&*self.index, CommandBody::EndTicket(ticket.id)).await {
+            if let Err(error) = propose_unnamed(&*self.services.index, CommandBody::EndTicket(ticket.id)).await {
                 tracing::debug!(error = %error, ticket = %ticket.id, "a ticket was left to end by itself");
             }
         } else if renewal_due {
-            match propose_unnamed(&*self.index, CommandBody::RenewTicket(ticket.id)).await {
+            match propose_unnamed(&*self.services.index, CommandBody::RenewTicket(ticket.id)).await {
                 Ok(Answer::Refused(_)) => {
                     ticket.over.send_replace(true);
                     self.live.lock().older.retain(|other| other.id != ticket.id);
@@ -163,7 +185,7 @@ impl Tickets {
         }
         let told = tokio::time::timeout(ENDING_PATIENCE, async {
             for ticket in tickets {
-                if let Err(error) = propose_unnamed(&*self.index, CommandBody::EndTicket(ticket.id)).await {
+                if let Err(error) = propose_unnamed(&*self.services.index, CommandBody::EndTicket(ticket.id)).await {
                     tracing::debug!(error = %error, ticket = %ticket.id, "a ticket was left to end by itself");
                 }
             }
@@ -174,21 +196,36 @@ impl Tickets {
     }
 }
 
-async fn take(
-    index: &dyn IndexService,
-    clock: &dyn Clock,
-    holder: NodeId,
-    nonce: [u8; 16],
-) -> Result<Ticket, IndexError> {
-    // Before the question: a ticket must not look younger than the index knows it.
-    let granted = clock.monotonic();
-    let body = CommandBody::GrantTicket { holder, nonce };
-    match propose_unnamed(index, body).await? {
-        Answer::Ticket(id) => {
-            let uses = Uses { transfers: 0, renewed: granted, next: 1, open: BTreeSet::new() };
-            Ok(Ticket { id, granted, uses: Mutex::new(uses), over: watch::Sender::new(false) })
+/// A slot that moves off a disk that is not there to be sealed: group, slot, and the heir with its epoch.
+type UnsealedMove = (PlacementGroupId, SlotIndex, Heir);
+
+impl TicketServices {
+    /// Takes a ticket. The layout is read anew before it is used: whoever writes under a ticket knows all moves that began
+    /// before it was granted.
+    async fn take(&self) -> Result<Ticket, IndexError> {
+        // Before the question: a ticket must not look younger than the index knows it.
+        let granted = self.clock.monotonic();
+        let body = CommandBody::GrantTicket { holder: self.holder, nonce: self.entropy.id() };
+        let id = match propose_unnamed(&*self.index, body).await? {
+            Answer::Ticket(id) => id,
+            other => return Err(IndexError::Unavailable { reason: format!("no ticket was granted: {other:?}") }),
+        };
+        if let Some(data) = &self.data {
+            let unread = |error: PlannerError| IndexError::Unavailable { reason: error.reason };
+            data.refresh_layout().await.map_err(unread)?;
         }
-        other => Err(IndexError::Unavailable { reason: format!("no ticket was granted: {other:?}") }),
+        let uses = Uses { transfers: 0, renewed: granted, next: 1, open: BTreeSet::new() };
+        let (moves, over) = (self.unsealed_moves(), watch::Sender::new(false));
+        Ok(Ticket { id, granted, moves, uses: Mutex::new(uses), over })
+    }
+
+    /// The moves that wait for tickets, as far as the layout at hand says.
+    fn unsealed_moves(&self) -> BTreeSet<UnsealedMove> {
+        let Some(data) = &self.data else { return BTreeSet::new() };
+        let layout = data.layout();
+        let moving = layout.slots().filter_map(|(group, at, slot)| Some((group.id, at, slot.disk, slot.heir?)));
+        let unsealed = moving.filter(|(_, _, owner, _)| !layout.disk_state(*owner).is_read());
+        unsealed.map(|(group, at, _, heir)| (group, at, heir)).collect()
     }
 }
 
@@ -299,7 +336,15 @@ mod tests {
             let index = Arc::new(LocalIndex::in_memory(Arc::new(clock.clone())).unwrap());
             let entropy = Arc::new(SeededEntropy::new(1));
             let holder = NodeId::from_bytes([1; 16]);
-            let tickets = Tickets::start(index.clone(), Arc::new(clock.clone()), entropy, holder).await.unwrap();
+            let services = TicketServices {
+                index: index.clone(),
+                clock: Arc::new(clock.clone()),
+                entropy,
+                holder,
+                idle_max: Duration::from_secs(30 * 60),
+                data: None,
+            };
+            let tickets = Tickets::start(services).await.unwrap();
             Self { index, clock, tickets }
         }
 

@@ -32,8 +32,9 @@ pub fn with_disk_states(layout: &Layout, disks: &[DiskId], state: DiskState) -> 
 
 /// The layout after `old` was replaced by `replacement` (a blank disk: another one, or the same one formatted anew):
 /// every slot of the old disk is the new one's, in the same place of the same group, at the next epoch of the slot, so
-/// that writers with the old layout are refused and what is missing there is rebuilt from the other slots. `None` if
-/// the layout has no disk `old`, or has the replacement as another disk already.
+/// that writers with the old layout are refused and what is missing there is rebuilt from the other slots. A slot that
+/// moves goes on moving: its new shards are at the heir. `None` if the layout has no disk `old`, or has the replacement as
+/// another disk already.
 pub fn replace_disk(layout: &Layout, old: DiskId, replacement: Disk) -> Option<Layout> {
     let at = layout.disks.iter().position(|disk| disk.id == old)?;
     let known = |disk: &Disk| disk.id == replacement.id && disk.id != old;
@@ -42,8 +43,14 @@ pub fn replace_disk(layout: &Layout, old: DiskId, replacement: Disk) -> Option<L
     }
     let mut changed = next(layout);
     let slots = changed.groups.iter_mut().flat_map(|group| &mut group.slots);
-    for slot in slots.filter(|slot| slot.disk == old) {
-        *slot = Slot::owned(replacement.id, slot.epoch.next());
+    for slot in slots {
+        match &mut slot.heir {
+            None if slot.disk == old => *slot = Slot::owned(replacement.id, slot.epoch.next()),
+            None => {}
+            Some(heir) if heir.disk == old => *heir = Heir { disk: replacement.id, epoch: heir.epoch.next() },
+            Some(_) if slot.disk == old => slot.disk = replacement.id,
+            Some(_) => {}
+        }
     }
     changed.disks[at] = replacement;
     Some(changed)
@@ -236,6 +243,19 @@ mod tests {
         let moved = finish_moves(&moving, &[finished(2, 1, heir(3, 2))]).expect("it is the heir");
         assert_eq!(moved.groups[1].slots[1], Slot::owned(disk(3).id, SlotEpoch(3)));
         assert_eq!(moved.epoch, LayoutEpoch(9));
+    }
+
+    #[test]
+    fn a_replaced_disk_loses_no_heir() {
+        let mut three = layout();
+        three.disks.push(disk(3));
+        let moves = [SlotMove { group: PlacementGroupId(1), slot: SlotIndex(0), from: disk(1).id, to: disk(3).id }];
+        let moving = begin_moves(&three, &moves).expect("it is as planned");
+        let owner = replace_disk(&moving, disk(1).id, disk(4)).expect("disk 1 is known");
+        assert_eq!(owner.groups[0].slots[0], Slot { disk: disk(4).id, epoch: SlotEpoch(1), heir: heir(3, 2) });
+        assert_eq!(owner.groups[1].slots[1], Slot::owned(disk(4).id, SlotEpoch(2)));
+        let heirs = replace_disk(&moving, disk(3).id, disk(4)).expect("disk 3 is known");
+        assert_eq!(heirs.groups[0].slots[0], Slot { disk: disk(1).id, epoch: SlotEpoch(1), heir: heir(4, 3) });
     }
 
     #[test]

@@ -85,13 +85,17 @@ pub enum DrainError {
     },
 }
 
-/// Plans an heir for each slot whose shards go to a disk that is out or being drained. `slot_bytes` tells what a slot
-/// holds; 0 where that is not known.
+/// Plans an heir for each slot whose owner is out or being drained, and another one where the heir is out. An heir that is
+/// being drained owns its slot first: what went to it lies nowhere else. `slot_bytes` tells what a slot holds; 0 where
+/// that is not known.
 pub fn plan_heirs(layout: &Layout, slot_bytes: impl Fn(PlacementGroupId, SlotIndex) -> u64) -> HeirPlan {
     let mut loads = Loads::of(layout, &slot_bytes);
     let mut plan = HeirPlan::default();
     for group in &layout.groups {
-        let leaves = |slot: &Slot| layout.disk_state(slot.target().0).is_left();
+        let leaves = |slot: &Slot| match slot.heir {
+            None => layout.disk_state(slot.disk).is_left(),
+            Some(heir) => layout.disk_state(heir.disk) == DiskState::Out,
+        };
         let mut targets: Vec<DiskId> = group.slots.iter().map(|slot| slot.target().0).collect();
         for (at, slot) in (0..).zip(&group.slots).filter(|(_, slot)| leaves(slot)) {
             let (index, from) = (SlotIndex(at), slot.target().0);

@@ -17,7 +17,7 @@ use rpc::{ClusterSecret, RpcSettings};
 use shards::contract::{address, header};
 use shards::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
 use tokio::runtime::Runtime;
-use types::{ClusterId, DiskId, Integrity, NodeId, PlacementGroupId, RangeId, RunId};
+use types::{ClusterId, DiskId, Integrity, NodeId, PlacementGroupId, RangeId, RunId, SlotEpoch, SlotIndex};
 
 const CLUSTER: ClusterId = ClusterId::from_bytes([1; 16]);
 const NODE: NodeId = NodeId::from_bytes([2; 16]);
@@ -47,6 +47,10 @@ impl ShardService for Nowhere {
     }
 
     async fn free(&self, _: DiskId, _: PlacementGroupId, _: Vec<RunId>) -> Result<(), ShardError> {
+        Ok(())
+    }
+
+    async fn seal(&self, _: DiskId, _: PlacementGroupId, _: SlotIndex, _: SlotEpoch) -> Result<(), ShardError> {
         Ok(())
     }
 

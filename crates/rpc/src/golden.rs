@@ -5,7 +5,7 @@
 //! decoder of their own, and new ones are added.
 
 use bytes::Bytes;
-use index::command::{BucketConfig, BucketRow, UploadChecksum, WhichVersion};
+use index::command::{BucketConfig, BucketRow, Rebalancing, UploadChecksum, WhichVersion};
 use index::contract::samples::{
     ask_version, at, credential, etag, gateway, inline_part, key, numbered, owner, part_in, put, run, upload_id,
     whole_bucket,
@@ -20,7 +20,7 @@ use shards::{ArchiveError, ArchiveFile, ArchiveSet, ShardError, StoredArchive, S
 use types::{
     BucketEpoch, BucketId, BucketName, BucketState, ChecksumAlgorithm, ChecksumType, ClusterId, CommitStamp, DiskId,
     FeatureLevel, GatewayId, Integrity, Layout, LayoutEpoch, Namespace, NodeId, ObjectAttributes, PartNumber, RangeId,
-    SlotEpoch, StorageClass, TicketId, Version, VersionId, VersionKind, VoterId,
+    SlotEpoch, SlotIndex, StorageClass, TicketId, Version, VersionId, VersionKind, VoterId,
 };
 
 use crate::encoding::{
@@ -164,6 +164,7 @@ fn shard_messages_are_those_of_the_golden_file() {
         ("free", ShardRequest::Free { disk: DISK, group: there.group, runs: vec![there.run; 2] }),
         ("list", ShardRequest::List { disk: DISK, after: Some(there), limit: 1000 }),
         ("list_first", ShardRequest::List { disk: DISK, after: None, limit: 1 }),
+        ("seal", ShardRequest::Seal { disk: DISK, group: there.group, slot: SlotIndex(5), epoch: SlotEpoch(300) }),
     ];
     let mut lines = Vec::new();
     for (name, request) in requests {
@@ -289,6 +290,7 @@ pub(crate) fn queries() -> Vec<(&'static str, Query)> {
         ("gateways", Query::Gateways),
         ("wanted_profile", Query::WantedProfile),
         ("away_disks", Query::AwayDisks),
+        ("rebalancing", Query::Rebalancing),
     ]
 }
 
@@ -390,6 +392,7 @@ fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
         ("gateways", QueryAnswer::Gateways(vec![gateway(7)])),
         ("wanted_profile", QueryAnswer::WantedProfile(Some("4+2".parse().expect("a profile")))),
         ("away_disks", QueryAnswer::AwayDisks(vec![types::DiskId::from_bytes([1; 16])])),
+        ("rebalancing", QueryAnswer::Rebalancing(Rebalancing::Paused)),
     ]
 }
 

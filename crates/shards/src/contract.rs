@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The groups that the suite writes into.
-const GROUPS: Range<u64> = 1..4;
+const GROUPS: Range<u64> = 1..5;
 const EPOCH: SlotEpoch = SlotEpoch(7);
 const SLOT: SlotIndex = SlotIndex(2);
 const PIECE_BYTES_MAX: usize = 256 * 1024;
@@ -72,6 +72,7 @@ pub async fn shard_service_contract(service: &dyn ShardService, disk: DiskId) {
     lists_are_in_order_and_complete(service, disk).await;
     freed_runs_are_gone_and_others_stay(service, disk).await;
     concurrent_appends_all_arrive(service, disk).await;
+    sealed_slots_take_nothing_and_are_read(service, disk).await;
 }
 
 const LENGTHS: [usize; 9] =
@@ -232,6 +233,29 @@ async fn concurrent_appends_all_arrive(service: &dyn ShardService, disk: DiskId)
         appended.expect("appended");
     }
     assert_holds(service, disk, &twin, 3000).await;
+}
+
+async fn sealed_slots_take_nothing_and_are_read(service: &dyn ShardService, disk: DiskId) {
+    let group = PlacementGroupId(GROUPS.end - 1);
+    let own = |run| header(address(group.0, run, 0), Integrity::Xxh3);
+    append(service, disk, own(900), 5000).await;
+    // Another slot, and an earlier owner's.
+    service.seal(disk, group, SlotIndex(SLOT.0 + 1), EPOCH).await.expect("sealed");
+    service.seal(disk, group, SLOT, SlotEpoch(EPOCH.0 - 1)).await.expect("sealed");
+    append(service, disk, own(901), 100_000).await;
+    for _twice in 0..2 {
+        service.seal(disk, group, SLOT, EPOCH).await.expect("sealed");
+        for bytes in [5000, 100_000] {
+            let refused = service.append(disk, own(902), body(&own(902).address, bytes)).await;
+            assert!(matches!(refused, Err(ShardError::Stale { .. })), "{refused:?}");
+        }
+    }
+    assert_holds(service, disk, &own(900).address, 5000).await;
+    assert_holds(service, disk, &own(901).address, 100_000).await;
+    let listed = service.list(disk, Some(address(group.0, 0, 0)), 100).await.expect("listed");
+    assert_eq!(listed.iter().map(|shard| shard.address.run.tail).collect::<Vec<_>>(), [900, 901]);
+    let nobody = DiskId::from_bytes([0xee; 16]);
+    assert!(service.seal(nobody, group, SLOT, EPOCH).await.is_err());
 }
 
 async fn append(service: &dyn ShardService, disk: DiskId, header: ShardHeader, bytes: usize) {

@@ -157,11 +157,36 @@ impl Core {
 #[derive(Debug, Default)]
 pub(crate) struct SlotTable {
     claims: HashMap<(PlacementGroupId, SlotIndex), SlotClaim>,
+    is_told: bool,
 }
 
 impl SlotTable {
+    /// What the disk is told now.
     pub(crate) fn new(claims: &[SlotClaim]) -> Self {
-        Self { claims: claims.iter().map(|claim| ((claim.group, claim.slot), *claim)).collect() }
+        Self { claims: claims.iter().map(|claim| ((claim.group, claim.slot), *claim)).collect(), is_told: true }
+    }
+
+    /// What it was told before it was opened: others may own the slots by now, so that all are sealed.
+    pub(crate) fn of_old(claims: &[SlotClaim]) -> Self {
+        let sealed: Vec<SlotClaim> = claims.iter().map(|claim| SlotClaim { sealed: true, ..*claim }).collect();
+        Self { is_told: false, ..Self::new(&sealed) }
+    }
+
+    /// Whether it was told since it was opened.
+    pub(crate) fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    /// Whether shards of the slot may come in under an epoch up to `epoch`.
+    pub(crate) fn takes_up_to(&self, group: PlacementGroupId, slot: SlotIndex, epoch: SlotEpoch) -> bool {
+        self.claims.get(&(group, slot)).is_some_and(|claim| !claim.sealed && claim.epoch <= epoch)
+    }
+
+    /// Takes no more shards of a slot.
+    pub(crate) fn seal(&mut self, group: PlacementGroupId, slot: SlotIndex) {
+        if let Some(claim) = self.claims.get_mut(&(group, slot)) {
+            claim.sealed = true;
+        }
     }
 
     /// Whether a shard for the slot, written under `named`, may come in.

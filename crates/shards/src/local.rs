@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use platform::Disk;
 use tokio::sync::watch;
-use types::{DiskId, PlacementGroupId, RunId};
+use types::{DiskId, PlacementGroupId, RunId, SlotEpoch, SlotIndex};
 
 use crate::archive::ArchiveStore;
 use crate::health::{DiskHealth, HealthListener};
@@ -136,10 +136,17 @@ impl LocalShards {
     /// isn't claimed, is claimed at another epoch or is sealed is refused as Stale. Once this returns, no append under
     /// an earlier claim is under way any more.
     ///
+    /// A disk that was opened takes no shards until it is told its slots: what it was told before may be long over.
+    ///
     /// # Errors
     /// [`ShardError::UnknownDisk`], [`ShardError::DiskDown`]; [`ShardError::Invalid`] when there are too many.
     pub async fn set_slots(&self, disk: DiskId, claims: Vec<SlotClaim>) -> Result<(), ShardError> {
         self.store(disk)?.set_slots(claims).await
+    }
+
+    /// Whether a disk was told its slots since it was opened.
+    pub fn knows_its_slots(&self, disk: DiskId) -> bool {
+        self.store(disk).is_ok_and(|store| store.knows_its_slots())
     }
 
     /// How much of a disk is used, and what it has done.
@@ -253,6 +260,16 @@ impl ShardService for LocalShards {
 
     async fn free(&self, disk: DiskId, group: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError> {
         self.store(disk)?.free(group, runs).await
+    }
+
+    async fn seal(
+        &self,
+        disk: DiskId,
+        group: PlacementGroupId,
+        slot: SlotIndex,
+        epoch: SlotEpoch,
+    ) -> Result<(), ShardError> {
+        self.store(disk)?.seal(group, slot, epoch).await
     }
 
     async fn list(

@@ -165,6 +165,19 @@ pub trait ShardService: Send + Sync {
     /// [`ShardError::DiskDown`], [`ShardError::UnknownDisk`].
     async fn free(&self, disk: DiskId, group: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError>;
 
+    /// Seals a slot that another disk inherits: once this returns, the disk takes no shards of it under epochs up to
+    /// `epoch`, after a crash neither, and every append that it has acknowledged is in what it lists.
+    ///
+    /// # Errors
+    /// [`ShardError::DiskDown`], [`ShardError::UnknownDisk`], [`ShardError::Unreachable`]: it may still take some.
+    async fn seal(
+        &self,
+        disk: DiskId,
+        group: PlacementGroupId,
+        slot: SlotIndex,
+        epoch: SlotEpoch,
+    ) -> Result<(), ShardError>;
+
     /// Lists up to `limit` shards in address order, those after `after`. Fewer may come though there are more; none come
     /// only at the end.
     ///

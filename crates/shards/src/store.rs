@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use platform::{BufferPool, Disk, Workers};
 use tokio::sync::oneshot;
-use types::{DiskId, Integrity, PlacementGroupId, RunId};
+use types::{DiskId, Integrity, PlacementGroupId, RunId, SlotEpoch, SlotIndex};
 
 use crate::archive::ArchiveStore;
 use crate::blocks::checksums_of;
@@ -124,7 +124,7 @@ impl ShardStore {
             home,
             settings: environment.settings.clone(),
             superblock,
-            slots: RwLock::new(SlotTable::new(&slots)),
+            slots: RwLock::new(SlotTable::of_old(&slots)),
             catalog: recovered.catalog,
             queue: CommitQueue::default(),
             keeper: KeeperSignal::default(),
@@ -316,6 +316,42 @@ impl ShardStore {
             Ok::<_, ShardError>(())
         })
         .await?;
+        self.finish_appends().await
+    }
+
+    /// Whether it was told its slots since it was opened.
+    pub(crate) fn knows_its_slots(&self) -> bool {
+        self.core.slots.read().is_told()
+    }
+
+    /// Seals a slot, as [`crate::ShardService::seal`] says.
+    pub(crate) async fn seal(
+        &self,
+        group: PlacementGroupId,
+        slot: SlotIndex,
+        epoch: SlotEpoch,
+    ) -> Result<(), ShardError> {
+        self.run(move |core| {
+            core.health.check()?;
+            let of_slot = |claim: &SlotClaim| claim.group == group && claim.slot == slot && claim.epoch <= epoch;
+            let is_open = |claim: &SlotClaim| of_slot(claim) && !claim.sealed;
+            if core.superblock.get().slots.iter().any(is_open) {
+                core.update_superblock(|superblock| {
+                    superblock.slots.iter_mut().filter(|claim| of_slot(claim)).for_each(|claim| claim.sealed = true);
+                })?;
+            }
+            let mut table = core.slots.write();
+            if table.takes_up_to(group, slot, epoch) {
+                table.seal(group, slot);
+            }
+            Ok::<_, ShardError>(())
+        })
+        .await?;
+        self.finish_appends().await
+    }
+
+    /// Waits until appends that were let in are done.
+    async fn finish_appends(&self) -> Result<(), ShardError> {
         let (reply, done) = oneshot::channel();
         self.core.queue.push_small(SmallOp::Barrier(reply));
         done.await.map_err(|_| self.closed())

@@ -53,6 +53,7 @@ async fn a_faulty_disk_without_faults_holds_the_contract() {
     let disk = faulty_disk(1);
     for settings in [ShardSettings::default(), tiny_settings()] {
         let (shards, id) = open(&disk, settings).await.unwrap();
+        shards.set_slots(id, contract::claims()).await.unwrap();
         shard_service_contract(&shards, id).await;
         let runs: Vec<_> = list_all(&shards, id).await.into_iter().map(|(address, _)| address).collect();
         for address in runs {

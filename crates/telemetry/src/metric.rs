@@ -50,6 +50,10 @@ pub const DISK_REBUILT_RATIO: &str = "cairn_disk_rebuilt_ratio";
 pub const REPAIRED_SHARDS: &str = "cairn_repaired_shards_total";
 /// Bytes of shards that were rebuilt.
 pub const REPAIRED_BYTES: &str = "cairn_repaired_bytes_total";
+/// Shards that were brought to heirs of slots.
+pub const MOVED_SHARDS: &str = "cairn_moved_shards_total";
+/// Bytes of shards that were brought to heirs of slots.
+pub const MOVED_BYTES: &str = "cairn_moved_bytes_total";
 /// Shards that could not be rebuilt: too few others are whole.
 pub const LOST_SHARDS: &str = "cairn_lost_shards_total";
 /// Shards that were verified by scrub.

@@ -1,4 +1,5 @@
-//! Background duties of one idempotent shape: collect, repair, re-stripe, scrub, tickets, unfinished buckets.
+//! Background duties of one idempotent shape: collect, repair, moves of slots, re-stripe, scrub, tickets, unfinished
+//! buckets.
 //!
 //! A [`Duty`] does a little and says when it wants to go on; it can be stopped at any point and started anew anywhere,
 //! for what there is to do stands in the index and on the disks. Nothing scans everything to find work, but scrub, whose
@@ -7,7 +8,11 @@
 pub mod buckets;
 pub mod collect;
 pub mod duty;
+mod fill;
+pub mod heirs;
+pub mod moves;
 pub mod progress;
+pub mod rebalance;
 pub mod repair;
 pub mod restripe;
 pub mod scrub;

@@ -17,6 +17,10 @@ pub struct Counters {
     pub repaired_shards: AtomicU64,
     /// Bytes rebuilt.
     pub repaired_bytes: AtomicU64,
+    /// Shards brought to heirs of slots.
+    pub moved_shards: AtomicU64,
+    /// Their bytes.
+    pub moved_bytes: AtomicU64,
     /// Shards that could not be rebuilt: too few others are whole.
     pub lost_shards: AtomicU64,
     /// Parts re-striped.

@@ -1,7 +1,7 @@
 //! Repair: rebuilds shards that reads or scrub found bad, and all shards of a disk that was replaced.
 //!
-//! What to rebuild for a replaced disk is read off the other disks: every run that has a shard there has one in each
-//! slot of its group. Whether a run still lives is asked of the index before anything is rebuilt.
+//! What to rebuild for a replaced disk is read off the other disks of each of its groups (`fill`). Whether a run still lives
+//! is asked of the index before anything is rebuilt.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,18 +11,19 @@ use async_trait::async_trait;
 use index::{IndexService, Query, QueryAnswer};
 use objects::data::{BadShard, DataPath, ReadError, RebuildError, ShardToRebuild};
 use parking_lot::Mutex;
-use shards::{LocalShards, ShardAddress, ShardError, ShardHeader, ShardService};
+use shards::{LocalShards, ShardError, ShardHeader, ShardService};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
-use types::{DiskId, DiskState, HomeKey, Layout, Run, RunForm, RunId};
+use types::{DiskId, HomeKey, Layout, Run, RunForm, RunId};
 
 use crate::duty::{Duty, DutyError, Step};
+use crate::fill::{Pass, SlotToFill};
 use crate::progress::{Progress, add};
 
 /// The superblock's note of a disk that took another's place and is not whole yet.
 pub const REBUILDING_NOTE: &str = "rebuilding";
 
-/// Shards that a step of rebuilding a disk looks at.
-const SHARDS_MAX: usize = 64;
+/// How soon a disk that could not be rebuilt is tried again.
+const RETRY: Duration = Duration::from_secs(10);
 /// How long repair sleeps when it is not woken.
 const PERIOD: Duration = Duration::from_secs(3600);
 
@@ -101,8 +102,7 @@ impl Duty for Repair {
                 Err(_) => return Ok(Step::Idle(PERIOD)),
             },
         };
-        let up = self.services.layout.borrow().disk(bad.disk).is_some_and(|disk| disk.state == DiskState::Up);
-        if up {
+        if self.services.layout.borrow().disk_state(bad.disk).is_read() {
             let BadShard { run, home, address, .. } = bad;
             self.services.repair(&ShardToRebuild { run, home, stripe: address.stripe, shard: address.shard }).await?;
         }
@@ -123,40 +123,79 @@ pub struct RebuildDisks {
     services: RepairServices,
     disks: Arc<LocalShards>,
     replaced: AsyncMutex<watch::Receiver<u64>>,
-    pass: AsyncMutex<Option<Pass>>,
+    round: AsyncMutex<Option<Round>>,
 }
 
-/// A pass over the shards of one disk, looking for siblings that are missing.
-struct Pass {
-    steps: usize,
-    disks: Vec<DiskId>,
+/// All slots of the disks that are to be rebuilt, one after the other.
+struct Round {
     targets: Vec<DiskId>,
-    after: Option<ShardAddress>,
-    seen: BTreeSet<(RunId, u32)>,
+    slots: Vec<SlotToFill>,
+    all_slots: usize,
+    pass: Option<Pass>,
+    /// Disks that could not be heard, or did not take all: they are looked at again.
+    unfinished: BTreeSet<DiskId>,
 }
 
 impl RebuildDisks {
     /// Looks for disks that bear [`REBUILDING_NOTE`] at the start, and whenever `replaced` changes.
     pub fn new(services: RepairServices, disks: Arc<LocalShards>, replaced: watch::Receiver<u64>) -> Self {
-        Self { services, disks, replaced: AsyncMutex::new(replaced), pass: AsyncMutex::new(None) }
+        Self { services, disks, replaced: AsyncMutex::new(replaced), round: AsyncMutex::new(None) }
     }
 
-    /// A pass over all disks where one is to be rebuilt.
-    fn first(&self) -> Pass {
+    /// A round over the slots of all disks that are to be rebuilt.
+    fn first(&self) -> Round {
         let states = self.disks.disk_states();
-        let up: Vec<DiskId> = states.iter().filter(|(_, health)| !health.is_down()).map(|(disk, _)| *disk).collect();
-        let rebuilding = |disk: &&DiskId| {
-            self.disks.superblock(**disk).is_ok_and(|superblock| superblock.notes.contains_key(REBUILDING_NOTE))
+        let up = states.iter().filter(|(_, health)| !health.is_down()).map(|(disk, _)| *disk);
+        let rebuilding = |disk: &DiskId| {
+            self.disks.superblock(*disk).is_ok_and(|superblock| superblock.notes.contains_key(REBUILDING_NOTE))
         };
-        let targets: Vec<DiskId> = up.iter().filter(rebuilding).copied().collect();
+        let targets: Vec<DiskId> = up.filter(rebuilding).collect();
         *self.services.progress.rebuilding.lock() = targets.iter().map(|disk| (*disk, 0.0)).collect();
-        let sources = if targets.is_empty() { Vec::new() } else { up };
-        Pass { steps: sources.len(), disks: sources, targets, after: None, seen: BTreeSet::new() }
+        let layout = self.services.layout.borrow().clone();
+        // What has an heir is brought there.
+        let own = layout.slots().filter(|(_, _, slot)| slot.heir.is_none() && targets.contains(&slot.disk));
+        let slots: Vec<SlotToFill> = own
+            .map(|(group, index, slot)| SlotToFill { group: group.id, index, disk: slot.disk, owner: slot.disk })
+            .collect();
+        Round { targets, all_slots: slots.len(), slots, pass: None, unfinished: BTreeSet::new() }
+    }
+
+    /// Takes the round a little further; `false` once it is over.
+    async fn go_on(&self, round: &mut Round) -> Result<bool, DutyError> {
+        let mut pass = match round.pass.take() {
+            Some(pass) => pass,
+            None => match round.slots.pop() {
+                Some(slot) => Pass::begin(&self.services, slot).await?,
+                None => return Ok(false),
+            },
+        };
+        let disk = pass.slot.disk;
+        match pass.step(&self.services).await {
+            Ok(true) => round.pass = Some(pass),
+            Ok(false) => {
+                let layout = self.services.layout.borrow().clone();
+                if pass.found.unheard.iter().any(|other| layout.disk_state(*other).is_read()) {
+                    round.unfinished.insert(disk);
+                }
+                add(&self.services.progress.lost_shards, pass.found.lacking);
+                metrics::counter!(telemetry::metric::LOST_SHARDS).increment(pass.found.lacking);
+                add(&self.services.progress.repaired_shards, pass.found.brought);
+                metrics::counter!(telemetry::metric::REPAIRED_SHARDS).increment(pass.found.brought);
+                add(&self.services.progress.repaired_bytes, pass.found.bytes);
+                metrics::counter!(telemetry::metric::REPAIRED_BYTES).increment(pass.found.bytes);
+            }
+            Err(error) => {
+                // It failed again, most likely, or is full; the index may not answer.
+                tracing::warn!(%disk, %error, "a slot of a disk that is rebuilt was not filled");
+                round.unfinished.insert(disk);
+            }
+        }
+        Ok(true)
     }
 
     /// Notes on the disks that were rebuilt that they are whole.
-    async fn finish(&self, pass: &Pass) {
-        for disk in &pass.targets {
+    async fn finish(&self, round: &Round) {
+        for disk in round.targets.iter().filter(|disk| !round.unfinished.contains(disk)) {
             let forget = |superblock: &mut shards::Superblock| {
                 superblock.notes.remove(REBUILDING_NOTE);
             };
@@ -167,28 +206,6 @@ impl RebuildDisks {
             }
         }
         self.services.progress.rebuilding.lock().clear();
-    }
-
-    /// Has the missing siblings of one shard made again.
-    async fn complete(&self, disk: DiskId, address: ShardAddress) -> Result<(), DutyError> {
-        let Ok(header) = self.services.shards.header(disk, address).await else { return Ok(()) };
-        let Some(run) = run_of(&header, &self.services.layout.borrow()) else { return Ok(()) };
-        let layout = self.services.layout.borrow().clone();
-        let Some(group) = layout.group(run.group) else { return Ok(()) };
-        let width = u8::try_from(run.profile.width()).expect("a profile's shards are counted in 8 bits");
-        for shard in (0..width).filter(|shard| *shard != address.shard) {
-            let Some(slot) = group.slots.get(usize::from(run.slot_of(shard).0)) else { continue };
-            if layout.disk(slot.disk).is_none_or(|row| row.state != DiskState::Up) {
-                continue;
-            }
-            let sibling = ShardAddress { shard, ..address };
-            if let Err(ShardError::Missing { .. }) = self.services.shards.header(slot.disk, sibling).await {
-                let home = header.home.clone();
-                let wanted = ShardToRebuild { run: run.clone(), home, stripe: address.stripe, shard };
-                self.services.repair(&wanted).await?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -228,33 +245,18 @@ impl Duty for RebuildDisks {
     }
 
     async fn step(&self) -> Result<Step, DutyError> {
-        let mut kept = self.pass.lock().await;
-        let mut pass = kept.take().unwrap_or_else(|| self.first());
-        let Some(disk) = pass.disks.last().copied() else { return Ok(Step::Idle(PERIOD)) };
-        let listed = match self.services.shards.list(disk, pass.after, SHARDS_MAX).await {
-            Ok(listed) => listed,
-            Err(ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. }) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        match listed.last() {
-            Some(last) => pass.after = Some(last.address),
-            None => {
-                pass.disks.pop();
-                pass.after = None;
-            }
-        }
-        for shard in listed {
-            if pass.seen.insert((shard.address.run, shard.address.stripe)) {
-                self.complete(disk, shard.address).await?;
-            }
-        }
-        if pass.disks.is_empty() {
-            self.finish(&pass).await;
+        let mut kept = self.round.lock().await;
+        let mut round = kept.take().unwrap_or_else(|| self.first());
+        if round.targets.is_empty() {
             return Ok(Step::Idle(PERIOD));
         }
-        let share = 1.0 - pass.disks.len() as f64 / pass.steps as f64;
+        if !self.go_on(&mut round).await? {
+            self.finish(&round).await;
+            return Ok(Step::Idle(if round.unfinished.is_empty() { PERIOD } else { RETRY }));
+        }
+        let share = 1.0 - round.slots.len() as f64 / round.all_slots.max(1) as f64;
         self.services.progress.rebuilding.lock().iter_mut().for_each(|(_, done)| *done = share);
-        *kept = Some(pass);
+        *kept = Some(round);
         Ok(Step::Again)
     }
 

@@ -15,11 +15,10 @@ use types::{CommitStamp, DiskId, Layout, RunId, TicketId};
 use crate::duty::{Duty, DutyError, Step, propose};
 use crate::repair::run_lives;
 
-/// How often tickets are looked at.
-const PERIOD: Duration = Duration::from_secs(60);
-/// A ticket that was not renewed for so long is over: its writer takes a new one every 10 minutes and renews an older
-/// one every few minutes while transfers run under it.
-const TICKET_IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+/// How often tickets are looked at, at least.
+const PERIOD_MAX: Duration = Duration::from_secs(60);
+/// How often, as a part of the idle time after which a ticket is over: one in so many.
+const PERIOD_SHARE: u32 = 4;
 /// Garbage rows of one page.
 const ROWS_MAX: usize = 1000;
 /// Shards that a step looks at.
@@ -30,6 +29,7 @@ pub struct Tickets {
     index: Arc<dyn IndexService>,
     shards: Arc<dyn ShardService>,
     layout: watch::Receiver<Arc<Layout>>,
+    idle_max: Duration,
     sweep: Mutex<Option<Sweep>>,
     swept_to: Mutex<TicketId>,
 }
@@ -42,23 +42,18 @@ struct Sweep {
 }
 
 impl Tickets {
-    /// Looks after the tickets of the whole cluster.
+    /// Looks after the tickets of the whole cluster. One that was not renewed for `idle_max` is over.
     pub fn new(
         index: Arc<dyn IndexService>,
         shards: Arc<dyn ShardService>,
         layout: watch::Receiver<Arc<Layout>>,
+        idle_max: Duration,
     ) -> Self {
-        Self { index, shards, layout, sweep: Mutex::new(None), swept_to: Mutex::new(TicketId(0)) }
+        Self { index, shards, layout, idle_max, sweep: Mutex::new(None), swept_to: Mutex::new(TicketId(0)) }
     }
 
-    /// Ends dead tickets; answers the floor, which every data range holds once this returns.
-    async fn raise_floor(&self) -> Result<TicketId, DutyError> {
-        let idle_us_max = u64::try_from(TICKET_IDLE_MAX.as_micros()).expect("half an hour fits");
-        let Answer::Floor(floor) = propose(&*self.index, CommandBody::ExpireTickets { idle_us_max }).await? else {
-            return Err(DutyError::Other("expiring tickets was answered with something else".to_owned()));
-        };
-        propose(&*self.index, CommandBody::RaiseFloor { floor }).await?;
-        Ok(floor)
+    fn period(&self) -> Duration {
+        (self.idle_max / PERIOD_SHARE).min(PERIOD_MAX)
     }
 
     /// Looks at the next shards of a sweep; `None` when the sweep is over.
@@ -122,6 +117,19 @@ impl Tickets {
     }
 }
 
+/// Ends tickets that were not renewed for `idle_max`; answers the floor, which every data range holds once this returns.
+///
+/// # Errors
+/// [`DutyError::Index`].
+pub(crate) async fn raise_floor(index: &dyn IndexService, idle_max: Duration) -> Result<TicketId, DutyError> {
+    let idle_us_max = u64::try_from(idle_max.as_micros()).unwrap_or(u64::MAX);
+    let Answer::Floor(floor) = propose(index, CommandBody::ExpireTickets { idle_us_max }).await? else {
+        return Err(DutyError::Other("expiring tickets was answered with something else".to_owned()));
+    };
+    propose(index, CommandBody::RaiseFloor { floor }).await?;
+    Ok(floor)
+}
+
 #[async_trait]
 impl Duty for Tickets {
     fn name(&self) -> &'static str {
@@ -133,9 +141,9 @@ impl Duty for Tickets {
         let sweep = match under_way {
             Some(sweep) => sweep,
             None => {
-                let floor = self.raise_floor().await?;
+                let floor = raise_floor(&*self.index, self.idle_max).await?;
                 if floor == *self.swept_to.lock() {
-                    return Ok(Step::Idle(PERIOD));
+                    return Ok(Step::Idle(self.period()));
                 }
                 let up = |disk: &&types::Disk| disk.state.is_read();
                 let disks = self.layout.borrow().disks.iter().filter(up).map(|disk| disk.id).collect();
@@ -150,7 +158,7 @@ impl Duty for Tickets {
             }
             None => {
                 *self.swept_to.lock() = floor;
-                Ok(Step::Idle(PERIOD))
+                Ok(Step::Idle(self.period()))
             }
         }
     }

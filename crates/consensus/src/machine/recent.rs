@@ -253,6 +253,7 @@ fn touched_by(command: &CommandBody) -> Touched {
         | CommandBody::DiscardRuns { .. }
         | CommandBody::PutGateway(_)
         | CommandBody::RemoveGateway(_)
+        | CommandBody::SetRebalancing(_)
         | CommandBody::SetWantedProfile { .. }
         | CommandBody::NoteAway { .. } => Touched::Nothing,
     }

@@ -18,8 +18,8 @@ use shards::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, Sto
 use tokio::sync::watch;
 use types::{
     AccessKeyId, AccountId, CanonicalId, Credential, Disk, DiskId, DiskState, Integrity, Layout, LayoutEpoch, Node,
-    NodeId, Owner, PlacementGroup, PlacementGroupId, Profile, RunId, SecretKey, Slot, SlotEpoch, StorageClass,
-    Timestamp,
+    NodeId, Owner, PlacementGroup, PlacementGroupId, Profile, RunId, SecretKey, Slot, SlotEpoch, SlotIndex,
+    StorageClass, Timestamp,
 };
 
 use crate::client::Client;
@@ -84,6 +84,7 @@ impl World {
                 (StorageClass::default(), profile()),
                 (StorageClass::new("REDUCED").unwrap(), profile()),
             ]),
+            ticket_idle_max: std::time::Duration::from_secs(1800),
         };
         let objects = Objects::start(services, settings, given_up).await.unwrap();
 
@@ -205,7 +206,9 @@ impl GroupPlanner for NoPlanner {
         Err(PlannerError { reason: "the tests' layout has all groups".to_owned() })
     }
 
-    async fn refresh(&self) {}
+    async fn refresh(&self) -> Result<(), PlannerError> {
+        Ok(())
+    }
 }
 
 /// Disks that keep shards in memory.
@@ -232,6 +235,10 @@ impl ShardService for MemoryDisks {
 
     async fn free(&self, _: DiskId, _: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError> {
         self.0.lock().retain(|(_, address), _| !runs.contains(&address.run));
+        Ok(())
+    }
+
+    async fn seal(&self, _: DiskId, _: PlacementGroupId, _: SlotIndex, _: SlotEpoch) -> Result<(), ShardError> {
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use types::{AccountId, Credential, DiskId, FeatureLevel, GatewayId, Layout, LayoutEpoch, Profile};
 
 use super::{Applying, Stop};
-use crate::command::{Answer, FormCluster, GatewayRow, Refusal};
+use crate::command::{Answer, FormCluster, GatewayRow, Rebalancing, Refusal};
 use crate::rows::ClusterRow;
 
 impl Applying<'_> {
@@ -52,6 +52,11 @@ impl Applying<'_> {
         noted.sort_unstable();
         noted.dedup();
         self.tables.put_away_disks(&noted)?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn set_rebalancing(&mut self, rebalancing: Rebalancing) -> Result<Answer, Stop> {
+        self.tables.put_rebalancing(rebalancing)?;
         Ok(Answer::Done)
     }
 

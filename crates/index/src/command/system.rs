@@ -31,6 +31,18 @@ pub struct TicketRow {
     pub renewed: Timestamp,
 }
 
+/// Whether slots are moved so that disks hold what is in proportion to their size.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rebalancing {
+    /// Nobody asked for it, or it is done.
+    #[default]
+    Off,
+    /// As long as some disk holds clearly more than its share, or less.
+    On,
+    /// It was begun, and begins no more moves until it goes on.
+    Paused,
+}
+
 /// A gateway's credential towards nodes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayRow {

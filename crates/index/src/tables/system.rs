@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use types::{AccessKeyId, BucketId, BucketName, Credential, DiskId, GatewayId, Layout, Namespace, Profile, TicketId};
 
 use super::{Tables, blob, from_sql, to_sql};
-use crate::command::{BucketRecord, BucketRecordState, GatewayRow};
+use crate::command::{BucketRecord, BucketRecordState, GatewayRow, Rebalancing};
 use crate::rows::{self, ClusterRow, CountersRow, TicketKept};
 use crate::{IndexDatabaseError, keys};
 
@@ -33,6 +33,14 @@ impl Tables<'_> {
 
     pub(crate) fn put_wanted_profile(self, profile: Profile) -> Result<(), IndexDatabaseError> {
         self.put_system_row("profile", &profile)
+    }
+
+    pub(crate) fn rebalancing(self) -> Result<Rebalancing, IndexDatabaseError> {
+        Ok(self.system_row("rebalancing")?.unwrap_or_default())
+    }
+
+    pub(crate) fn put_rebalancing(self, rebalancing: Rebalancing) -> Result<(), IndexDatabaseError> {
+        self.put_system_row("rebalancing", &rebalancing)
     }
 
     /// In order of id.

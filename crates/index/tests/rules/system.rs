@@ -1,6 +1,6 @@
 //! The system range: the cluster, credentials, names of buckets.
 
-use index::command::{BucketRecord, BucketRecordState, CommandBody, GatewayRow};
+use index::command::{BucketRecord, BucketRecordState, CommandBody, GatewayRow, Rebalancing};
 use index::contract::samples::{credential, form_cluster, gateway, owner};
 use index::{Answer, Query, QueryAnswer, Refusal};
 use types::{BucketId, BucketName, DiskId, FeatureLevel, Layout, LayoutEpoch, Namespace, Timestamp};
@@ -103,6 +103,16 @@ fn a_layout_is_changed_only_from_where_it_was_planned() {
     assert_eq!(world.apply(change(2, 4)), refused(Refusal::StaleLayout), "epochs rise by one");
     let QueryAnswer::Cluster(Some(view)) = world.ask(Query::Cluster) else { panic!("it was formed") };
     assert_eq!(view.layout.epoch, LayoutEpoch(2));
+}
+
+#[test]
+fn rebalancing_is_off_until_it_is_set_and_then_as_it_was_set_last() {
+    let mut world = World::new();
+    assert_eq!(world.ask(Query::Rebalancing), QueryAnswer::Rebalancing(Rebalancing::Off));
+    for state in [Rebalancing::On, Rebalancing::Paused, Rebalancing::Off] {
+        assert_eq!(world.apply(CommandBody::SetRebalancing(state)), Answer::Done);
+        assert_eq!(world.ask(Query::Rebalancing), QueryAnswer::Rebalancing(state));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rpc::client::RemoteShards;
 use shards::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
-use types::{DiskId, PlacementGroupId, RunId};
+use types::{DiskId, PlacementGroupId, RunId, SlotEpoch, SlotIndex};
 
 use crate::late::OwnShards;
 
@@ -47,6 +47,16 @@ impl ShardService for ClusterShards {
 
     async fn free(&self, disk: DiskId, group: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError> {
         self.of(disk).free(disk, group, runs).await
+    }
+
+    async fn seal(
+        &self,
+        disk: DiskId,
+        group: PlacementGroupId,
+        slot: SlotIndex,
+        epoch: SlotEpoch,
+    ) -> Result<(), ShardError> {
+        self.of(disk).seal(disk, group, slot, epoch).await
     }
 
     async fn list(

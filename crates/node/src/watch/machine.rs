@@ -279,15 +279,19 @@ impl NodeWatch {
         actions
     }
 
-    /// Of a node that was heard: what was away is taken up where its node says that it is well.
+    /// Of a node that was heard: what was away is taken up where its node says that it is well. One that was given up
+    /// meanwhile waits until its slots that have heirs are theirs: then it is as good as a new one.
     fn welcome(&self, node: NodeId, disks: &[&types::Disk], standing: &Standing, actions: &mut Vec<Action>) {
         // Up for the leader's youth alone says nothing of its disks.
         let Some((_, last)) = self.heard.get(&node) else { return };
         let says_well = |id: DiskId| last.disks.iter().any(|report| report.disk == id && is_well(report));
         let (mut up, mut forgotten) = (Vec::new(), Vec::new());
+        let moves = |id: DiskId| standing.layout.slots().any(|(_, _, slot)| slot.disk == id && slot.heir.is_some());
         for disk in disks.iter().filter(|disk| standing.away.contains(&disk.id)) {
             match disk.state {
                 DiskState::Down if says_well(disk.id) => up.push(disk.id),
+                DiskState::Out if says_well(disk.id) && !moves(disk.id) => up.push(disk.id),
+                DiskState::Out => {}
                 // Its node has its own reasons by now, or it was set up and the note outlived that.
                 _ => forgotten.push(disk.id),
             }
@@ -300,9 +304,9 @@ impl NodeWatch {
         }
     }
 
-    /// Of disks that are gone from the layout, or given up, nothing is kept.
+    /// Of disks that are gone from the layout nothing is kept.
     fn forget_unknown(&self, standing: &Standing) -> Option<Action> {
-        let stays = |disk: &DiskId| standing.layout.disk(*disk).is_some_and(|row| row.state != DiskState::Out);
+        let stays = |disk: &DiskId| standing.layout.disk(*disk).is_some();
         let gone: Vec<DiskId> = standing.away.iter().copied().filter(|disk| !stays(disk)).collect();
         (!gone.is_empty()).then_some(Action::Forget(gone))
     }
@@ -338,7 +342,7 @@ fn is_well(report: &DiskReport) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use types::{Disk, LayoutEpoch, Node};
+    use types::{Disk, Heir, LayoutEpoch, Node, PlacementGroup, PlacementGroupId, Slot, SlotEpoch};
 
     use super::super::messages::samples::{disk_id, heartbeat, node_id};
     use super::*;
@@ -438,6 +442,17 @@ mod tests {
             [1, 2].map(|number| self.standing.layout.disk(disk_id(node, number)).expect("a known disk").state)
         }
 
+        /// A slot of one disk has an heir.
+        fn move_slot_off(&mut self, disk: DiskId, heir: DiskId) {
+            let heir = Some(Heir { disk: heir, epoch: SlotEpoch(2) });
+            let group = PlacementGroup {
+                id: PlacementGroupId(1),
+                profile: "1+0".parse().expect("a profile"),
+                slots: vec![Slot { heir, ..Slot::owned(disk, SlotEpoch(1)) }],
+            };
+            Arc::make_mut(&mut self.standing.layout).groups = vec![group];
+        }
+
         fn new_leader(&mut self) {
             self.watch.step(self.now, Event::Turn { leads: false });
         }
@@ -526,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_stays_away_is_given_up_and_welcomed_without_its_disks() {
+    fn a_node_that_stays_away_is_given_up_and_welcomed_once_its_slots_have_moved() {
         let mut world = World::new(4);
         world.pass(60);
         world.alive.remove(&2);
@@ -535,14 +550,27 @@ mod tests {
         world.pass(2);
         assert_eq!((world.state(2), world.disks(2)), (NodeState::Out, OUT));
         world.pass(2);
-        assert_eq!(world.standing.away.len(), 0);
+        assert_eq!(world.standing.away.len(), 2);
         // A later leader sees it by the layout.
         world.new_leader();
         world.pass(5);
         assert_eq!(world.state(2), NodeState::Out);
+        world.move_slot_off(disk_id(2, 1), disk_id(3, 1));
         world.alive.insert(2, vec![1, 2]);
         world.pass(5);
-        assert_eq!((world.state(2), world.disks(2)), (NodeState::Up, OUT));
+        assert_eq!((world.state(2), world.disks(2)), (NodeState::Up, [DiskState::Out, DiskState::Up]));
+        Arc::make_mut(&mut world.standing.layout).groups.clear();
+        world.pass(5);
+        assert_eq!((world.disks(2), world.standing.away.len()), (UP, 0));
+    }
+
+    #[test]
+    fn a_disk_that_an_operator_gave_up_stays_out() {
+        let mut world = World::new(4);
+        world.pass(60);
+        world.set(&[disk_id(2, 1)], DiskState::Out);
+        world.pass(60);
+        assert_eq!(world.disks(2), [DiskState::Out, DiskState::Up]);
     }
 
     #[test]

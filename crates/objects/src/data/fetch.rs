@@ -243,13 +243,17 @@ impl StripeReader {
     async fn read_one(&self, shard: u8, range: Range<u64>) -> (u8, Result<ShardBody, Option<ReadError>>) {
         let address = self.address(shard);
         let bytes = range.end - range.start;
-        let mut disks = self.disks_of(shard).into_iter().peekable();
+        let disks = self.disks_of(shard);
+        let is_moving = disks.len() > 1;
+        let mut disks = disks.into_iter().peekable();
         while let Some(disk) = disks.next() {
             let error = match self.core.seams.shards.read(disk, address, range.clone()).await {
                 Ok(body) if body.iter().map(Bytes::len).sum::<usize>() as u64 == bytes => return (shard, Ok(body)),
                 Ok(_) => ShardError::Corrupt { disk, address },
                 // While a slot moves, some of its shards are at the owner, some at the heir.
                 Err(ShardError::Missing { .. }) if disks.peek().is_some() => continue,
+                // The heir may have had another slot of the group, and freed what it had of the run with that.
+                Err(ShardError::Gone { .. }) if is_moving => continue,
                 Err(error) => error,
             };
             if let Some(error) = self.note(disk, error) {

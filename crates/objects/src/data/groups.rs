@@ -99,7 +99,7 @@ async fn choose<T>(
         let short = |reason: String| WriteError::InsufficientDisks { profile: wanted, reason };
         let made = timeout_at(deadline, core.seams.planner.make_groups(profile, &avoided.disks)).await;
         made.map_err(|_| short("no placement groups were made in time".to_owned()))?
-            .map_err(|error| short(error.reason))?;
+            .map_err(|error| short(format!("no placement groups were made: {}", error.reason)))?;
         // The planner returns when they are committed; the layout that this process sees may be a moment behind.
         let visible = changes.wait_for(|layout| !live_groups(layout, profile, &avoided.disks).is_empty());
         match timeout_at(deadline, visible).await {

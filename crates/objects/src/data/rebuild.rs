@@ -6,15 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
-use shards::{ShardBody, ShardError, ShardHeader};
-use types::{Checksum, HomeKey, Profile, Run, RunForm};
+use shards::{ShardAddress, ShardBody, ShardError, ShardHeader};
+use types::{Checksum, DiskId, HomeKey, Profile, Run, RunForm};
 
-use super::DataPath;
 use super::body::{BodyError, BodySource, StoredBody, WriteError, WriteRequest};
 use super::fetch::StripeReader;
 use super::groups::{choose_copies, likely_profile};
 use super::memory::tied_bytes;
 use super::read::{BodyReader, PartToRead, ReadError};
+use super::{Core, DataPath};
 
 /// Names a shard of a run.
 #[derive(Debug, Clone)]
@@ -102,6 +102,46 @@ impl DataPath {
     /// [`RebuildError`].
     pub async fn repair_shard(&self, wanted: &ShardToRebuild) -> Result<(), RebuildError> {
         let (header, body) = self.rebuild_shard(wanted).await?;
+        self.append_again(wanted, header, body).await
+    }
+
+    /// Brings a shard to the disk that takes its slot's shards: off `from`, if it is whole there, else made again.
+    ///
+    /// # Errors
+    /// [`RebuildError`].
+    pub async fn bring_shard(&self, wanted: &ShardToRebuild, from: Option<DiskId>) -> Result<(), RebuildError> {
+        let copied = match from {
+            Some(disk) => self.copy_shard(wanted, disk).await,
+            None => None,
+        };
+        let (header, body) = match copied {
+            Some(copy) => copy,
+            None => self.rebuild_shard(wanted).await?,
+        };
+        self.append_again(wanted, header, body).await
+    }
+
+    /// A shard as it is on a disk, under the epoch of whoever takes its slot's shards now; each block was verified.
+    async fn copy_shard(&self, wanted: &ShardToRebuild, disk: DiskId) -> Option<(ShardHeader, ShardBody)> {
+        let ShardToRebuild { run, stripe, shard, .. } = wanted;
+        let Core { settings, seams, .. } = &*self.core;
+        let address = ShardAddress { group: run.group, run: run.id, stripe: *stripe, shard: *shard };
+        let slot = run.slot_of(*shard);
+        let (_, slot_epoch) = self.core.layout().group(run.group)?.slots.get(usize::from(slot.0))?.target();
+        let bytes = run.shard_len_of(*stripe) as u64;
+        let memory = Arc::new(seams.budget.reserve(bytes, settings.memory_patience).await.ok()?);
+        let header = seams.shards.header(disk, address).await.ok()?;
+        let pieces = seams.shards.read(disk, address, 0..bytes).await.ok()?;
+        let body = pieces.into_iter().map(|piece| tied_bytes(piece, Arc::clone(&memory))).collect();
+        Some((ShardHeader { slot, slot_epoch, ..header }, body))
+    }
+
+    async fn append_again(
+        &self,
+        wanted: &ShardToRebuild,
+        header: ShardHeader,
+        body: ShardBody,
+    ) -> Result<(), RebuildError> {
         let layout = self.core.layout();
         let slot = usize::from(header.slot.0);
         let group = layout.group(wanted.run.group).ok_or(RebuildError::NoSlot)?;
@@ -153,10 +193,12 @@ impl StripeReader {
     async fn header_of_another(&self, shard: u8) -> Result<ShardHeader, ReadError> {
         let width = u8::try_from(self.run.profile.width()).expect("at most 24 shards");
         for other in (0..width).filter(|&other| other != shard) {
-            for disk in self.disks_of(other) {
+            let disks = self.disks_of(other);
+            let is_moving = disks.len() > 1;
+            for disk in disks {
                 match self.core.seams.shards.header(disk, self.address(other)).await {
                     Ok(header) => return Ok(header),
-                    Err(ShardError::Gone { .. }) => return Err(ReadError::Gone),
+                    Err(ShardError::Gone { .. }) if !is_moving => return Err(ReadError::Gone),
                     Err(_) => {}
                 }
             }

@@ -42,14 +42,17 @@ pub trait GroupPlanner: Send + Sync {
     /// [`PlannerError`]: the write fails with [`super::WriteError::InsufficientDisks`].
     async fn make_groups(&self, profile: Profile, avoid: &[DiskId]) -> Result<(), PlannerError>;
 
-    /// Has the layout read anew, for a disk has refused a writer under this one. Returns once the layout is at least as new
-    /// as it was in the system range when this was called, or cannot be read now.
-    async fn refresh(&self);
+    /// Has the layout read anew: a disk has refused a writer under this one, or a new ticket is to be used. Returns once
+    /// the layout is at least as new as it was in the system range when this was called.
+    ///
+    /// # Errors
+    /// [`PlannerError`]: it cannot be read now.
+    async fn refresh(&self) -> Result<(), PlannerError>;
 }
 
 /// Why no groups were made.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("no placement groups were made: {reason}")]
+#[error("{reason}")]
 pub struct PlannerError {
     /// What is missing.
     pub reason: String,

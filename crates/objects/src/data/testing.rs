@@ -15,7 +15,7 @@ use shards::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, Sto
 use tokio::sync::watch;
 use types::{
     BucketId, Disk, DiskId, DiskState, HomeKey, Layout, Node, NodeId, ObjectKey, PartNumber, PlacementGroupId, Profile,
-    Run, RunId, TicketId,
+    Run, RunId, SlotEpoch, SlotIndex, TicketId,
 };
 
 use super::{
@@ -122,6 +122,10 @@ impl ShardService for MemoryShards {
         Ok(())
     }
 
+    async fn seal(&self, _: DiskId, _: PlacementGroupId, _: SlotIndex, _: SlotEpoch) -> Result<(), ShardError> {
+        Ok(())
+    }
+
     async fn list(
         &self,
         disk: DiskId,
@@ -157,7 +161,9 @@ impl GroupPlanner for Planner {
         Ok(())
     }
 
-    async fn refresh(&self) {}
+    async fn refresh(&self) -> Result<(), PlannerError> {
+        Ok(())
+    }
 }
 
 #[derive(Default)]

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use types::{
     AccountId, BucketName, CanonicalId, Checksum, Disk, DiskId, DiskState, Integrity, Layout, LayoutEpoch, Node,
     NodeId, ObjectAttributes, ObjectKey, Owner, PlacementGroup, PlacementGroupId, Profile, RunId, Slot, SlotEpoch,
-    StorageClass, Timestamp,
+    SlotIndex, StorageClass, Timestamp,
 };
 
 /// Everything that a test works with.
@@ -149,7 +149,8 @@ async fn start(
         ObjectsServices { index: index.clone(), data: data.clone(), clock: Arc::new(clock.clone()), entropy };
     let classes =
         BTreeMap::from([(StorageClass::default(), profile()), (StorageClass::new("REDUCED").unwrap(), profile())]);
-    let settings = ObjectsSettings { node: NodeId::from_bytes([1; 16]), classes };
+    let settings =
+        ObjectsSettings { node: NodeId::from_bytes([1; 16]), classes, ticket_idle_max: Duration::from_secs(1800) };
     Objects::start(services, settings, given_up).await.unwrap()
 }
 
@@ -263,7 +264,9 @@ impl GroupPlanner for NoPlanner {
         Err(PlannerError { reason: "the tests' layout has all groups".to_owned() })
     }
 
-    async fn refresh(&self) {}
+    async fn refresh(&self) -> Result<(), PlannerError> {
+        Ok(())
+    }
 }
 
 /// A body that a client sends.
@@ -444,6 +447,10 @@ impl ShardService for MemoryDisks {
 
     async fn free(&self, _: DiskId, _: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError> {
         self.free_runs(&runs);
+        Ok(())
+    }
+
+    async fn seal(&self, _: DiskId, _: PlacementGroupId, _: SlotIndex, _: SlotEpoch) -> Result<(), ShardError> {
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use shards::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
-use types::{DiskId, PlacementGroupId, RunId};
+use types::{DiskId, PlacementGroupId, RunId, SlotEpoch, SlotIndex};
 
 use super::disk_calls::{DiskCall, DiskCalls, NoAnswer};
 use super::{Directory, RpcClient};
@@ -68,7 +68,7 @@ fn lane_of(request: &ShardRequest, body: &[Bytes]) -> Lane {
         ShardRequest::Read { start, end, .. } => end.saturating_sub(*start),
         // A page of some thousand lines.
         ShardRequest::List { .. } => u64::MAX,
-        ShardRequest::Header { .. } | ShardRequest::Free { .. } => 0,
+        ShardRequest::Header { .. } | ShardRequest::Free { .. } | ShardRequest::Seal { .. } => 0,
     };
     if bytes <= SMALL_LANE_BYTES_MAX { Lane::Small } else { Lane::Bulk }
 }
@@ -111,6 +111,20 @@ impl ShardService for RemoteShards {
 
     async fn free(&self, disk: DiskId, group: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError> {
         let request = ShardRequest::Free { disk, group, runs };
+        match self.ask(disk, request, Vec::new(), self.settings().append_timeout).await? {
+            (ShardAnswer::Done, _) => Ok(()),
+            _ => Err(misanswered(disk)),
+        }
+    }
+
+    async fn seal(
+        &self,
+        disk: DiskId,
+        group: PlacementGroupId,
+        slot: SlotIndex,
+        epoch: SlotEpoch,
+    ) -> Result<(), ShardError> {
+        let request = ShardRequest::Seal { disk, group, slot, epoch };
         match self.ask(disk, request, Vec::new(), self.settings().append_timeout).await? {
             (ShardAnswer::Done, _) => Ok(()),
             _ => Err(misanswered(disk)),

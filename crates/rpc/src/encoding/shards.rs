@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shards::{ShardAddress, ShardError, ShardHeader, StoredShard};
-use types::{DiskId, PlacementGroupId, Profile, RunId};
+use types::{DiskId, PlacementGroupId, Profile, RunId, SlotEpoch, SlotIndex};
 
 use super::{DecodeError, decode};
 
@@ -33,6 +33,13 @@ pub(crate) enum ShardRequest {
         disk: DiskId,
         after: Option<ShardAddress>,
         limit: u64,
+    },
+    // What is added later stands last, for requests are told apart by their number.
+    Seal {
+        disk: DiskId,
+        group: PlacementGroupId,
+        slot: SlotIndex,
+        epoch: SlotEpoch,
     },
 }
 

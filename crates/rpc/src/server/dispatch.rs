@@ -74,7 +74,7 @@ impl Dispatch {
         let shards = self.services.shards.as_ref().ok_or(CallRefusal::NoService)?;
         let request = ShardRequest::decode(payload).map_err(unreadable)?;
         if matches!(caller, Caller::Gateway(_)) && !gateway_may_ask_disk(&request) {
-            return Err(forbidden("a gateway neither frees nor lists shards"));
+            return Err(forbidden("a gateway neither frees nor lists shards, and seals no slots"));
         }
         let outcome = match request {
             ShardRequest::Append { disk, header } => {
@@ -98,6 +98,9 @@ impl Dispatch {
             }
             ShardRequest::Free { disk, group, runs } => {
                 shards.free(disk, group, runs).await.map(|()| (ShardAnswer::Done, Vec::new()))
+            }
+            ShardRequest::Seal { disk, group, slot, epoch } => {
+                shards.seal(disk, group, slot, epoch).await.map(|()| (ShardAnswer::Done, Vec::new()))
             }
             ShardRequest::List { disk, after, limit } => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(LISTED_MAX);

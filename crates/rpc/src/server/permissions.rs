@@ -17,6 +17,7 @@ pub(super) const fn gateway_may_propose(command: &CommandBody) -> bool {
         | CommandBody::RemoveGarbage { .. }
         | CommandBody::PutGateway(_)
         | CommandBody::RemoveGateway(_)
+        | CommandBody::SetRebalancing(_)
         | CommandBody::SetWantedProfile { .. }
         | CommandBody::NoteAway { .. }
         | CommandBody::ReplacePart(_) => false,
@@ -50,7 +51,8 @@ pub(super) const fn gateway_may_query(query: &Query) -> bool {
         | Query::Degraded { .. }
         | Query::VersionRows { .. }
         | Query::Gateways
-        | Query::AwayDisks => false,
+        | Query::AwayDisks
+        | Query::Rebalancing => false,
         Query::Cluster
         | Query::Credentials
         | Query::Tickets
@@ -74,11 +76,11 @@ pub(super) const fn gateway_may_query(query: &Query) -> bool {
     }
 }
 
-/// Whether a gateway may ask this of a disk. Freeing is upkeep's, after the index said so.
+/// Whether a gateway may ask this of a disk. Freeing and sealing are upkeep's, after the index said so.
 pub(super) const fn gateway_may_ask_disk(request: &ShardRequest) -> bool {
     match request {
         ShardRequest::Append { .. } | ShardRequest::Read { .. } | ShardRequest::Header { .. } => true,
-        ShardRequest::Free { .. } | ShardRequest::List { .. } => false,
+        ShardRequest::Free { .. } | ShardRequest::List { .. } | ShardRequest::Seal { .. } => false,
     }
 }
 
@@ -120,6 +122,7 @@ mod tests {
             "RemoveGarbage",
             "RemoveGateway",
             "ReplacePart",
+            "SetRebalancing",
             "SetWantedProfile",
         ];
         assert_eq!(refused.iter().map(String::as_str).collect::<Vec<_>>(), expected);
@@ -143,7 +146,7 @@ mod tests {
             "WantedProfile",
         ];
         assert_eq!(names(of_the_system_range), expected.map(str::to_owned).into());
-        let expected = ["AwayDisks", "Degraded", "Garbage", "Gateways", "VersionRows"];
+        let expected = ["AwayDisks", "Degraded", "Garbage", "Gateways", "Rebalancing", "VersionRows"];
         assert_eq!(names(may_not), expected.map(str::to_owned).into());
     }
 }

@@ -23,7 +23,9 @@ use shards::{
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use types::{ClusterId, DiskId, GatewayId, NodeId, PlacementGroupId, RangeId, RunId, Timestamp, VoterId};
+use types::{
+    ClusterId, DiskId, GatewayId, NodeId, PlacementGroupId, RangeId, RunId, SlotEpoch, SlotIndex, Timestamp, VoterId,
+};
 
 pub(crate) const CLUSTER: ClusterId = ClusterId::from_bytes([0xc1; 16]);
 pub(crate) const NODE: NodeId = NodeId::from_bytes([0xa1; 16]);
@@ -293,6 +295,10 @@ impl ShardService for SlowShards {
     }
 
     async fn free(&self, _: DiskId, _: PlacementGroupId, _: Vec<RunId>) -> Result<(), ShardError> {
+        Ok(())
+    }
+
+    async fn seal(&self, _: DiskId, _: PlacementGroupId, _: SlotIndex, _: SlotEpoch) -> Result<(), ShardError> {
         Ok(())
     }
 

@@ -54,10 +54,10 @@ pub(crate) async fn open_any(
 ) -> Result<(LocalShards, DiskId), StoreError> {
     let shards = LocalShards::new(environment(settings));
     let id = shards.add_disk(disk).await?;
-    if shards.superblock(id).expect("known").slots.is_empty() {
-        // A disk that fails here shows that with the first append.
-        let _ = shards.set_slots(id, contract::claims()).await;
-    }
+    let known = shards.superblock(id).expect("known").slots.clone();
+    let claims = if known.is_empty() { contract::claims() } else { known };
+    // A disk that fails here shows that with the first append.
+    let _ = shards.set_slots(id, claims).await;
     Ok((shards, id))
 }
 
