@@ -14,6 +14,8 @@ pub mod entropy;
 pub mod faulty;
 pub mod net;
 pub mod process;
+pub mod slices;
+pub mod stage;
 pub mod threads;
 pub mod workers;
 
@@ -26,5 +28,6 @@ pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use faulty::FaultyDisk;
 pub use net::{Connection, LinkFaults, Listener, MemoryHost, MemoryNetwork, Network, TcpNetwork};
 pub use process::process_owner;
-pub use threads::prefer_short_slices;
+pub use slices::prefer_short_slices;
+pub use stage::{Pace, Stage};
 pub use workers::Workers;

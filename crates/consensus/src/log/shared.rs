@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use platform::threads::{self, Condvar, JoinHandle};
 use platform::{DiskFile, Entropy};
 use types::{DiskId, RangeId, VoterId};
 
@@ -152,8 +153,8 @@ pub(crate) struct SharedLog {
 #[derive(Debug)]
 struct Threads {
     shared: Arc<Shared>,
-    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
-    keeper: Mutex<Option<std::thread::JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle>>,
+    keeper: Mutex<Option<JoinHandle>>,
 }
 
 impl Threads {
@@ -221,7 +222,7 @@ impl SharedLog {
         writer.begin(published)?;
         let keeper = Keeper::new(shared.clone());
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+            let thread = threads::spawn(name, run);
             thread.map_err(|error| LogError::Failed { reason: error.to_string() })
         };
         let threads = Threads {

@@ -1,6 +1,6 @@
 //! The server's end of one connection.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -30,7 +30,7 @@ pub(super) struct Serving {
 /// The requests of a connection that are being answered.
 #[derive(Default)]
 pub(super) struct Running {
-    tasks: Mutex<HashMap<u64, AbortHandle>>,
+    tasks: Mutex<BTreeMap<u64, AbortHandle>>,
     finished: Notify,
 }
 
