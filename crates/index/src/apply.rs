@@ -11,6 +11,7 @@ mod complete_upload;
 mod create_upload;
 mod delete_object;
 mod garbage;
+mod left_out;
 mod put_object;
 mod put_part;
 mod replace_part;
@@ -93,10 +94,10 @@ impl Memory {
     ) -> Result<Answer, IndexDatabaseError> {
         let range = entry.range;
         if let Some(request) = command.request {
-            if request.ticket < self.range_mut(range).floor {
+            if request.ticket < self.range_mut(range).floor && !left_out::TICKET_CHECK {
                 return Ok(Answer::Refused(Refusal::BelowFloor));
             }
-            if let Some(known) = self.answers.recall(tables, range, request)? {
+            if let Some(known) = self.answers.recall(tables, range, request)?.filter(|_| !left_out::REQUEST_IDS) {
                 return Ok(known);
             }
         }

@@ -163,7 +163,9 @@ impl Threads {
         self.shared.wake_writer.notify_one();
         self.shared.call_keeper();
         for thread in [&self.writer, &self.keeper] {
-            if let Some(thread) = thread.lock().take() {
+            // Not joined under the lock, on which whoever ends it too would wait.
+            let thread = thread.lock().take();
+            if let Some(thread) = thread {
                 let _ = thread.join();
             }
         }

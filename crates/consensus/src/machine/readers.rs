@@ -185,7 +185,9 @@ impl ReaderPool {
         for job in refused {
             job.refuse(error.clone());
         }
-        for thread in std::mem::take(&mut *self.threads.lock()) {
+        // Not joined under the lock, on which whoever closes it too would wait.
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
             let _ = thread.join();
         }
     }

@@ -2,7 +2,7 @@
 
 use types::{BucketEpoch, BucketId, BucketState, Versioning};
 
-use super::{Applying, Stop};
+use super::{Applying, Stop, left_out};
 use crate::command::{Answer, BucketAt, BucketConfig, BucketRecord, BucketRecordState, BucketRow, Refusal};
 
 type Token = [u8; 16];
@@ -134,6 +134,12 @@ impl Applying<'_> {
     pub(super) fn live_bucket(&mut self, bucket: BucketAt) -> Result<BucketRow, Stop> {
         match self.bucket_row(bucket.id)? {
             Some(row) if row.epoch == bucket.epoch && row.state == BucketState::Live => Ok(row),
+            row if left_out::BUCKET_EPOCH => Ok(row.unwrap_or(BucketRow {
+                id: bucket.id,
+                epoch: bucket.epoch,
+                state: BucketState::Live,
+                config: BucketConfig::default(),
+            })),
             row => Err(Refusal::StaleBucket { row }.into()),
         }
     }

@@ -2,7 +2,7 @@
 
 use types::{Part, Run, RunId};
 
-use super::{Applying, Site, Stop};
+use super::{Applying, Site, Stop, left_out};
 use crate::command::{Answer, Refusal};
 use crate::keys;
 use crate::rows::{DegradedKept, PartRow, runs_of, with_home};
@@ -16,7 +16,7 @@ impl Applying<'_> {
             if known.iter().any(|other| other.id == run.id) {
                 continue;
             }
-            if run.id.ticket < floor || self.is_discarded(run.id)? {
+            if (run.id.ticket < floor && !left_out::TICKET_CHECK) || self.is_discarded(run.id)? {
                 return Err(Refusal::BelowFloor.into());
             }
         }

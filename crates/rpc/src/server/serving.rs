@@ -139,7 +139,7 @@ fn frame_of(outbox: &Outbox, number: u64, answer: Result<Answered, CallRefusal>)
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        for (_, task) in self.running.tasks.lock().drain() {
+        for (_, task) in std::mem::take(&mut *self.running.tasks.lock()) {
             task.abort();
         }
         self.running.finished.notify_waiters();
