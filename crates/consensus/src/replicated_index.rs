@@ -286,9 +286,11 @@ impl ReplicatedIndex {
         self.log.state(range).purged.map(|purged| purged.index)
     }
 
-    /// A hash over all rows, for tests that compare replicas.
-    #[cfg(test)]
-    pub(crate) async fn digest(&self) -> Result<[u8; 32], IndexError> {
+    /// A hash over all rows, for tests that compare replicas: those that have applied the same have the same.
+    ///
+    /// # Errors
+    /// [`IndexError::Unavailable`].
+    pub async fn digest(&self) -> Result<[u8; 32], IndexError> {
         let (answer, answered) = oneshot::channel();
         let mut reader = self.ask_keeper(KeeperRequest::Reader(answer), answered).await?;
         let digest = run_blocking(move || reader.digest()).await;

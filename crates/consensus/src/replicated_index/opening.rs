@@ -296,7 +296,7 @@ async fn start_groups(
             voter: log.voter(),
             node: settings.node,
             store: GroupLogStore::new(log.clone(), range),
-            machine: StateMachine::new(range, machine.work.clone(), found, machine.durable.clone()),
+            machine: StateMachine::new(range, log.clone(), machine.work.clone(), found, machine.durable.clone()),
             durable: machine.durable.clone(),
             progress: machine.progress.clone(),
             peers: Peers { range, transport: settings.peers.clone(), source: source.clone() },
