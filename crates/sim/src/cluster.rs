@@ -1,7 +1,6 @@
 //! The whole cluster: nodes, gateways, and the machine on which the duties run that look after what all share.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use consensus::ReplicatedIndex;
 use index::command::FormCluster;
 use index::{Command, CommandBody, FIRST_DATA_RANGE, IndexService, SYSTEM_RANGE};
 use objects::Objects;
-use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use types::{
@@ -40,8 +38,6 @@ const GARBAGE_GRACE: Duration = Duration::from_secs(60);
 const FORMING_PATIENCE: Duration = Duration::from_secs(60);
 /// How often something is looked at that is waited for.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Bytes of one stretch of rows that are compared.
-const ROWS_BYTES: usize = 1 << 20;
 /// Steps that a sweep for orphans may take.
 const SWEEP_STEPS_MAX: usize = 200;
 
@@ -151,31 +147,42 @@ impl Cluster {
         let _ = tokio::time::timeout(Duration::from_secs(20), ended).await;
     }
 
-    /// What the voters of both ranges hold, once they all have applied the same; or after `patience` what they hold then.
+    /// What the voters hold, once they all have applied the same; after `patience`, nothing, for then they have not.
     pub(crate) async fn replicas(&self, patience: Duration) -> Vec<Replica> {
         let deadline = Instant::now() + patience;
         loop {
-            let mut replicas = Vec::new();
-            let mut applied_alike = true;
-            for range in [SYSTEM_RANGE, FIRST_DATA_RANGE] {
-                let Some((_, leader)) = self.leader(range) else {
-                    applied_alike = false;
-                    continue;
-                };
-                let voters = leader.status().ranges[&range].voters.clone();
-                let mut ends = Vec::new();
-                for node in self.nodes.iter().filter(|node| voters.values().any(|id| *id == node_id(node.number))) {
-                    let Some((rows, end)) = rows_of(node, range).await else { continue };
-                    ends.push(end);
-                    replicas.push(Replica { range: range.0, node: node.number, rows });
-                }
-                applied_alike &= ends.len() == voters.len() && ends.iter().all(|end| *end == ends[0]);
+            let replicas = self.look_at_replicas().await;
+            let alike = |one: &Replica| one.applied == replicas[0].applied;
+            if replicas.len() >= VOTERS && replicas.iter().all(alike) {
+                return replicas;
             }
-            if applied_alike || Instant::now() > deadline {
-                return if applied_alike { replicas } else { Vec::new() };
+            if Instant::now() > deadline {
+                tracing::error!(?replicas, "the voters have not applied the same");
+                return Vec::new();
             }
             tokio::time::sleep(PERIOD).await;
         }
+    }
+
+    /// The nodes that vote in both ranges, as they are now.
+    async fn look_at_replicas(&self) -> Vec<Replica> {
+        let leaders: Vec<_> = [SYSTEM_RANGE, FIRST_DATA_RANGE]
+            .into_iter()
+            .filter_map(|range| Some(self.leader(range)?.1.status().ranges[&range].voters.clone()))
+            .collect();
+        let mut replicas = Vec::new();
+        for node in &self.nodes {
+            let votes = |voters: &BTreeMap<VoterId, NodeId>| voters.values().any(|id| *id == node_id(node.number));
+            let Some(running) = node.running.as_ref().filter(|_| leaders.len() == 2 && leaders.iter().all(votes))
+            else {
+                continue;
+            };
+            let applied: Vec<u64> = running.index.status().applied.into_values().collect();
+            if let Ok(rows) = running.index.digest().await {
+                replicas.push(Replica { node: node.number, applied, rows });
+            }
+        }
+        replicas
     }
 
     /// Ends everything.
@@ -192,19 +199,6 @@ impl Cluster {
 
 fn voter_of(node: &StorageNode) -> Option<(VoterId, NodeId)> {
     Some((node.running.as_ref()?.index.voter(), node_id(node.number)))
-}
-
-async fn rows_of(node: &StorageNode, range: types::RangeId) -> Option<([u8; 32], u64)> {
-    let index = &node.running.as_ref()?.index;
-    let hasher = Arc::new(Mutex::new(blake3::Hasher::new()));
-    let hashing = hasher.clone();
-    let end = index.range_rows(range, ROWS_BYTES, move |rows| {
-        hashing.lock().update(&rows);
-        ControlFlow::Continue(())
-    });
-    let end = end.await.ok().flatten()?;
-    let hash = *hasher.lock().finalize().as_bytes();
-    Some((hash, end))
 }
 
 /// The duties that one node does for all; here a machine of its own does them, over the network.

@@ -18,20 +18,20 @@ pub struct Evidence {
     pub records: Vec<Record>,
     /// What clients were answered that is of no PUT.
     pub torn: Vec<String>,
-    /// For each range, what each voter holds, after the heal.
+    /// What each voter holds after the heal, once all have applied the same.
     pub replicas: Vec<Replica>,
     /// Objects that the index names and that could not be read after the heal, and why.
     pub unreadable: Vec<String>,
 }
 
-/// A range as one voter holds it.
+/// The index as one voter holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replica {
-    /// The range.
-    pub range: u64,
     /// The node.
     pub node: usize,
-    /// A hash of its rows.
+    /// For each range, the index after the last entry that is applied.
+    pub applied: Vec<u64>,
+    /// A hash of all rows.
     pub rows: [u8; 32],
 }
 
