@@ -11,7 +11,6 @@ mod complete_upload;
 mod create_upload;
 mod delete_object;
 mod garbage;
-mod left_out;
 mod put_object;
 mod put_part;
 mod replace_part;
@@ -21,6 +20,7 @@ mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 
+use platform::leaves_out;
 use rusqlite::Connection;
 use types::{BucketId, CommitStamp, HomeKey, ObjectKey, RangeId, TicketId};
 
@@ -94,10 +94,10 @@ impl Memory {
     ) -> Result<Answer, IndexDatabaseError> {
         let range = entry.range;
         if let Some(request) = command.request {
-            if request.ticket < self.range_mut(range).floor && !left_out::TICKET_CHECK {
+            if request.ticket < self.range_mut(range).floor && !leaves_out("ticket-check") {
                 return Ok(Answer::Refused(Refusal::BelowFloor));
             }
-            if let Some(known) = self.answers.recall(tables, range, request)?.filter(|_| !left_out::REQUEST_IDS) {
+            if let Some(known) = self.answers.recall(tables, range, request)?.filter(|_| !leaves_out("request-ids")) {
                 return Ok(known);
             }
         }

@@ -12,6 +12,7 @@ pub mod contract;
 pub mod disk;
 pub mod entropy;
 pub mod faulty;
+mod left_out;
 pub mod net;
 pub mod process;
 pub mod slices;
@@ -26,6 +27,7 @@ pub use disk::{
 };
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use faulty::FaultyDisk;
+pub use left_out::leaves_out;
 pub use net::{Connection, LinkFaults, Listener, MemoryHost, MemoryNetwork, Network, TcpNetwork};
 pub use process::process_owner;
 pub use slices::prefer_short_slices;

@@ -1,8 +1,9 @@
 //! Buckets: their records in the system range, their rows in each data range.
 
+use platform::leaves_out;
 use types::{BucketEpoch, BucketId, BucketState, Versioning};
 
-use super::{Applying, Stop, left_out};
+use super::{Applying, Stop};
 use crate::command::{Answer, BucketAt, BucketConfig, BucketRecord, BucketRecordState, BucketRow, Refusal};
 
 type Token = [u8; 16];
@@ -134,7 +135,7 @@ impl Applying<'_> {
     pub(super) fn live_bucket(&mut self, bucket: BucketAt) -> Result<BucketRow, Stop> {
         match self.bucket_row(bucket.id)? {
             Some(row) if row.epoch == bucket.epoch && row.state == BucketState::Live => Ok(row),
-            row if left_out::BUCKET_EPOCH => Ok(row.unwrap_or(BucketRow {
+            row if leaves_out("bucket-epoch") => Ok(row.unwrap_or(BucketRow {
                 id: bucket.id,
                 epoch: bucket.epoch,
                 state: BucketState::Live,

@@ -1,8 +1,9 @@
 //! Runs that become garbage, and runs that must not be named any more.
 
+use platform::leaves_out;
 use types::{Part, Run, RunId};
 
-use super::{Applying, Site, Stop, left_out};
+use super::{Applying, Site, Stop};
 use crate::command::{Answer, Refusal};
 use crate::keys;
 use crate::rows::{DegradedKept, PartRow, runs_of, with_home};
@@ -16,7 +17,7 @@ impl Applying<'_> {
             if known.iter().any(|other| other.id == run.id) {
                 continue;
             }
-            if (run.id.ticket < floor && !left_out::TICKET_CHECK) || self.is_discarded(run.id)? {
+            if (run.id.ticket < floor && !leaves_out("ticket-check")) || self.is_discarded(run.id)? {
                 return Err(Refusal::BelowFloor.into());
             }
         }
