@@ -41,6 +41,8 @@ pub(crate) struct Clients {
     pub(crate) gateways: watch::Receiver<Vec<Objects>>,
     pub(crate) keys: usize,
     pub(crate) buckets: usize,
+    /// Keys that are written once: whatever is lost of them stays lost.
+    pub(crate) once: Arc<Mutex<Vec<Subject>>>,
     /// Bytes that were answered and are of no PUT.
     pub(crate) torn: Arc<Mutex<Vec<String>>>,
 }
@@ -72,7 +74,10 @@ impl Client {
         if number.is_multiple_of(12) {
             return self.list().await;
         }
-        let about_bucket = self.shared.buckets > 0 && (number / 12).is_multiple_of(4);
+        if (number / 12).is_multiple_of(3) {
+            return self.put_once().await;
+        }
+        let about_bucket = self.shared.buckets > 0 && (number / 36).is_multiple_of(4);
         let pick = |of: usize| number as usize / 64 % of;
         let subject = match about_bucket {
             true => Subject::Bucket(format!("comes-and-goes-{}", pick(self.shared.buckets))),
@@ -108,6 +113,17 @@ impl Client {
         if outcome == Outcome::Done {
             self.seen.insert(subject, value);
         }
+    }
+
+    /// Writes a key that nobody writes again.
+    async fn put_once(&mut self) {
+        let subject = {
+            let mut once = self.shared.once.lock();
+            let subject = Subject::Key(format!("once-{}", once.len()));
+            once.push(subject.clone());
+            subject
+        };
+        self.put(subject, Condition::New).await;
     }
 
     /// Reads; the answer.

@@ -48,6 +48,8 @@ pub(crate) struct Cluster {
     pub(crate) fronts: Vec<Front>,
     /// The gateways that clients find.
     pub(crate) gateways: watch::Sender<Vec<Objects>>,
+    /// Nodes that did not start again, and why.
+    pub(crate) lost_nodes: Vec<String>,
     operator: Front,
     sweep: Tickets,
     duties: Duties,
@@ -74,7 +76,8 @@ impl Cluster {
         }
         let sweep = Tickets::new(operator.index.clone(), operator.shards.clone(), operator.layout.clone());
         let duties = Duties::start(duties_of(&operator));
-        let cluster = Self { site, nodes, fronts, gateways: watch::Sender::new(Vec::new()), operator, sweep, duties };
+        let (gateways, lost_nodes) = (watch::Sender::new(Vec::new()), Vec::new());
+        let cluster = Self { site, nodes, fronts, gateways, lost_nodes, operator, sweep, duties };
         cluster.show_gateways();
         cluster
     }

@@ -305,8 +305,13 @@ impl Nemesis {
 }
 
 async fn start(cluster: &mut Cluster, node: usize) {
-    let Cluster { site, nodes, .. } = cluster;
+    let Cluster { site, nodes, lost_nodes, .. } = cluster;
+    // A fault in waiting may have befallen the start: then it is tried again, with a disk on which nothing is amiss.
+    if nodes[node].start(site).await.is_ok() {
+        return;
+    }
+    nodes[node].disk = nodes[node].disk.crash();
     if let Err(reason) = nodes[node].start(site).await {
-        panic!("a node does not start again: {reason}");
+        lost_nodes.push(format!("node {node} does not start again: {reason}"));
     }
 }

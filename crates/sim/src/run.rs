@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use platform::Stage;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -105,6 +104,8 @@ impl fmt::Display for Report {
 /// Where the cluster does what it must not in a way that no invariant has words for: it does not form, or a node does not
 /// start again.
 pub fn run(seed: u64, scenario: &Scenario) -> Report {
+    // The turn goes from thread to thread all the time.
+    platform::prefer_short_slices();
     let stage = Stage::new(seed);
     let directing = stage.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -136,7 +137,8 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
         gateways: cluster.gateways.subscribe(),
         keys: scenario.keys,
         buckets: scenario.buckets,
-        torn: Arc::new(Mutex::new(Vec::new())),
+        once: Arc::default(),
+        torn: Arc::default(),
     };
     let (stop, stopped) = watch::channel(false);
     let client = |number: usize| Client::new(number, shared.clone(), seed.wrapping_mul(1_000_003) + number as u64);
@@ -151,7 +153,8 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
     }
     let mut evidence = Evidence::default();
     let mut last = client(scenario.clients);
-    evidence.unreadable = works_again(&mut last, scenario.keys).await;
+    evidence.unreadable = works_again(&mut last, scenario.keys, shared.once.lock().clone()).await;
+    evidence.unreadable.append(&mut cluster.lost_nodes);
     evidence.replicas = cluster.replicas(HEAL_PATIENCE).await;
     let terms = cluster.terms();
     let simulated = start.elapsed();
@@ -175,11 +178,10 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
 }
 
 /// Reads, writes and lists all keys until that works; what can't be read in time, though it is there.
-async fn works_again(client: &mut Client, keys: usize) -> Vec<String> {
+async fn works_again(client: &mut Client, keys: usize, once: Vec<Subject>) -> Vec<String> {
     let deadline = Instant::now() + HEAL_PATIENCE;
     let mut wrong = Vec::new();
-    for key in 0..keys {
-        let subject = Subject::Key(key_name(key));
+    for subject in (0..keys).map(|key| Subject::Key(key_name(key))).chain(once) {
         while client.get(subject.clone()).await == Outcome::Unknown {
             if Instant::now() > deadline {
                 wrong.push(format!("{subject:?} cannot be read though nothing is wrong any more"));
