@@ -97,7 +97,7 @@ impl Memory {
             if request.ticket < self.range_mut(range).floor && !leaves_out("ticket-check") {
                 return Ok(Answer::Refused(Refusal::BelowFloor));
             }
-            if let Some(known) = self.answers.recall(tables, range, request)?.filter(|_| !leaves_out("request-ids")) {
+            if let Some(known) = self.answers.recall(tables, range, request)? {
                 return Ok(known);
             }
         }
@@ -111,7 +111,8 @@ impl Memory {
             Err(Stop::Failed(error)) => return Err(error),
         };
         let floor = self.range_mut(range).floor;
-        if let Some(request) = command.request.filter(|request| request.ticket >= floor) {
+        let kept = command.request.filter(|request| request.ticket >= floor && !leaves_out("request-ids"));
+        if let Some(request) = kept {
             self.answers.keep(range, request, command.answered, &answer);
         }
         Ok(answer)

@@ -36,6 +36,8 @@ pub(crate) const GATEWAYS: usize = 2;
 const GARBAGE_GRACE: Duration = Duration::from_secs(60);
 /// How long the cluster may take to form.
 const FORMING_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a gateway may take to find the cluster; after that there is one less until the next one is replaced.
+const GATEWAY_PATIENCE: Duration = Duration::from_secs(30);
 /// How often something is looked at that is waited for.
 const PERIOD: Duration = Duration::from_millis(100);
 /// Steps that a sweep for orphans may take.
@@ -88,8 +90,11 @@ impl Cluster {
         // Until the cluster answers it, clients find the others.
         let left = self.fronts.iter().enumerate().filter(|(number, _)| *number != gateway);
         self.gateways.send_replace(left.map(|(_, front)| front.objects.clone()).collect());
-        self.fronts[gateway] = Front::start(&self.site, NODES + gateway).await;
-        self.show_gateways();
+        let started = tokio::time::timeout(GATEWAY_PATIENCE, Front::start(&self.site, NODES + gateway)).await;
+        if let Ok(front) = started {
+            self.fronts[gateway] = front;
+            self.show_gateways();
+        }
     }
 
     fn show_gateways(&self) {

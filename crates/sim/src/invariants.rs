@@ -55,10 +55,13 @@ pub struct Findings {
     pub undecided: usize,
 }
 
+/// What is wrong, of one invariant.
+type Check = fn(&Evidence) -> Vec<String>;
+
 /// Checks all invariants.
 pub fn check(evidence: &Evidence) -> Findings {
     let mut findings = Findings::default();
-    let checks: [(&str, fn(&Evidence) -> Vec<String>); 6] = [
+    let checks: [(&str, Check); 6] = [
         ("torn read", torn::check),
         ("list disagrees with reads", list_agrees::check),
         ("two winners of a precondition", winners::check),

@@ -101,6 +101,12 @@ impl Nemesis {
                 start(cluster, node).await;
             }
         }
+        for gateway in 0..GATEWAYS {
+            // One that did not find the cluster when it was started.
+            if cluster.gateways.borrow().len() < GATEWAYS {
+                cluster.replace_gateway(gateway).await;
+            }
+        }
     }
 
     /// Takes back what is due.

@@ -153,7 +153,8 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
     }
     let mut evidence = Evidence::default();
     let mut last = client(scenario.clients);
-    evidence.unreadable = works_again(&mut last, scenario.keys, shared.once.lock().clone()).await;
+    let once = shared.once.lock().clone();
+    evidence.unreadable = works_again(&mut last, scenario.keys, once).await;
     evidence.unreadable.append(&mut cluster.lost_nodes);
     evidence.replicas = cluster.replicas(HEAL_PATIENCE).await;
     let terms = cluster.terms();
