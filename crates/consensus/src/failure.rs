@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use platform::threads::Condvar;
 use tokio::sync::watch;
 
 /// Clones tell of the same end.

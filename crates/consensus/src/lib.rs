@@ -28,6 +28,7 @@ mod proposer;
 mod raft_types;
 mod replicated_index;
 mod restore;
+mod runtime;
 mod settings;
 mod snapshots;
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub(crate) use readers::{ReadJob, ReaderPool};
 pub(crate) use recent::RecentVersions;
 pub(crate) use rows_file::{check_rows, write_rows};
 
+use crate::log::SharedLog;
 use crate::raft_types::{Entry, LogId, StoredMembership, TypeConfig};
 
 /// Messages that may wait for the applier; each has at most [`ENTRIES_PER_MESSAGE`] entries.
@@ -100,6 +101,7 @@ impl DurableMarks {
 /// One group's end of the state machine.
 pub(crate) struct StateMachine {
     range: RangeId,
+    log: SharedLog,
     work: mpsc::Sender<Work>,
     /// How far openraft has handed entries over.
     taken: Mark,
@@ -108,8 +110,14 @@ pub(crate) struct StateMachine {
 
 impl StateMachine {
     /// `found` is what the database has of the range.
-    pub(crate) fn new(range: RangeId, work: mpsc::Sender<Work>, found: Mark, durable: Arc<DurableMarks>) -> Self {
-        Self { range, work, taken: found, durable }
+    pub(crate) fn new(
+        range: RangeId,
+        log: SharedLog,
+        work: mpsc::Sender<Work>,
+        found: Mark,
+        durable: Arc<DurableMarks>,
+    ) -> Self {
+        Self { range, log, work, taken: found, durable }
     }
 }
 
@@ -185,7 +193,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 }
 
 impl StateMachine {
+    /// Has entries applied, once they are in this node's log for good. They are committed without it where a majority of
+    /// others has them; but a database that was ahead of its log after a power loss would be taken for one whose log has
+    /// lost what it promised to keep.
     async fn hand_over(&self, entries: Vec<Committed>) -> io::Result<()> {
+        if let Some((last, _)) = entries.last() {
+            self.log.written(self.range, last.log_id.index).await.map_err(io::Error::other)?;
+        }
         let gone = |_| io::Error::other("the thread that applies has ended");
         self.work.send(Work::Entries(self.range, entries)).await.map_err(gone)
     }

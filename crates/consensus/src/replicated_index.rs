@@ -7,7 +7,6 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +15,7 @@ use index::{
 };
 use parking_lot::Mutex;
 use platform::Disk;
+use platform::threads::{JoinHandle, run_blocking};
 use rpc::server::RaftHandler;
 use telemetry::with_causes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -61,7 +61,7 @@ pub struct ReplicatedIndex {
     work: mpsc::Sender<Work>,
     stop: watch::Sender<bool>,
     keeper: Mutex<Option<tokio::task::JoinHandle<()>>>,
-    applier: Mutex<Option<JoinHandle<()>>>,
+    applier: Mutex<Option<JoinHandle>>,
     handler: Arc<VoterHandler>,
     leaders: watch::Sender<BTreeMap<RangeId, Option<NodeId>>>,
     has_peers: bool,
@@ -158,7 +158,7 @@ impl ReplicatedIndex {
         let unavailable = |reason: String| IndexError::Unavailable { reason };
         let (answer, answered) = oneshot::channel();
         let mut reader = self.ask_keeper(KeeperRequest::Reader(answer), answered).await?;
-        let state = blocking(move || reader.range_rows(range, bytes_max, &mut take)).await;
+        let state = run_blocking(move || reader.range_rows(range, bytes_max, &mut take)).await;
         let Some(state) = state.map_err(|error| unavailable(with_causes(&error)))? else { return Ok(None) };
         let mark = mark_of(&state).map_err(|error| unavailable(error.to_string()))?;
         if mark.installing.is_some() {
@@ -260,7 +260,7 @@ impl ReplicatedIndex {
         // An applier that has failed takes nothing; then the queue is closed.
         let _ = self.work.send(Work::End).await;
         let (readers, log, applier) = (self.readers.clone(), self.log.clone(), self.applier.lock().take());
-        blocking(move || {
+        run_blocking(move || {
             readers.close(&ended);
             if let Some(applier) = applier {
                 let _ = applier.join();
@@ -286,12 +286,14 @@ impl ReplicatedIndex {
         self.log.state(range).purged.map(|purged| purged.index)
     }
 
-    /// A hash over all rows, for tests that compare replicas.
-    #[cfg(test)]
-    pub(crate) async fn digest(&self) -> Result<[u8; 32], IndexError> {
+    /// A hash over all rows, for tests that compare replicas: those that have applied the same have the same.
+    ///
+    /// # Errors
+    /// [`IndexError::Unavailable`].
+    pub async fn digest(&self) -> Result<[u8; 32], IndexError> {
         let (answer, answered) = oneshot::channel();
         let mut reader = self.ask_keeper(KeeperRequest::Reader(answer), answered).await?;
-        let digest = blocking(move || reader.digest()).await;
+        let digest = run_blocking(move || reader.digest()).await;
         digest.map_err(|error| IndexError::Unavailable { reason: with_causes(&error) })
     }
 
@@ -350,12 +352,4 @@ fn adds_data(body: &CommandBody) -> bool {
             | CommandBody::CompleteUpload(_)
             | CommandBody::ReserveBucket { .. }
     )
-}
-
-/// Runs what blocks where it may.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }

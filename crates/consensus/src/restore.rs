@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use index::{IndexDatabase, IndexSettings, RangeEntry};
 use openraft::EntryPayload;
+use platform::threads::run_blocking;
 use sqlite_vfs::DatabaseLocation;
 use telemetry::with_causes;
 use types::{RangeId, Timestamp, VoterId};
@@ -15,7 +16,7 @@ use crate::error::ConsensusError;
 use crate::log::{Disks, voter_directory};
 use crate::machine::DatabasePlaces;
 use crate::raft_types::{Entry, StoredMembership};
-use crate::replicated_index::{RANGES, ReplicatedIndex, blocking};
+use crate::replicated_index::{RANGES, ReplicatedIndex};
 use crate::settings::ConsensusSettings;
 
 /// A proposal as the log has it.
@@ -66,7 +67,7 @@ impl ReplicatedIndex {
     pub async fn restore(settings: ConsensusSettings, built: DatabaseLocation) -> Result<Self, ConsensusError> {
         let voter = VoterId::from_bytes(settings.entropy.id());
         let (disks, index, mirrors) = (settings.disks.clone(), settings.index.clone(), settings.log.mirrors.max(1));
-        blocking(move || place(voter, disks, index, &built, mirrors)).await?;
+        run_blocking(move || place(voter, disks, index, &built, mirrors)).await?;
         let restored = Self::open_as(settings, Some(voter)).await?;
         // The log does not tell the whole story: once its beginning is purged, no start can think so.
         let settled = restored.settle().await;

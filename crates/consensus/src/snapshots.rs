@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use platform::threads::run_blocking;
 use platform::{DiskFile, Entropy, OpenOptions};
 use sqlite_vfs::DatabaseLocation;
 use telemetry::with_causes;
@@ -16,7 +17,6 @@ use types::{DiskId, RangeId};
 
 use crate::machine::{DatabaseDesk, DatabasePlaces, KeeperRequest, ReceivedRows, check_rows, write_rows};
 use crate::messages::{SnapshotEnd, SnapshotPiece};
-use crate::replicated_index::blocking;
 
 /// Bytes of a piece.
 const PIECE_BYTES: usize = 512 << 10;
@@ -43,7 +43,7 @@ impl SnapshotSource {
         let disk = (*self.desk.disk.lock()).ok_or("there is no database")?;
         let id = self.entropy.id();
         let at = self.places.rows_under_way(disk, u128::from_be_bytes(id)).ok_or("the database's disk is gone")?;
-        blocking(move || {
+        run_blocking(move || {
             let file = at.disk.open(&at.path, OpenOptions::CREATE).map_err(|error| error.to_string())?;
             let rows = OutgoingRows { id, place: RowsPlace(at), file, bytes: 0 };
             let bytes = write_rows(&mut reader, range, &*rows.file)?;
@@ -90,7 +90,7 @@ impl OutgoingRows {
             return Ok(None);
         }
         let file = self.file.clone();
-        let bytes = blocking(move || {
+        let bytes = run_blocking(move || {
             let mut bytes = vec![0; left];
             file.read_at(&mut bytes, offset).map(|read| {
                 bytes.truncate(read);
@@ -147,7 +147,7 @@ impl SnapshotReceiver {
             Some(known) if known.id == id && known.bytes == offset => known,
             other => {
                 if let Some(given_up) = other {
-                    blocking(move || remove(&given_up)).await;
+                    run_blocking(move || remove(&given_up)).await;
                 }
                 if offset != 0 {
                     return Err("a piece is missing before this one".to_owned());
@@ -155,18 +155,18 @@ impl SnapshotReceiver {
                 self.begin(id).await?
             }
         };
-        let (incoming, written) = blocking(move || {
+        let (incoming, written) = run_blocking(move || {
             let written = incoming.take_in(&bytes);
             (incoming, written)
         })
         .await;
         if let Err(error) = written {
-            blocking(move || remove(&incoming)).await;
+            run_blocking(move || remove(&incoming)).await;
             return Err(error.to_string());
         }
         let displaced = self.incoming.lock().insert(range, incoming);
         if let Some(displaced) = displaced {
-            blocking(move || remove(&displaced)).await;
+            run_blocking(move || remove(&displaced)).await;
         }
         Ok(())
     }
@@ -174,7 +174,7 @@ impl SnapshotReceiver {
     async fn begin(&self, id: [u8; 16]) -> Result<Incoming, String> {
         let disk = (*self.desk.disk.lock()).ok_or("there is no database")?;
         let at = self.places.rows_under_way(disk, u128::from_be_bytes(id)).ok_or("the database's disk is gone")?;
-        blocking(move || {
+        run_blocking(move || {
             let file = at.disk.open(&at.path, OpenOptions::CREATE).map_err(|error| error.to_string())?;
             file.set_len(0).map_err(|error| error.to_string())?;
             Ok(Incoming { id, disk, at, file, hasher: blake3::Hasher::new(), bytes: 0 })
@@ -191,7 +191,7 @@ impl SnapshotReceiver {
         let is_whole =
             incoming.id == end.id && incoming.bytes == end.bytes && *incoming.hasher.finalize().as_bytes() == end.hash;
         let (places, desk) = (self.places.clone(), self.desk.clone());
-        blocking(move || {
+        run_blocking(move || {
             if !is_whole {
                 remove(&incoming);
                 return Err("what was received is not what was sent".to_owned());

@@ -9,7 +9,7 @@ mod shards;
 mod tests;
 
 pub(crate) use archive::ClusterArchive;
-pub(crate) use directory::ClusterDirectory;
+pub use directory::ClusterDirectory;
 pub(crate) use gateways::FollowedGateways;
-pub(crate) use index::ClusterIndex;
-pub(crate) use shards::ClusterShards;
+pub use index::ClusterIndex;
+pub use shards::ClusterShards;

@@ -6,7 +6,6 @@ use ::index::IndexSettings;
 use admin::IndexStatus;
 use archive::ArchiveStatus;
 use consensus::{ConsensusSettings, DatabaseUpkeep, Founding, LogSettings, RaftTransport, ReplicatedIndexStatus};
-use tokio::runtime::Handle;
 use types::DiskId;
 
 use crate::memory;
@@ -22,7 +21,7 @@ pub(crate) fn consensus_settings(opened: &Opened) -> ConsensusSettings {
     let disks = directories.known.iter().filter(|known| works(&known.id)).map(|known| (known.id, known.disk.clone()));
     ConsensusSettings {
         disks: disks.collect(),
-        registry: Arc::new(SuperblockRegistry::new(shards.clone(), Handle::current())),
+        registry: Arc::new(SuperblockRegistry::new(shards.clone())),
         node: directories.node,
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),

@@ -17,19 +17,19 @@ use crate::layout::LayoutKeeper;
 
 /// The disks of this node. One that is named a slot which it does not know looks whether the layout has changed.
 #[derive(Default)]
-pub(crate) struct OwnShards {
+pub struct OwnShards {
     shards: OnceLock<Arc<LocalShards>>,
     layout: OnceLock<Arc<LayoutKeeper>>,
 }
 
 impl OwnShards {
     /// The disks are open.
-    pub(crate) fn open(&self, shards: Arc<LocalShards>) {
+    pub fn open(&self, shards: Arc<LocalShards>) {
         let _only_once = self.shards.set(shards);
     }
 
     /// The layout is known.
-    pub(crate) fn follow(&self, layout: Arc<LayoutKeeper>) {
+    pub fn follow(&self, layout: Arc<LayoutKeeper>) {
         let _only_once = self.layout.set(layout);
     }
 

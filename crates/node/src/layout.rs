@@ -36,7 +36,7 @@ pub enum LayoutError {
 }
 
 /// The layout as it is now, and the way to change it.
-pub(crate) struct LayoutKeeper {
+pub struct LayoutKeeper {
     index: Arc<dyn IndexService>,
     /// What objects get that name no storage class.
     wanted: watch::Sender<Profile>,
@@ -56,7 +56,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError::Index`], [`LayoutError::NotFormed`].
-    pub(crate) async fn open(
+    pub async fn open(
         index: Arc<dyn IndexService>,
         shards: Option<Arc<LocalShards>>,
         wanted: Profile,
@@ -114,7 +114,7 @@ impl LayoutKeeper {
     }
 
     /// The layout as it is now, and every later one.
-    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Layout>> {
+    pub fn watch(&self) -> watch::Receiver<Arc<Layout>> {
         self.current.subscribe()
     }
 
@@ -269,13 +269,14 @@ impl LayoutKeeper {
     }
 
     /// Looks every second until `stopped` changes.
-    pub(crate) async fn follow(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+    pub async fn follow(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         let mut ticks = tokio::time::interval(REFRESH_PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = ticks.tick() => {}
+                biased;
                 _ = stopped.changed() => return,
+                _ = ticks.tick() => {}
             }
             if let Err(error) = self.refresh().await {
                 tracing::debug!(%error, "the layout could not be read");

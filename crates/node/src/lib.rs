@@ -48,3 +48,11 @@ pub use server::{Server, StartError, Started};
 pub use settings::{ClusterSettings, ServerSettings};
 pub use summary::{DiskSummary, Summary};
 pub use waiting::WaitingServer;
+
+/// What a node and a gateway are put together from, for simulations that do it over other networks and disks.
+pub mod parts {
+    pub use crate::cluster::{ClusterDirectory, ClusterIndex, ClusterShards};
+    pub use crate::late::OwnShards;
+    pub use crate::layout::{LayoutError, LayoutKeeper};
+    pub use crate::registry::SuperblockRegistry;
+}

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use consensus::{MirrorRegistry, MirrorSet};
+use platform::threads::block_on;
 use shards::{LocalShards, Superblock};
-use tokio::runtime::Handle;
 use types::{DiskId, VoterId};
 
 /// The superblock's note that names the voter whose log the mirrors have.
@@ -13,15 +13,14 @@ const VOTER_NOTE: &str = "log-voter";
 
 /// The mirror set in the superblocks of this process's disks.
 #[derive(Debug)]
-pub(crate) struct SuperblockRegistry {
+pub struct SuperblockRegistry {
     shards: Arc<LocalShards>,
-    runtime: Handle,
 }
 
 impl SuperblockRegistry {
     /// Over the disks that `shards` serves. To be used from threads outside of the runtime.
-    pub(crate) fn new(shards: Arc<LocalShards>, runtime: Handle) -> Self {
-        Self { shards, runtime }
+    pub fn new(shards: Arc<LocalShards>) -> Self {
+        Self { shards }
     }
 }
 
@@ -39,7 +38,7 @@ impl MirrorRegistry for SuperblockRegistry {
             superblock.mirrors = shards::MirrorSet { generation: set.generation, disks: set.disks };
             superblock.notes.insert(VOTER_NOTE.to_owned(), set.voter.to_bytes().to_vec());
         };
-        self.runtime.block_on(self.shards.update_superblock(disk, change)).map(drop).map_err(io::Error::other)
+        block_on(self.shards.update_superblock(disk, change)).map(drop).map_err(io::Error::other)
     }
 }
 

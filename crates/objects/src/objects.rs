@@ -192,6 +192,7 @@ async fn tend(shared: Weak<Shared>, mut given_up: GivenUpRuns, tended_every: Dur
     tickets_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let runs = tokio::select! {
+            biased;
             _ = tickets_due.tick() => Vec::new(),
             runs = given_up.next() => runs,
         };

@@ -69,6 +69,11 @@ fn from_the_system(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system supplies random bytes");
 }
 
+/// 64 random bits for code that is handed no [`Entropy`]: the system's, or those of the simulation it runs in.
+pub fn ambient_number() -> u64 {
+    crate::stage::place().map_or_else(|| SystemEntropy.number(), |place| place.number())
+}
+
 /// The same bits for the same seed, for tests and simulations: anybody can guess them.
 #[derive(Debug)]
 pub struct SeededEntropy {

@@ -12,8 +12,11 @@ pub mod contract;
 pub mod disk;
 pub mod entropy;
 pub mod faulty;
+mod left_out;
 pub mod net;
 pub mod process;
+pub mod slices;
+pub mod stage;
 pub mod threads;
 pub mod workers;
 
@@ -24,7 +27,9 @@ pub use disk::{
 };
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use faulty::FaultyDisk;
+pub use left_out::leaves_out;
 pub use net::{Connection, LinkFaults, Listener, MemoryHost, MemoryNetwork, Network, TcpNetwork};
 pub use process::process_owner;
-pub use threads::prefer_short_slices;
+pub use slices::prefer_short_slices;
+pub use stage::{Pace, Stage};
 pub use workers::Workers;

@@ -1,73 +1,190 @@
-//! How the operating system schedules a thread.
-
-// The system call has no safe wrapper.
-#![allow(unsafe_code)]
+//! Threads, and how they wait for each other: the system's, or those of a simulation's [`crate::stage`].
 
 use std::io;
-use std::mem::size_of;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
 
-/// The shortest slice that Linux takes, in nanoseconds; its usual one is some milliseconds.
-const SLICE_NANOSECONDS: u64 = 100_000;
+use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, Select, TryRecvError};
+use parking_lot::MutexGuard;
+use tokio::time::Instant;
 
-/// Asks that this thread, and those that it starts from now on, run in short slices, and so soon after they are woken.
+use crate::stage::{Signal, Staged, place};
+
+/// Starts a thread.
 ///
-/// For threads that mostly wait, for a disk or for each other: where all processors are busy, a thread with the usual
-/// slice waits for the next tick of the scheduler (4 ms and more) after each wait, one with a short slice does not. It
-/// gets no more of the processors than before. Linux heeds it from 6.12 on; elsewhere, and where a sandbox forbids
-/// the call, nothing changes.
-pub fn prefer_short_slices() {
-    if let Err(error) = set_slice(SLICE_NANOSECONDS) {
-        tracing::debug!(%error, "the operating system takes no wish for short slices");
+/// # Errors
+/// The operating system gives none.
+pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    let Some(place) = place() else { return Ok(JoinHandle { thread: builder.spawn(run)?, ended: None }) };
+    let Staged { run, ended } = place.stage(name, run);
+    Ok(JoinHandle { thread: builder.spawn(run)?, ended: Some(ended) })
+}
+
+/// A thread that was started.
+#[derive(Debug)]
+pub struct JoinHandle {
+    thread: thread::JoinHandle<()>,
+    /// On a stage, whether it has ended.
+    ended: Option<Arc<AtomicBool>>,
+}
+
+impl JoinHandle {
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// What it panicked with.
+    pub fn join(self) -> thread::Result<()> {
+        if let (Some(place), Some(ended)) = (place(), self.ended) {
+            place.wait(None, move || ended.load(Ordering::SeqCst));
+        }
+        self.thread.join()
     }
 }
 
-#[cfg(target_os = "linux")]
-fn set_slice(nanoseconds: u64) -> io::Result<()> {
-    const THIS_THREAD: libc::pid_t = 0;
-    const NO_FLAGS: libc::c_uint = 0;
-    let size = u32::try_from(size_of::<libc::sched_attr>()).map_err(io::Error::other)?;
-    let mut attributes = libc::sched_attr {
-        size,
-        sched_policy: 0,
-        sched_flags: 0,
-        sched_nice: 0,
-        sched_priority: 0,
-        sched_runtime: 0,
-        sched_deadline: 0,
-        sched_period: 0,
-    };
-    // SAFETY: the kernel writes at most `size` bytes into `attributes`, which is as long.
-    let got = unsafe { libc::syscall(libc::SYS_sched_getattr, THIS_THREAD, &raw mut attributes, size, NO_FLAGS) };
-    if got != 0 {
-        return Err(io::Error::last_os_error());
+/// A condition variable for `parking_lot`'s mutexes. A wait may end though nothing was notified.
+#[derive(Debug, Default)]
+pub struct Condvar {
+    condvar: parking_lot::Condvar,
+    signal: Signal,
+}
+
+impl Condvar {
+    /// One that nobody waits on.
+    pub fn new() -> Self {
+        Self::default()
     }
-    // Others, real-time ones, were chosen by an operator and have no slices to shorten.
-    if attributes.sched_policy == libc::SCHED_OTHER as u32 || attributes.sched_policy == libc::SCHED_BATCH as u32 {
-        attributes.sched_runtime = nanoseconds;
-        // SAFETY: the kernel reads `attributes.size` bytes of `attributes`, which is as long.
-        let set = unsafe { libc::syscall(libc::SYS_sched_setattr, THIS_THREAD, &raw const attributes, NO_FLAGS) };
-        if set != 0 {
-            return Err(io::Error::last_os_error());
+
+    /// Gives the mutex back until something is notified.
+    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        match place() {
+            None => self.condvar.wait(guard),
+            Some(place) => {
+                let notified = self.signal.watch();
+                MutexGuard::unlocked(guard, || place.wait(None, notified));
+            }
         }
     }
-    Ok(())
-}
 
-#[cfg(not(target_os = "linux"))]
-fn set_slice(_nanoseconds: u64) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slice_is_taken_and_nothing_else_changes() {
-        let nice =
-            || std::fs::read_to_string("/proc/thread-self/stat").map(|stat| stat.split(' ').nth(18).map(str::to_owned));
-        let before = nice().expect("readable");
-        set_slice(SLICE_NANOSECONDS).expect("the kernel takes it");
-        assert_eq!(nice().expect("readable"), before);
+    /// Gives the mutex back until something is notified, or for so long.
+    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, patience: Duration) {
+        match place() {
+            None => drop(self.condvar.wait_for(guard, patience)),
+            Some(place) => {
+                let notified = self.signal.watch();
+                MutexGuard::unlocked(guard, || place.wait(Some(Instant::now() + patience), notified));
+            }
+        }
     }
+
+    /// Wakes one that waits, on a stage all.
+    pub fn notify_one(&self) {
+        self.signal.notify();
+        self.condvar.notify_one();
+    }
+
+    /// Wakes all that wait.
+    pub fn notify_all(&self) {
+        self.signal.notify();
+        self.condvar.notify_all();
+    }
+}
+
+/// Waits for what comes through a channel.
+///
+/// # Errors
+/// Nothing will come any more.
+pub fn receive<T: Send + 'static>(channel: &Receiver<T>) -> Result<T, RecvError> {
+    let Some(place) = place() else { return channel.recv() };
+    loop {
+        match channel.try_recv() {
+            Ok(value) => return Ok(value),
+            Err(TryRecvError::Disconnected) => return Err(RecvError),
+            Err(TryRecvError::Empty) => place.wait(None, has_something(channel)),
+        }
+    }
+}
+
+/// The same, at most for `patience`.
+///
+/// # Errors
+/// Nothing came.
+pub fn receive_within<T: Send + 'static>(channel: &Receiver<T>, patience: Duration) -> Result<T, RecvTimeoutError> {
+    let Some(place) = place() else { return channel.recv_timeout(patience) };
+    let deadline = Instant::now() + patience;
+    loop {
+        match channel.try_recv() {
+            Ok(value) => return Ok(value),
+            Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) if Instant::now() >= deadline => return Err(RecvTimeoutError::Timeout),
+            Err(TryRecvError::Empty) => place.wait(Some(deadline), has_something(channel)),
+        }
+    }
+}
+
+fn has_something<T: Send + 'static>(channel: &Receiver<T>) -> impl FnMut() -> bool + Send + use<T> {
+    let channel = channel.clone();
+    move || {
+        let mut select = Select::new();
+        select.recv(&channel);
+        select.try_ready().is_ok()
+    }
+}
+
+/// Waits for a future on a thread that is none of the runtime's.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let woken = Arc::new(Woken { flag: AtomicBool::new(false), thread: thread::current() });
+    let waker = Waker::from(woken.clone());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        match place() {
+            Some(place) => {
+                let woken = woken.clone();
+                place.wait(None, move || woken.flag.load(Ordering::SeqCst));
+            }
+            None => {
+                while !woken.flag.load(Ordering::SeqCst) {
+                    thread::park();
+                }
+            }
+        }
+        woken.flag.store(false, Ordering::SeqCst);
+    }
+}
+
+struct Woken {
+    flag: AtomicBool,
+    thread: Thread,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.flag.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+/// Runs what blocks where it may; the answer comes back without blocking the caller's thread.
+///
+/// # Panics
+/// With what `work` panicked with.
+pub async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    if place().is_none() {
+        return match tokio::task::spawn_blocking(work).await {
+            Ok(value) => value,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+    }
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    // Whoever asked may have gone.
+    let run = move || drop(answer.send(work()));
+    spawn("blocking", run).expect("the operating system starts a thread");
+    answered.await.expect("the work did not panic")
 }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::thread;
 
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
+
+use crate::threads;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -26,10 +27,7 @@ impl Workers {
         let (jobs, waiting) = crossbeam_channel::unbounded::<Job>();
         for _ in 0..threads.max(1) {
             let waiting = waiting.clone();
-            thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(move || work(&waiting))
-                .expect("the operating system starts a thread");
+            threads::spawn(name, move || work(&waiting)).expect("the operating system starts a thread");
         }
         Self { jobs }
     }
@@ -71,7 +69,7 @@ impl fmt::Debug for Workers {
 }
 
 fn work(waiting: &Receiver<Job>) {
-    for job in waiting {
+    while let Ok(job) = threads::receive(waiting) {
         // A job of `run` brings its panic to its caller; one of `spawn` has nobody, and the thread must go on.
         if panic::catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!("a job panicked that nobody waits for");

@@ -98,6 +98,7 @@ impl Connection {
             }
         };
         let reason = tokio::select! {
+            biased;
             reason = reading => reason,
             reason = watching => reason,
             ended = &mut writing => ended.unwrap_or_else(|error| error.to_string()),

@@ -8,7 +8,8 @@ mod reclaim;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use platform::threads::Condvar;
 
 use crate::accounts::SegmentState;
 use crate::catalog::Flushed;

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use platform::threads::Condvar;
 use tokio::sync::oneshot;
 use types::{Integrity, PlacementGroupId, RunId, SlotEpoch, SlotIndex};
 

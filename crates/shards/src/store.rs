@@ -3,10 +3,10 @@
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use platform::threads::{self, JoinHandle};
 use platform::{BufferPool, Disk, Workers};
 use tokio::sync::oneshot;
 use types::{DiskId, Integrity, PlacementGroupId, RunId, SlotEpoch, SlotIndex};
@@ -102,8 +102,8 @@ pub(crate) struct ShardStore {
 
 #[derive(Debug, Default)]
 struct Threads {
-    committer: Option<JoinHandle<()>>,
-    keeper: Option<JoinHandle<()>>,
+    committer: Option<JoinHandle>,
+    keeper: Option<JoinHandle>,
 }
 
 impl ShardStore {
@@ -137,8 +137,8 @@ impl ShardStore {
         let committer = Committer::new(Arc::clone(&core), recovered.next_seq)?;
         let keeper = Keeper::new(Arc::clone(&core));
         let threads = Threads {
-            committer: Some(thread::Builder::new().name("shard-commit".to_owned()).spawn(move || committer.run())?),
-            keeper: Some(thread::Builder::new().name("shard-keep".to_owned()).spawn(move || keeper.run())?),
+            committer: Some(threads::spawn("shard-commit", move || committer.run())?),
+            keeper: Some(threads::spawn("shard-keep", move || keeper.run())?),
         };
         core.keeper.ask_prepare();
         core.keeper.ask_flush();

@@ -84,8 +84,9 @@ impl Duties {
 async fn run(duty: Arc<dyn Duty>, mut stopped: watch::Receiver<bool>) {
     loop {
         let step = tokio::select! {
-            step = duty.step() => step,
+            biased;
             _ = stopped.changed() => return,
+            step = duty.step() => step,
         };
         let pause = match step {
             Ok(Step::Again) => {
@@ -99,9 +100,10 @@ async fn run(duty: Arc<dyn Duty>, mut stopped: watch::Receiver<bool>) {
             }
         };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = duty.wake() => {}
+            biased;
             _ = stopped.changed() => return,
+            () = duty.wake() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

@@ -93,6 +93,12 @@ impl GroupLog {
         }
     }
 
+    /// Whether the entry at `index` is written, or was and is purged.
+    pub(super) fn is_written(&self, index: u64) -> bool {
+        let slot = index.checked_sub(self.first).map(|at| usize::try_from(at).expect("slots are in memory"));
+        slot.is_none_or(|at| self.slots.get(at).is_some_and(|slot| slot.location.is_some()))
+    }
+
     /// Takes away the entries from `first_removed` on.
     pub(super) fn truncate(&mut self, first_removed: u64) {
         while self.next() > first_removed && self.slots.pop_back().is_some() {

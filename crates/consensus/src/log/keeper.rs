@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
+use platform::threads;
 use platform::{Disk, DiskFile};
 use types::DiskId;
 
@@ -228,12 +229,16 @@ impl Keeper {
         self.copy_sealed(&mirror, &mut copied)?;
         let (answer, joined) = bounded(1);
         self.shared.control(Control::Join(mirror.clone(), answer));
-        let joined = joined.recv().map_err(|_| over())?.map_err(io::Error::other)?;
+        let joined = threads::receive(&joined).map_err(|_| over())?.map_err(io::Error::other)?;
         joined.ok_or_else(|| io::Error::other("it can't begin a segment"))?;
         self.copy_sealed(&mirror, &mut copied)?;
         let (answer, admitted) = bounded(1);
         self.shared.control(Control::Admit(copied, answer));
-        if admitted.recv().map_err(|_| over())? { Ok(()) } else { Err(io::Error::other("it failed meanwhile")) }
+        if threads::receive(&admitted).map_err(|_| over())? {
+            Ok(())
+        } else {
+            Err(io::Error::other("it failed meanwhile"))
+        }
     }
 
     /// Reads one sealed segment through on one mirror, so that rot is found while another mirror has the bytes.

@@ -4,11 +4,11 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
+use platform::threads::{self, JoinHandle};
 use platform::{Buffer, BufferPool, Disk, DiskFile, OpenOptions};
 use types::{DiskId, VoterId};
 
@@ -215,7 +215,7 @@ impl OpenSegment {
 
     fn append(&self, disk: &dyn Disk, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.direct.write_all_at(&[IoSlice::new(bytes)], offset)?;
-        if !LEAVE_OUT_SYNC {
+        if !LEAVE_OUT_SYNC && !platform::leaves_out("log-sync") {
             self.direct.sync_data()?;
         }
         self.check_place(disk)
@@ -296,7 +296,7 @@ pub(super) struct Mirror {
     segment: Arc<Mutex<Option<OpenSegment>>>,
     tasks: Option<Sender<MirrorTask>>,
     done: Receiver<Done>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle>,
 }
 
 impl Mirror {
@@ -305,9 +305,9 @@ impl Mirror {
         let (answer, done) = bounded(1);
         let segment = Arc::new(Mutex::new(None));
         let own = (disk.clone(), segment.clone());
-        let thread = std::thread::Builder::new().name("log-mirror".into()).spawn(move || {
+        let thread = threads::spawn("log-mirror", move || {
             platform::prefer_short_slices();
-            for task in todo {
+            while let Ok(task) = threads::receive(&todo) {
                 if answer.send(task.run(&own.0, &mut own.1.lock())).is_err() {
                     break;
                 }
@@ -331,7 +331,7 @@ impl Mirror {
 
     /// Waits for the task.
     pub(super) fn wait(&mut self) -> Done {
-        self.done.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        threads::receive_within(&self.done, PATIENCE).unwrap_or_else(|_| {
             // Whatever it is doing may last for ever: nobody joins it.
             self.thread = None;
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs())))

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use platform::threads::{self, Condvar, JoinHandle};
 use platform::{DiskFile, Entropy};
+use tokio::sync::watch;
 use types::{DiskId, RangeId, VoterId};
 
 use super::groups::{Found, GroupLog, Location, Token, cost};
@@ -88,6 +90,8 @@ pub(super) struct Shared {
     /// Segments below this one hold nothing that is needed.
     pub(super) needed_from: AtomicU64,
     pub(super) appended_bytes: AtomicU64,
+    /// Changes after each batch, and when the log ends.
+    pub(super) batches: watch::Sender<u64>,
     pub(super) low_space: AtomicBool,
     pub(super) wake_keeper: Condvar,
     /// Whether the keeper has something to look at.
@@ -128,6 +132,11 @@ impl Shared {
         self.wake_keeper.notify_one();
     }
 
+    /// Tells those who wait for entries that more are written, or never will be.
+    pub(super) fn tell_of_batch(&self) {
+        self.batches.send_modify(|batches| *batches += 1);
+    }
+
     /// Whether the log takes nothing more.
     pub(super) fn is_over(&self) -> bool {
         let queue = self.queue.lock();
@@ -152,8 +161,8 @@ pub(crate) struct SharedLog {
 #[derive(Debug)]
 struct Threads {
     shared: Arc<Shared>,
-    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
-    keeper: Mutex<Option<std::thread::JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle>>,
+    keeper: Mutex<Option<JoinHandle>>,
 }
 
 impl Threads {
@@ -161,8 +170,11 @@ impl Threads {
         self.shared.queue.lock().closing = true;
         self.shared.wake_writer.notify_one();
         self.shared.call_keeper();
+        self.shared.tell_of_batch();
         for thread in [&self.writer, &self.keeper] {
-            if let Some(thread) = thread.lock().take() {
+            // Not joined under the lock, on which whoever ends it too would wait.
+            let thread = thread.lock().take();
+            if let Some(thread) = thread {
                 let _ = thread.join();
             }
         }
@@ -210,6 +222,7 @@ impl SharedLog {
             building: Mutex::default(),
             needed_from: AtomicU64::new(0),
             appended_bytes: AtomicU64::new(0),
+            batches: watch::Sender::new(0),
             low_space: AtomicBool::new(false),
             wake_keeper: Condvar::new(),
             keeper_due: Mutex::new(true),
@@ -221,7 +234,7 @@ impl SharedLog {
         writer.begin(published)?;
         let keeper = Keeper::new(shared.clone());
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+            let thread = threads::spawn(name, run);
             thread.map_err(|error| LogError::Failed { reason: error.to_string() })
         };
         let threads = Threads {
@@ -255,6 +268,24 @@ impl SharedLog {
         }
         // Queued while the groups are locked, so that the queue has a group's requests in their order.
         self.shared.enqueue(Request { group, records, done: Some(Box::new(done)) })
+    }
+
+    /// Returns once a group's entry is durable here; it must have been appended.
+    ///
+    /// # Errors
+    /// It never will be.
+    pub(crate) async fn written(&self, group: RangeId, index: u64) -> Result<(), LogError> {
+        let mut batches = self.shared.batches.subscribe();
+        loop {
+            batches.mark_unchanged();
+            if self.shared.groups.lock().get(&group).is_none_or(|log| log.is_written(index)) {
+                return Ok(());
+            }
+            if self.shared.is_over() {
+                return Err(LogError::Closed);
+            }
+            batches.changed().await.map_err(|_| LogError::Closed)?;
+        }
     }
 
     /// Replaces a group's vote; `done` is called when it is durable.

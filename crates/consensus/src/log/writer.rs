@@ -179,6 +179,7 @@ impl Writer {
                 groups.entry(range).or_default().locate(index, token, location);
             }
         }
+        self.shared.tell_of_batch();
         self.states = batch.states;
         for done in batch.dones {
             done(Ok(()));
@@ -471,6 +472,7 @@ impl Writer {
             queue.controls.clear();
             std::mem::take(&mut queue.requests)
         };
+        self.shared.tell_of_batch();
         self.shared.call_keeper();
         for request in requests.into_iter().chain(waiting) {
             if let Some(done) = request.done {

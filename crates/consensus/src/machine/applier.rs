@@ -10,6 +10,7 @@ use index::{IndexCheckpointer, IndexDatabaseError, IndexReader, RangeEntry};
 use openraft::EntryPayload;
 use openraft::storage::ApplyResponder;
 use parking_lot::Mutex;
+use platform::threads;
 use telemetry::with_causes;
 use tokio::sync::{Notify, mpsc};
 use types::{DiskId, RangeId, Timestamp};
@@ -129,7 +130,7 @@ impl Applier {
     /// Applies until the groups are gone, or until nothing can be applied any more.
     pub(crate) fn run(mut self) {
         platform::prefer_short_slices();
-        while let Some(first) = self.work.blocking_recv() {
+        while let Some(first) = threads::block_on(self.work.recv()) {
             match self.take(first) {
                 Ok(true) => {}
                 Ok(false) => break,

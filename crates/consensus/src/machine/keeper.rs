@@ -9,6 +9,7 @@ use std::time::Duration;
 use index::{AppliedState, Checkpoint, IndexDatabaseError, IndexReader};
 use parking_lot::Mutex;
 use platform::Clock;
+use platform::threads::run_blocking;
 use sqlite_vfs::DatabaseLocation;
 use telemetry::with_causes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -144,10 +145,11 @@ impl DatabaseKeeper {
         let round = ROUND.min(self.parts.upkeep.idle);
         loop {
             tokio::select! {
+                biased;
+                _ = stop.changed() => break,
+                Some(request) = self.parts.requests.recv() => self.answer(request).await,
                 () = self.parts.desk.wake.notified() => {}
                 () = tokio::time::sleep(round) => {}
-                Some(request) = self.parts.requests.recv() => self.answer(request).await,
-                _ = stop.changed() => break,
             }
             self.round().await;
         }
@@ -218,7 +220,7 @@ impl DatabaseKeeper {
     async fn checkpoint(&mut self) {
         let Some(mut kept) = self.database.take() else { return };
         self.parts.desk.note_checkpoint();
-        let (kept, outcome) = blocking(move || {
+        let (kept, outcome) = run_blocking(move || {
             let outcome = if LEAVE_OUT_CHECKPOINT {
                 kept.reader.applied().map(|applied| Checkpoint { applied, complete: true, wal_pages: 0 })
             } else {
@@ -362,7 +364,7 @@ impl DatabaseKeeper {
         prepare: impl FnOnce(&DatabaseLocation) -> Result<(), String> + Send + 'static,
     ) -> Result<Vec<(RangeId, AppliedState)>, String> {
         let Some(mut kept) = self.database.take() else { return Err("the database is being replaced".to_owned()) };
-        let (kept, copied) = blocking(move || {
+        let (kept, copied) = run_blocking(move || {
             let prepared = prepare(&to);
             let copied = prepared.and_then(|()| kept.reader.copy_to(&to).map_err(|error| with_causes(&error)));
             (kept, copied)
@@ -402,7 +404,7 @@ impl DatabaseKeeper {
     async fn remove_rows(&mut self) {
         if self.parts.desk.has_rows.swap(false, Ordering::SeqCst) {
             let (places, applied) = (self.parts.places.clone(), self.parts.progress.all());
-            if blocking(move || places.remove_rows(&applied, false)).await {
+            if run_blocking(move || places.remove_rows(&applied, false)).await {
                 self.parts.desk.has_rows.store(true, Ordering::SeqCst);
             }
         }
@@ -442,12 +444,4 @@ fn durable_marks(applied: &[(RangeId, AppliedState)]) -> Result<BTreeMap<RangeId
     let mut marks = marks_of(applied)?;
     marks.retain(|_, mark| mark.installing.is_none());
     Ok(marks)
-}
-
-/// Runs what blocks where it may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }

@@ -6,10 +6,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::thread::JoinHandle;
 
 use index::{IndexDatabaseError, IndexError, IndexReader, Query, QueryAnswer};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use platform::threads::{self, Condvar, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
 use types::RangeId;
 
@@ -104,7 +104,7 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct ReaderPool {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle>>,
 }
 
 impl ReaderPool {
@@ -128,7 +128,7 @@ impl ReaderPool {
         let spawn = |number: usize| {
             let shared = shared.clone();
             let run = move || Reader { shared, number, epoch: 0, connection: None }.run();
-            std::thread::Builder::new().name("index-reader".into()).spawn(run)
+            threads::spawn("index-reader", run)
         };
         let threads = (0..Self::READERS).map(spawn).collect::<std::io::Result<_>>()?;
         Ok(Self { shared, threads: Mutex::new(threads) })
@@ -185,7 +185,9 @@ impl ReaderPool {
         for job in refused {
             job.refuse(error.clone());
         }
-        for thread in std::mem::take(&mut *self.threads.lock()) {
+        // Not joined under the lock, on which whoever closes it too would wait.
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
             let _ = thread.join();
         }
     }

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use index::IndexError;
 use parking_lot::Mutex;
+use platform::threads::{self, JoinHandle, run_blocking};
 use telemetry::with_causes;
 use tokio::sync::{mpsc, watch};
 use types::{DiskId, NodeId, RangeId, VoterId};
 
-use super::{RANGES, Range, ReplicatedIndex, blocking};
+use super::{RANGES, Range, ReplicatedIndex};
 use crate::barrier::ReadBarrier;
 use crate::error::ConsensusError;
 use crate::failure::Failure;
@@ -150,6 +150,7 @@ impl ReplicatedIndex {
     async fn recovered(&self, patience: Option<Duration>) -> Result<(), ConsensusError> {
         for range in self.ranges.values() {
             tokio::select! {
+                biased;
                 recovered = range.group.recovered(patience) => recovered?,
                 reason = self.failure.reported() => return Err(ConsensusError::Database { reason }),
             }
@@ -165,8 +166,9 @@ impl ReplicatedIndex {
                 let mut known = None;
                 loop {
                     tokio::select! {
-                        leader = group.other_leader(known) => known = leader,
+                        biased;
                         _ = stopped.changed() => return,
+                        leader = group.other_leader(known) => known = leader,
                     }
                     leaders.send_modify(|leaders| {
                         leaders.insert(id, known);
@@ -189,8 +191,9 @@ impl ReplicatedIndex {
         }
         tokio::spawn(async move {
             let reason = tokio::select! {
-                reason = failure.reported() => reason,
+                biased;
                 _ = stopped.changed() => return,
+                reason = failure.reported() => reason,
             };
             let error = IndexError::Unavailable { reason };
             for (proposer, barrier) in &ends {
@@ -201,7 +204,7 @@ impl ReplicatedIndex {
             for group in &groups {
                 group.shutdown().await;
             }
-            blocking(move || readers.close(&error)).await;
+            run_blocking(move || readers.close(&error)).await;
         });
     }
 }
@@ -221,7 +224,7 @@ async fn find(
 ) -> Result<Found, ConsensusError> {
     let ConsensusSettings { disks, registry, entropy, log, index, .. } = settings.clone();
     let has_peers = settings.peers.is_some();
-    blocking(move || {
+    run_blocking(move || {
         let log = SharedLog::open(disks.clone(), registry, log, entropy, failure, new_voter)?;
         let places = Arc::new(DatabasePlaces::new(log.voter(), disks, index, RANGES.to_vec()));
         let opened = places.open_newest(&log, &[])?;
@@ -246,7 +249,7 @@ struct Machine {
     work: mpsc::Sender<Work>,
     /// What the database had when it was found.
     marks: BTreeMap<RangeId, Mark>,
-    applier: JoinHandle<()>,
+    applier: JoinHandle,
 }
 
 impl Machine {
@@ -274,7 +277,7 @@ impl Machine {
             failure: failure.clone(),
             checkpoint_bytes: settings.upkeep.checkpoint_bytes,
         };
-        let (applier, durable_marks) = blocking(move || start_applier(parts, queued, opened)).await?;
+        let (applier, durable_marks) = run_blocking(move || start_applier(parts, queued, opened)).await?;
         let durable = Arc::new(DurableMarks::default());
         durable.set(durable_marks);
         Ok(Self { progress, readers, desk, durable, work, marks, applier })
@@ -293,7 +296,7 @@ async fn start_groups(
             voter: log.voter(),
             node: settings.node,
             store: GroupLogStore::new(log.clone(), range),
-            machine: StateMachine::new(range, machine.work.clone(), found, machine.durable.clone()),
+            machine: StateMachine::new(range, log.clone(), machine.work.clone(), found, machine.durable.clone()),
             durable: machine.durable.clone(),
             progress: machine.progress.clone(),
             peers: Peers { range, transport: settings.peers.clone(), source: source.clone() },
@@ -306,8 +309,9 @@ async fn start_groups(
 /// Reports a group that ends before it is stopped.
 async fn report_end(group: RaftGroup, failure: Failure, mut stopped: watch::Receiver<bool>) {
     tokio::select! {
-        reason = group.ended() => failure.report(format!("the group of range {} has ended: {reason}", group.range())),
+        biased;
         _ = stopped.changed() => {}
+        reason = group.ended() => failure.report(format!("the group of range {} has ended: {reason}", group.range())),
     }
 }
 
@@ -316,12 +320,12 @@ fn start_applier(
     parts: ApplierParts,
     queued: mpsc::Receiver<Work>,
     mut opened: OpenedDatabase,
-) -> Result<(JoinHandle<()>, BTreeMap<RangeId, Mark>), ConsensusError> {
+) -> Result<(JoinHandle, BTreeMap<RangeId, Mark>), ConsensusError> {
     // What was applied before a crash may be in the page cache alone.
     let failed = |error: index::IndexDatabaseError| ConsensusError::Database { reason: with_causes(&error) };
     let durable =
         if opened.database.checkpoint().map_err(failed)?.complete { opened.marks.clone() } else { BTreeMap::new() };
     let applier = Applier::new(parts, queued, opened).map_err(failed)?;
-    let thread = std::thread::Builder::new().name("index-apply".into()).spawn(move || applier.run())?;
+    let thread = threads::spawn("index-apply", move || applier.run())?;
     Ok((thread, durable))
 }

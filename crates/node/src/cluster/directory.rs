@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use types::{DiskId, Layout, NodeId, RangeId};
 
 /// What this process knows of the nodes.
-pub(crate) struct ClusterDirectory {
+pub struct ClusterDirectory {
     /// This process's node, which needs no way to itself.
     own: Option<NodeId>,
     known: Mutex<Known>,
@@ -50,12 +50,12 @@ impl Known {
 
 impl ClusterDirectory {
     /// Of a process that is this node, or a gateway, and knows nobody yet.
-    pub(crate) fn new(own: Option<NodeId>) -> Self {
+    pub fn new(own: Option<NodeId>) -> Self {
         Self { own, known: Mutex::default() }
     }
 
     /// A node answered at this address.
-    pub(crate) fn add(&self, peer: Peer) {
+    pub fn add(&self, peer: Peer) {
         let mut known = self.known.lock();
         // Whoever answers there now is not somewhere else's any more.
         known.addresses.retain(|_, address| *address != peer.address);
@@ -63,22 +63,22 @@ impl ClusterDirectory {
     }
 
     /// Goes by this layout from now on.
-    pub(crate) fn follow(&self, layout: watch::Receiver<Arc<Layout>>) {
+    pub fn follow(&self, layout: watch::Receiver<Arc<Layout>>) {
         self.known.lock().layout = Some(layout);
     }
 
     /// Somebody said that this node leads a range.
-    pub(crate) fn set_leader(&self, range: RangeId, leader: NodeId) {
+    pub fn set_leader(&self, range: RangeId, leader: NodeId) {
         self.known.lock().leaders.insert(range, leader);
     }
 
     /// All nodes that are known.
-    pub(crate) fn peers(&self) -> Vec<Peer> {
+    pub fn peers(&self) -> Vec<Peer> {
         self.known.lock().peers().into_iter().map(|(node, address)| Peer { node, address }).collect()
     }
 
     /// Where a node is reached.
-    pub(crate) fn peer(&self, node: NodeId) -> Option<Peer> {
+    pub fn peer(&self, node: NodeId) -> Option<Peer> {
         self.known.lock().peer(node)
     }
 }

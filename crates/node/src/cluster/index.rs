@@ -17,7 +17,7 @@ const ELECTION_PATIENCE: Duration = Duration::from_secs(5);
 const ELECTION_PAUSE: Duration = Duration::from_millis(50);
 
 /// The index of the whole cluster. A command is repeated only where it certainly was not taken.
-pub(crate) struct ClusterIndex {
+pub struct ClusterIndex {
     /// The ranges of this node; a gateway has none.
     own: Option<Arc<dyn IndexService>>,
     remote: RemoteIndex,
@@ -26,11 +26,7 @@ pub(crate) struct ClusterIndex {
 
 impl ClusterIndex {
     /// Asks `own` first, then whoever leads by the directory.
-    pub(crate) fn new(
-        own: Option<Arc<dyn IndexService>>,
-        remote: RemoteIndex,
-        directory: Arc<ClusterDirectory>,
-    ) -> Self {
+    pub fn new(own: Option<Arc<dyn IndexService>>, remote: RemoteIndex, directory: Arc<ClusterDirectory>) -> Self {
         Self { own, remote, directory }
     }
 

@@ -11,7 +11,7 @@ use types::{DiskId, PlacementGroupId, RunId, SlotEpoch, SlotIndex};
 use crate::late::OwnShards;
 
 /// The shard stores of the whole cluster.
-pub(crate) struct ClusterShards {
+pub struct ClusterShards {
     /// A gateway has none.
     own: Option<Arc<OwnShards>>,
     remote: RemoteShards,
@@ -19,7 +19,7 @@ pub(crate) struct ClusterShards {
 
 impl ClusterShards {
     /// Goes to `own` for its disks, and over the network for all others.
-    pub(crate) fn new(own: Option<Arc<OwnShards>>, remote: RemoteShards) -> Self {
+    pub fn new(own: Option<Arc<OwnShards>>, remote: RemoteShards) -> Self {
         Self { own, remote }
     }
 

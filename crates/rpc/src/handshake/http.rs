@@ -118,6 +118,7 @@ async fn upgrade(
     let mut is_driven = true;
     let (server_hello, upgraded) = loop {
         tokio::select! {
+            biased;
             exchanged = &mut exchange => break exchanged?,
             driven = &mut http, if is_driven => {
                 driven.map_err(broken)?;

@@ -100,6 +100,7 @@ impl RpcServer {
                 (listener.accept().await, permit)
             };
             tokio::select! {
+                biased;
                 () = is_closing(&mut closing) => break,
                 Some(_ended) = connections.join_next() => {}
                 (accepted, permit) = accept => match accepted {
@@ -179,6 +180,7 @@ impl Core {
             running.idle().await;
         };
         let reason = tokio::select! {
+            biased;
             reason = connection.run(serving, self.settings) => reason,
             () = self.revoked(caller, key) => "the gateway's credential was revoked".to_owned(),
             () = drained => "the server is closing".to_owned(),

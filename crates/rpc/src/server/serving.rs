@@ -1,6 +1,6 @@
 //! The server's end of one connection.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -30,7 +30,7 @@ pub(super) struct Serving {
 /// The requests of a connection that are being answered.
 #[derive(Default)]
 pub(super) struct Running {
-    tasks: Mutex<HashMap<u64, AbortHandle>>,
+    tasks: Mutex<BTreeMap<u64, AbortHandle>>,
     finished: Notify,
 }
 
@@ -139,7 +139,7 @@ fn frame_of(outbox: &Outbox, number: u64, answer: Result<Answered, CallRefusal>)
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        for (_, task) in self.running.tasks.lock().drain() {
+        for (_, task) in std::mem::take(&mut *self.running.tasks.lock()) {
             task.abort();
         }
         self.running.finished.notify_waiters();

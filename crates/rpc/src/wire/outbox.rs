@@ -1,6 +1,6 @@
 //! What waits to be written on a connection, and who waits for answers to it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -71,7 +71,7 @@ struct State {
     next_number: u64,
     /// Requests below this number have been handed to the writer: the peer may see them.
     taken_below: u64,
-    waiting: HashMap<u64, oneshot::Sender<Outcome>>,
+    waiting: BTreeMap<u64, oneshot::Sender<Outcome>>,
     closed: Option<String>,
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use platform::threads;
 use tokio::sync::oneshot;
 
 use super::{KeepFailure, Keeper};
@@ -239,7 +240,7 @@ impl Keeper {
         let (reply, done) = oneshot::channel();
         self.core.queue.push_small(SmallOp::Barrier(reply));
         // An error means that the queue was closed; the caller looks at what has become of its records.
-        let _ = done.blocking_recv();
+        let _ = threads::block_on(done);
     }
 
     fn set_state(&self, identity: &crate::segment::SegmentIdentity, state: SegmentState) {

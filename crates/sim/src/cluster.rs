@@ -1,0 +1,286 @@
+//! The whole cluster: nodes, gateways, and the machine on which the duties run that look after what all share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::ReplicatedIndex;
+use index::command::FormCluster;
+use index::{Command, CommandBody, FIRST_DATA_RANGE, IndexService, SYSTEM_RANGE};
+use objects::Objects;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use types::{
+    AccessKeyId, AccountId, CanonicalId, Credential, Disk, DiskState, FeatureLevel, Layout, LayoutEpoch, NodeId, Owner,
+    PlacementGroup, PlacementGroupId, Profile, RequestNumber, SecretKey, Slot, SlotEpoch, VoterId,
+};
+use upkeep::buckets::UnfinishedBuckets;
+use upkeep::collect::Collect;
+use upkeep::progress::Progress;
+use upkeep::restripe::Restripe;
+use upkeep::tickets::Tickets;
+use upkeep::{Duties, Duty, Step};
+
+use crate::front::Front;
+use crate::invariants::Replica;
+use crate::machine::{CLUSTER, Site, address, disk_id, node_id, profile};
+use crate::storage::StorageNode;
+
+/// Nodes of the cluster; one more than there are voters.
+pub(crate) const NODES: usize = 4;
+/// Voters of each range.
+pub(crate) const VOTERS: usize = 3;
+/// Gateways.
+pub(crate) const GATEWAYS: usize = 2;
+/// How long freed runs wait for readers under way.
+const GARBAGE_GRACE: Duration = Duration::from_secs(60);
+/// How long the cluster may take to form.
+const FORMING_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a gateway may take to find the cluster; after that there is one less until the next one is replaced.
+const GATEWAY_PATIENCE: Duration = Duration::from_secs(30);
+/// How often something is looked at that is waited for.
+const PERIOD: Duration = Duration::from_millis(100);
+/// Steps that a sweep for orphans may take.
+const SWEEP_STEPS_MAX: usize = 200;
+
+/// The cluster.
+pub(crate) struct Cluster {
+    pub(crate) site: Site,
+    pub(crate) nodes: Vec<StorageNode>,
+    pub(crate) fronts: Vec<Front>,
+    /// The gateways that clients find.
+    pub(crate) gateways: watch::Sender<Vec<Objects>>,
+    /// Nodes that did not start again, and why.
+    pub(crate) lost_nodes: Vec<String>,
+    operator: Front,
+    sweep: Tickets,
+    duties: Duties,
+}
+
+impl Cluster {
+    /// Forms a cluster and starts its gateways.
+    pub(crate) async fn form(seed: u64) -> Self {
+        let site = Site::new(seed, NODES);
+        let mut nodes = Vec::new();
+        for number in 0..NODES {
+            let mut node = StorageNode::new(&site, number, seed.wrapping_mul(31) ^ number as u64);
+            node.start(&site).await.expect("a new node starts");
+            nodes.push(node);
+        }
+        let voters = nodes[..VOTERS].iter().filter_map(voter_of).collect();
+        let first = nodes[0].running.as_ref().expect("it was started").index.clone();
+        first.found(&voters).await.expect("founded");
+        write_first_rows(&nodes).await;
+        let operator = Front::start(&site, NODES + GATEWAYS).await;
+        let mut fronts = Vec::new();
+        for gateway in 0..GATEWAYS {
+            fronts.push(Front::start(&site, NODES + gateway).await);
+        }
+        let sweep = Tickets::new(operator.index.clone(), operator.shards.clone(), operator.layout.clone());
+        let duties = Duties::start(duties_of(&operator));
+        let (gateways, lost_nodes) = (watch::Sender::new(Vec::new()), Vec::new());
+        let cluster = Self { site, nodes, fronts, gateways, lost_nodes, operator, sweep, duties };
+        cluster.show_gateways();
+        cluster
+    }
+
+    /// Replaces a gateway by a new one, as an orchestrator does with one that died.
+    pub(crate) async fn replace_gateway(&mut self, gateway: usize) {
+        self.fronts[gateway].kill(&self.site);
+        // Until the cluster answers it, clients find the others.
+        let left = self.fronts.iter().enumerate().filter(|(number, _)| *number != gateway);
+        self.gateways.send_replace(left.map(|(_, front)| front.objects.clone()).collect());
+        let started = tokio::time::timeout(GATEWAY_PATIENCE, Front::start(&self.site, NODES + gateway)).await;
+        if let Ok(front) = started {
+            self.fronts[gateway] = front;
+            self.show_gateways();
+        }
+    }
+
+    fn show_gateways(&self) {
+        self.gateways.send_replace(self.fronts.iter().map(|front| front.objects.clone()).collect());
+    }
+
+    /// The numbers of the nodes whose processes run.
+    pub(crate) fn running(&self) -> Vec<usize> {
+        self.nodes.iter().filter(|node| node.running.is_some()).map(|node| node.number).collect()
+    }
+
+    /// The node that says that it leads a range, the newest by its word.
+    pub(crate) fn leader(&self, range: types::RangeId) -> Option<(usize, Arc<ReplicatedIndex>)> {
+        let running = self.nodes.iter().filter_map(|node| Some((node.number, node.running.as_ref()?.index.clone())));
+        let leading = running.filter(|(_, index)| index.leads(range));
+        leading.max_by_key(|(_, index)| index.status().ranges[&range].term)
+    }
+
+    /// The highest term of any range: how often leaders were elected, about.
+    pub(crate) fn terms(&self) -> u64 {
+        let of_node = |node: &StorageNode| {
+            let status = node.running.as_ref()?.index.status();
+            status.ranges.values().map(|range| range.term).max()
+        };
+        self.nodes.iter().filter_map(of_node).max().unwrap_or(0)
+    }
+
+    /// Makes the voters of both ranges these nodes; what fails may happen all the same.
+    pub(crate) async fn change_voters(&self, nodes: &[usize]) {
+        let voters: BTreeMap<VoterId, NodeId> = nodes.iter().filter_map(|node| voter_of(&self.nodes[*node])).collect();
+        if voters.len() < VOTERS {
+            return;
+        }
+        for range in [SYSTEM_RANGE, FIRST_DATA_RANGE] {
+            if let Some((_, index)) = self.leader(range) {
+                let changing = index.change_members(range, voters.clone());
+                let _ = tokio::time::timeout(Duration::from_secs(10), changing).await;
+            }
+        }
+    }
+
+    /// Ends all tickets that were not taken or renewed of late, and collects what was written under them and is of no
+    /// object.
+    pub(crate) async fn end_idle_tickets(&self, idle: Duration) {
+        let idle_us_max = u64::try_from(idle.as_micros()).expect("not that long");
+        let body = CommandBody::ExpireTickets { idle_us_max };
+        let command = Command { request: None, answered: RequestNumber(0), body };
+        let ended = async {
+            if self.operator.index.propose(command).await.is_err() {
+                return;
+            }
+            for _ in 0..SWEEP_STEPS_MAX {
+                if !matches!(self.sweep.step().await, Ok(Step::Again)) {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(20), ended).await;
+    }
+
+    /// What the voters hold, once they all have applied the same; after `patience`, nothing, for then they have not.
+    pub(crate) async fn replicas(&self, patience: Duration) -> Vec<Replica> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let replicas = self.look_at_replicas().await;
+            let alike = |one: &Replica| one.applied == replicas[0].applied;
+            if replicas.len() >= VOTERS && replicas.iter().all(alike) {
+                return replicas;
+            }
+            if Instant::now() > deadline {
+                tracing::error!(?replicas, "the voters have not applied the same");
+                return Vec::new();
+            }
+            tokio::time::sleep(PERIOD).await;
+        }
+    }
+
+    /// The nodes that vote in both ranges, as they are now.
+    async fn look_at_replicas(&self) -> Vec<Replica> {
+        let leaders: Vec<_> = [SYSTEM_RANGE, FIRST_DATA_RANGE]
+            .into_iter()
+            .filter_map(|range| Some(self.leader(range)?.1.status().ranges[&range].voters.clone()))
+            .collect();
+        let mut replicas = Vec::new();
+        for node in &self.nodes {
+            let votes = |voters: &BTreeMap<VoterId, NodeId>| voters.values().any(|id| *id == node_id(node.number));
+            let Some(running) = node.running.as_ref().filter(|_| leaders.len() == 2 && leaders.iter().all(votes))
+            else {
+                continue;
+            };
+            let applied: Vec<u64> = running.index.status().applied.into_values().collect();
+            if let Ok(rows) = running.index.digest().await {
+                replicas.push(Replica { node: node.number, applied, rows });
+            }
+        }
+        replicas
+    }
+
+    /// Ends everything.
+    pub(crate) async fn end(mut self) {
+        self.duties.stop().await;
+        for front in self.fronts.iter().chain([&self.operator]) {
+            front.kill(&self.site);
+        }
+        for node in &mut self.nodes {
+            node.shut_down(&self.site).await;
+        }
+    }
+}
+
+fn voter_of(node: &StorageNode) -> Option<(VoterId, NodeId)> {
+    Some((node.running.as_ref()?.index.voter(), node_id(node.number)))
+}
+
+/// The duties that one node does for all; here a machine of its own does them, over the network.
+fn duties_of(operator: &Front) -> Vec<Arc<dyn Duty>> {
+    let health = watch::Sender::default();
+    vec![
+        Arc::new(Collect::new(
+            operator.index.clone(),
+            operator.shards.clone(),
+            health.subscribe(),
+            operator.layout.clone(),
+            Arc::new(operator.clock.clone()),
+            GARBAGE_GRACE,
+        )),
+        Arc::new(Restripe::new(
+            operator.index.clone(),
+            operator.objects.clone(),
+            operator.layout.clone(),
+            Progress::default(),
+        )),
+        Arc::new(UnfinishedBuckets::new(operator.objects.clone())),
+    ]
+}
+
+async fn write_first_rows(nodes: &[StorageNode]) {
+    let form = FormCluster { cluster: CLUSTER, feature_level: FeatureLevel(1), root: root(), layout: layout() };
+    let command = Command { request: None, answered: RequestNumber(0), body: CommandBody::Form(Box::new(form)) };
+    let formed = async {
+        loop {
+            for running in nodes.iter().filter_map(|node| node.running.as_ref()) {
+                if running.index.propose(command.clone()).await.is_ok() {
+                    return;
+                }
+            }
+            tokio::time::sleep(PERIOD).await;
+        }
+    };
+    tokio::time::timeout(FORMING_PATIENCE, formed).await.expect("a whole cluster forms");
+}
+
+fn root() -> Credential {
+    let owner =
+        Owner { account: AccountId::ROOT, canonical_id: CanonicalId("c0ffee".into()), display_name: "root".into() };
+    Credential { access_key_id: AccessKeyId("root".into()), secret_key: SecretKey("secret".into()), owner }
+}
+
+/// Every disk with a group without it, for the wanted profile and for what two or three disks hold.
+fn layout() -> Layout {
+    let node = |number| types::Node { id: node_id(number), address: address(number), rack: None, zone: None };
+    let disk = |number| Disk {
+        id: disk_id(number),
+        node: node_id(number),
+        path: String::new(),
+        mount_point: false,
+        capacity_bytes: 1 << 40,
+        state: DiskState::Up,
+    };
+    let mut groups = Vec::new();
+    let mut add = |profile: Profile, disks: Vec<usize>| {
+        let slots = disks.into_iter().map(|number| Slot::owned(disk_id(number), SlotEpoch(1))).collect();
+        groups.push(PlacementGroup { id: PlacementGroupId(groups.len() as u64 + 1), profile, slots });
+    };
+    for left_out in 0..NODES {
+        add(profile(), (0..NODES).filter(|number| *number != left_out).collect());
+    }
+    if let Some(narrow) = profile().narrowed_to(2) {
+        for number in 0..NODES {
+            add(narrow, vec![number, (number + 1) % NODES]);
+        }
+    }
+    Layout {
+        epoch: LayoutEpoch(1),
+        nodes: (0..NODES).map(node).collect(),
+        disks: (0..NODES).map(disk).collect(),
+        groups,
+    }
+}

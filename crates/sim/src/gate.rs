@@ -1,0 +1,128 @@
+//! Stops a gateway in the middle of what it does, as SIGSTOP or a long pause of its machine would: whatever it asks of
+//! others waits until it goes on.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, QueryAnswer};
+use shards::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
+use tokio::sync::watch;
+use types::{DiskId, Extent, PlacementGroupId, RunId};
+
+/// The gate. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    is_open: watch::Sender<bool>,
+    /// Closes by itself when the next object is about to be committed whose bytes lie on disks.
+    is_armed: AtomicBool,
+}
+
+impl Gate {
+    /// An open gate.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(State { is_open: watch::Sender::new(true), is_armed: AtomicBool::new(false) }))
+    }
+
+    /// Lets nothing through.
+    pub(crate) fn close(&self) {
+        self.0.is_open.send_replace(false);
+    }
+
+    /// Lets nothing through from the moment on at which an object's bytes are written and its commit is due.
+    pub(crate) fn arm(&self) {
+        self.0.is_armed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        !*self.0.is_open.borrow()
+    }
+
+    /// Lets all through.
+    pub(crate) fn open(&self) {
+        self.0.is_armed.store(false, Ordering::Relaxed);
+        self.0.is_open.send_replace(true);
+    }
+
+    async fn pass(&self) {
+        let mut is_open = self.0.is_open.subscribe();
+        // The gate lives as long as this.
+        let _ = is_open.wait_for(|is_open| *is_open).await;
+    }
+
+    fn notice(&self, command: &Command) {
+        let lies_on_disks = |extent: &Extent| matches!(extent, Extent::Slice { .. });
+        let is_due = matches!(&command.body, CommandBody::PutObject(put) if put.part.extents.iter().any(lies_on_disks));
+        if is_due && self.0.is_armed.swap(false, Ordering::Relaxed) {
+            self.close();
+        }
+    }
+}
+
+/// An index behind a gate.
+pub(crate) struct GatedIndex {
+    pub(crate) gate: Gate,
+    pub(crate) index: Arc<dyn IndexService>,
+}
+
+#[async_trait]
+impl IndexService for GatedIndex {
+    async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
+        self.gate.notice(&command);
+        self.gate.pass().await;
+        let answer = self.index.propose(command).await;
+        self.gate.pass().await;
+        answer
+    }
+
+    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
+        self.gate.pass().await;
+        let answer = self.index.query(query).await;
+        self.gate.pass().await;
+        answer
+    }
+}
+
+/// Disks behind a gate.
+pub(crate) struct GatedShards {
+    pub(crate) gate: Gate,
+    pub(crate) shards: Arc<dyn ShardService>,
+}
+
+#[async_trait]
+impl ShardService for GatedShards {
+    async fn append(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), ShardError> {
+        self.gate.pass().await;
+        self.shards.append(disk, header, body).await
+    }
+
+    async fn read(&self, disk: DiskId, address: ShardAddress, range: Range<u64>) -> Result<ShardBody, ShardError> {
+        self.gate.pass().await;
+        self.shards.read(disk, address, range).await
+    }
+
+    async fn header(&self, disk: DiskId, address: ShardAddress) -> Result<ShardHeader, ShardError> {
+        self.gate.pass().await;
+        self.shards.header(disk, address).await
+    }
+
+    async fn free(&self, disk: DiskId, group: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError> {
+        self.gate.pass().await;
+        self.shards.free(disk, group, runs).await
+    }
+
+    async fn list(
+        &self,
+        disk: DiskId,
+        after: Option<ShardAddress>,
+        limit: usize,
+    ) -> Result<Vec<StoredShard>, ShardError> {
+        self.gate.pass().await;
+        self.shards.list(disk, after, limit).await
+    }
+}

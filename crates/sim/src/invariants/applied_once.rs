@@ -1,0 +1,29 @@
+//! Retries apply once: a content that was seen, and then another, is not seen again.
+
+use super::Evidence;
+use crate::history::{Outcome, Record};
+
+pub(super) fn check(evidence: &Evidence) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (subject, records) in evidence.by_subject() {
+        let shown: Vec<&Record> =
+            records.iter().filter(|record| matches!(record.outcome, Outcome::Found(_) | Outcome::Absent)).collect();
+        let value_of = |record: &Record| match record.outcome {
+            Outcome::Found(value) => Some(value),
+            _ => None,
+        };
+        for first in shown.iter().filter(|record| value_of(record).is_some()) {
+            let follows =
+                |later: &Record, earlier: &Record| earlier.answered.is_some_and(|answered| answered < later.invoked);
+            let other = shown.iter().find(|other| follows(other, first) && value_of(other) != value_of(first));
+            let again = other.and_then(|other| {
+                shown.iter().find(|again| follows(again, other) && value_of(again) == value_of(first))
+            });
+            if let (Some(other), Some(again)) = (other, again) {
+                wrong.push(format!("{subject:?}: {first:?}, then {other:?}, then {again:?}"));
+                break;
+            }
+        }
+    }
+    wrong
+}

@@ -1,0 +1,53 @@
+//! Histories of the simulated cluster hold all invariants: those of seeds that once failed, of fresh ones, and of some
+//! that are the same in every run; and a seed gives one history.
+
+use std::time::Duration;
+
+use platform::{Entropy, SystemEntropy};
+use sim::{Report, Scenario, run};
+
+/// Runs a seed and fails with what it breaks, and with how to see it again.
+fn holds(seed: u64, trouble_seconds: u64) -> Report {
+    let report = run(seed, &Scenario { trouble: Duration::from_secs(trouble_seconds), ..Scenario::default() });
+    println!("{report}");
+    let again = format!("again: cargo run --profile sim -p sim -- --seed {seed} --trouble {trouble_seconds}");
+    assert!(report.findings.violations.is_empty(), "{again}\n{}", report.findings.violations.join("\n"));
+    report
+}
+
+#[test]
+fn seeds_that_once_failed_hold() {
+    for line in include_str!("../seeds/kept").lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.split(' ');
+        let mut number = || words.next().and_then(|word| word.parse().ok()).expect("a seed and seconds");
+        holds(number(), number());
+    }
+}
+
+#[test]
+fn fresh_seeds_hold() {
+    for _ in 0..3 {
+        let seed = SystemEntropy.number() >> 16;
+        println!("fresh seed {seed}");
+        holds(seed, 12);
+    }
+}
+
+/// The scenarios that `tests/net` runs on a build without one of the rules.
+#[test]
+fn the_seeds_of_the_net_hold() {
+    for seed in 1..=SEEDS_OF_THE_NET {
+        holds(seed, 20);
+    }
+}
+
+/// As many as it takes until each of the rules is missed.
+const SEEDS_OF_THE_NET: u64 = if cfg!(feature = "leave-out-by-name") { 16 } else { 3 };
+
+#[test]
+fn a_seed_gives_one_history() {
+    let [first, second] = [holds(77, 10), holds(77, 10)];
+    assert_eq!(first.hash, second.hash, "{first}\n{second}");
+    assert!(first.answered > 100, "{first}");
+    assert_ne!(holds(78, 5).hash, first.hash);
+}
