@@ -21,7 +21,7 @@ use upkeep::restripe::Restripe;
 use upkeep::tickets::Tickets;
 use upkeep::{Duties, Duty, Step};
 
-use crate::front::Front;
+use crate::front::{Front, TICKET_IDLE_MAX};
 use crate::invariants::Replica;
 use crate::machine::{CLUSTER, Site, address, disk_id, node_id, profile};
 use crate::storage::StorageNode;
@@ -76,7 +76,8 @@ impl Cluster {
         for gateway in 0..GATEWAYS {
             fronts.push(Front::start(&site, NODES + gateway).await);
         }
-        let sweep = Tickets::new(operator.index.clone(), operator.shards.clone(), operator.layout.clone());
+        let (index, shards) = (operator.index.clone(), operator.shards.clone());
+        let sweep = Tickets::new(index, shards, operator.layout.clone(), TICKET_IDLE_MAX);
         let duties = Duties::start(duties_of(&operator));
         let (gateways, lost_nodes) = (watch::Sender::new(Vec::new()), Vec::new());
         let cluster = Self { site, nodes, fronts, gateways, lost_nodes, operator, sweep, duties };

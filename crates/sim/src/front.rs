@@ -21,6 +21,8 @@ use crate::machine::{Machine, Site, host_name, node_id, profile};
 
 /// How often the cluster is asked while it does not answer.
 const PERIOD: Duration = Duration::from_millis(200);
+/// After how long without a renewal a ticket is over.
+pub(crate) const TICKET_IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 /// Reports of bad shards, and runs that were given up, that may wait.
 const QUEUE_ENTRIES: usize = 4096;
 
@@ -87,8 +89,11 @@ async fn start(site: &Site, number: usize) -> Front {
         clock: machine.clock(),
         entropy: machine.entropy.clone(),
     };
-    let settings =
-        ObjectsSettings { node: node_id(number), classes: BTreeMap::from([(StorageClass::default(), profile())]) };
+    let settings = ObjectsSettings {
+        node: node_id(number),
+        classes: BTreeMap::from([(StorageClass::default(), profile())]),
+        ticket_idle_max: TICKET_IDLE_MAX,
+    };
     let mut given_up = Some(given_up);
     let objects = loop {
         // A start that fails has used up the queue's end; runs that are given up then wait for their ticket's end.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, QueryAnswer};
 use shards::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
 use tokio::sync::watch;
-use types::{DiskId, Extent, PlacementGroupId, RunId};
+use types::{DiskId, Extent, PlacementGroupId, RunId, SlotEpoch, SlotIndex};
 
 /// The gate. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -114,6 +114,17 @@ impl ShardService for GatedShards {
     async fn free(&self, disk: DiskId, group: PlacementGroupId, runs: Vec<RunId>) -> Result<(), ShardError> {
         self.gate.pass().await;
         self.shards.free(disk, group, runs).await
+    }
+
+    async fn seal(
+        &self,
+        disk: DiskId,
+        group: PlacementGroupId,
+        slot: SlotIndex,
+        epoch: SlotEpoch,
+    ) -> Result<(), ShardError> {
+        self.gate.pass().await;
+        self.shards.seal(disk, group, slot, epoch).await
     }
 
     async fn list(
