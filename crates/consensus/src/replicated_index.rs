@@ -241,10 +241,9 @@ impl ReplicatedIndex {
             range.proposer.close(&ended);
             range.barrier.close(&ended);
         }
-        for range in self.ranges.values() {
-            if tokio::time::timeout(DRAIN_PATIENCE, range.proposer.idle()).await.is_err() {
-                tracing::warn!("proposals were still under way at the end");
-            }
+        let idle = futures::future::join_all(self.ranges.values().map(|range| range.proposer.idle()));
+        if tokio::time::timeout(DRAIN_PATIENCE, idle).await.is_err() {
+            tracing::warn!("proposals were still under way at the end");
         }
         self.stop.send_replace(true);
         let keeper = self.keeper.lock().take();

@@ -442,14 +442,13 @@ impl Server {
             tracing::warn!("requests were broken off: they took longer than the drain timeout");
         }
         self.duties.stop().await;
-        // Its last commands are archived like all others.
-        self.objects.stop().await;
         self.stop.send_replace(true);
         for task in self.tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task ended badly");
             }
         }
+        self.objects.stop().await;
         self.admin.stop().await;
         self.index.shutdown().await;
         if let Some((server, serving)) = self.rpc {

@@ -318,7 +318,11 @@ pub(crate) async fn watch_readiness(
             _ = ticks.tick() => {}
             _ = stopped.changed() => return,
         }
-        let asked = tokio::time::timeout(READINESS_PATIENCE, index.query(Query::Cluster)).await;
+        let asked = tokio::select! {
+            asked = tokio::time::timeout(READINESS_PATIENCE, index.query(Query::Cluster)) => asked,
+            // Nobody wants to know any more, and an index without a majority takes its time to say so.
+            _ = stopped.changed() => return,
+        };
         let now = match asked {
             Ok(Ok(_)) => Readiness::Ready,
             Ok(Err(error)) => Readiness::NotReady { reason: error.to_string() },
