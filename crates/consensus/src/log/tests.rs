@@ -508,3 +508,36 @@ fn when_all_disks_are_full_appends_wait_for_space_and_lose_nothing() {
     assert_eq!(entries_of(&log, GROUPS[1]), all);
     eventually("space is back", || !log.low_space());
 }
+
+/// What is handed on only once it is in this node's own log waits for just that: for its own record, not for one before.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_is_written_only_once_its_record_is_durable() {
+    let disks = [FaultyDisk::new(1)];
+    let log = open(&disks, 1).expect("opened");
+    eventually("the reserve is prepared", || {
+        disks[0].list(&super::mirror::voter_directory(log.voter()).join("log")).expect("listed").len() > 1
+    });
+    append(&log, GROUPS[1], vec![entry(1, 0, 10)]).expect("appended");
+    log.written(GROUPS[1], 0).await.expect("it is");
+    disks[0].set_capacity(0);
+    let (done, durable) = crossbeam_channel::unbounded();
+    for index in 1..60 {
+        let done = done.clone();
+        log.append(GROUPS[1], vec![entry(1, index, 3000)], move |result| drop(done.send(result))).expect("queued");
+    }
+    eventually("it is told that space is short", || log.low_space());
+    let last = log.written(GROUPS[1], 59);
+    let mut last = std::pin::pin!(last);
+    assert!(futures::poll!(&mut last).is_pending(), "there is no room for it");
+    disks[0].set_capacity(1 << 30);
+    last.await.expect("written in the end");
+    for _ in 1..60 {
+        durable.recv().expect("answered").expect("appended");
+    }
+    assert!(log.written(GROUPS[1], 0).await.is_ok());
+    let never = log.written(GROUPS[1], 60);
+    let mut never = std::pin::pin!(never);
+    assert!(futures::poll!(&mut never).is_pending());
+    log.close();
+    assert!(matches!(never.await, Err(LogError::Closed)));
+}
