@@ -13,6 +13,9 @@ use crate::head::RequestHead;
 /// The longest body of one PutObject or UploadPart, in bytes.
 pub const OBJECT_BODY_BYTES_MAX: u64 = 5 << 30;
 
+/// What `x-amz-content-sha256` says of a body that no signature covers.
+const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+
 /// The bytes of an object or a part that are about to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectBody {
@@ -88,13 +91,24 @@ pub fn too_large(size: u64) -> S3Error {
 /// How many plain bytes a body has, if the head says so; `None` only for one in HTTP chunks.
 ///
 /// # Errors
-/// `MissingContentLength`.
+/// `MissingContentLength`; `InvalidArgument` for a body that is said to be aws-chunked, and of which no signature says
+/// that it isn't: its frames would be stored as content.
 pub fn plain_bytes(head: &RequestHead<'_>, chunked: Option<ChunkedForm>) -> Result<Option<u64>, S3Error> {
     if chunked.is_some() {
         let text = head.header("x-amz-decoded-content-length")?;
         let digits = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
         let length = digits.map(|digits| digits.parse().unwrap_or(u64::MAX));
         return length.map(Some).ok_or_else(|| ErrorCode::MissingContentLength.into());
+    }
+    let is_signed = head.header("x-amz-content-sha256")?.is_some_and(|payload| payload != UNSIGNED_PAYLOAD);
+    let encodings = head.headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut tokens = encodings.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    if !is_signed && tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(b"aws-chunked")) {
+        return Err(S3Error::invalid_argument(
+            "aws-chunked encoding is not supported when x-amz-content-sha256 UNSIGNED-PAYLOAD is supplied.",
+            "Content-Encoding",
+            "aws-chunked",
+        ));
     }
     match head.content_length()? {
         Some(length) => Ok(Some(length)),
@@ -211,10 +225,15 @@ mod tests {
         assert_eq!((chunked.plain_bytes, chunked.chunked), (Some(300), Some(ChunkedForm::Signed)));
         let streaming = ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
         assert_eq!(refused(&[("content-length", "500"), streaming]), ErrorCode::MissingContentLength);
+        let said = [("content-length", "5"), ("content-encoding", "gzip, aws-chunked")];
+        assert_eq!(refused(&said), ErrorCode::InvalidArgument);
+        let [length, encoding] = said;
         assert_eq!(
-            refused(&[("content-length", "5"), ("content-encoding", "gzip, aws-chunked")]),
+            refused(&[length, encoding, ("x-amz-content-sha256", UNSIGNED_PAYLOAD)]),
             ErrorCode::InvalidArgument
         );
+        let hash = ("x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(parse(&[length, encoding, hash]).unwrap().plain_bytes, Some(5));
     }
 
     #[test]
