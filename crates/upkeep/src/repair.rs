@@ -176,9 +176,11 @@ impl RebuildDisks {
                 let layout = self.services.layout.borrow().clone();
                 if pass.found.unheard.iter().any(|other| layout.disk_state(*other).is_read()) {
                     round.unfinished.insert(disk);
+                } else {
+                    // What only a disk lacks that was not heard may be there, and is looked for again.
+                    add(&self.services.progress.lost_shards, pass.found.lacking);
+                    metrics::counter!(telemetry::metric::LOST_SHARDS).increment(pass.found.lacking);
                 }
-                add(&self.services.progress.lost_shards, pass.found.lacking);
-                metrics::counter!(telemetry::metric::LOST_SHARDS).increment(pass.found.lacking);
                 add(&self.services.progress.repaired_shards, pass.found.brought);
                 metrics::counter!(telemetry::metric::REPAIRED_SHARDS).increment(pass.found.brought);
                 add(&self.services.progress.repaired_bytes, pass.found.bytes);
