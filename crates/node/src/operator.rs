@@ -11,7 +11,7 @@ use index::{Command, CommandBody};
 use placement::{HeirPlan, SlotMove, begin_moves, groups_lost_without, plan_heirs, plan_rebalance, with_disk_states};
 use telemetry::with_causes;
 use types::{DiskId, DiskState, Layout, NodeId, PlacementGroupId, RequestNumber, SlotIndex};
-use upkeep::heirs::{ClusterChanges, slot_bytes};
+use upkeep::heirs::{ClusterChanges, even_slot_bytes, slot_bytes};
 use upkeep::rebalance::rebalancing;
 
 use crate::layout::LayoutError;
@@ -183,7 +183,7 @@ impl NodeAdmin {
             return Ok(ChangePlan::default());
         }
         let layout = self.care.layout.current();
-        let of_slots = slot_bytes(&layout, &self.changes.shard_bytes().await);
+        let of_slots = even_slot_bytes(&layout, &self.changes.shard_bytes().await);
         let moves = plan_rebalance(&layout, &of_slots, SHOWN_MAX);
         Ok(shown(&HeirPlan { moves, homeless: Vec::new() }, &of_slots, options.dry_run))
     }
@@ -231,7 +231,7 @@ impl NodeAdmin {
         if slots == 0 && rebalancing == Rebalancing::Off {
             return MovesStatus { homeless_slots, rebalancing: "off".to_owned(), ..MovesStatus::default() };
         }
-        let of_slots = slot_bytes(&layout, &self.changes.shard_bytes().await);
+        let of_slots = even_slot_bytes(&layout, &self.changes.shard_bytes().await);
         let (rebalancing, slots_to_rebalance) = match rebalancing {
             Rebalancing::Off => ("off", 0),
             Rebalancing::On => ("on", plan_rebalance(&layout, &of_slots, SHOWN_MAX).len()),

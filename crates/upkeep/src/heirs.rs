@@ -47,6 +47,17 @@ pub fn slot_bytes(
     move |group, slot| bytes.get(&(group, slot)).copied().unwrap_or(0)
 }
 
+/// What a slot holds on average. What disks say follows late, for a while with what they handed on: a plan that went by it
+/// could take back what the last one did, and again. By this one each move is for good.
+pub fn even_slot_bytes(
+    layout: &Layout,
+    of_disks: &BTreeMap<DiskId, u64>,
+) -> impl Fn(PlacementGroupId, SlotIndex) -> u64 + use<> {
+    let slots = u64::try_from(layout.slots().count()).expect("slots are in memory");
+    let each = of_disks.values().sum::<u64>() / slots.max(1);
+    move |_, _| each
+}
+
 /// The duty.
 pub struct Heirs {
     changes: Arc<dyn ClusterChanges>,

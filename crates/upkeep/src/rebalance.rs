@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use types::Layout;
 
 use crate::duty::{Duty, DutyError, Step, propose};
-use crate::heirs::{ClusterChanges, slot_bytes};
+use crate::heirs::{ClusterChanges, even_slot_bytes};
 
 /// How many slots move at a time.
 const AT_ONCE: usize = 4;
@@ -66,7 +66,7 @@ impl Duty for Rebalance {
         let bytes = self.changes.shard_bytes().await;
         let plan = |layout: &Layout| {
             let more = AT_ONCE.saturating_sub(moving_slots(layout).len());
-            begin_moves(layout, &plan_rebalance(layout, slot_bytes(layout, &bytes), more))
+            begin_moves(layout, &plan_rebalance(layout, even_slot_bytes(layout, &bytes), more))
         };
         if moving == 0 && plan(&layout).is_none() {
             tracing::info!("disks hold what is in proportion to their size");
