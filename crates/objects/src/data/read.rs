@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,6 +31,9 @@ use super::pace::Pace;
 const STEP_BYTES_MIN: usize = 64 << 10;
 /// The longest step: one call to a disk.
 pub(super) const STEP_BYTES_MAX: usize = 512 << 10;
+/// Steps are so long that all readers together could hold so many of them. What a reader was given stays reserved until
+/// its socket took it, and one that stalls has two steps there that nobody can take back.
+const STEPS_PER_READER: u64 = 4;
 /// How many times faster than slow a reader must be to be read ahead for again.
 const FAST_AGAIN: u64 = 4;
 /// Over how many bytes: more than a burst that fills the buffers between here and the reader.
@@ -82,6 +86,7 @@ impl BodyReader {
     pub(super) fn new(core: Arc<Core>, parts: Vec<PartToRead>, range: Range<u64>) -> Self {
         let checks = PartChecks::of(&parts, &range);
         let parts: Arc<[PartToRead]> = parts.into();
+        core.readers.count.fetch_add(1, Ordering::Relaxed);
         let pace = Pace::new(core.settings.slow_bytes_per_second, core.settings.pace_window);
         let state = ReadState {
             cursor: Cursor::new(Arc::clone(&parts), range.clone()),
@@ -271,7 +276,15 @@ impl ReadState {
     }
 
     fn step_bytes(&self) -> usize {
-        (self.window_bytes() / 2).next_power_of_two().clamp(STEP_BYTES_MIN, STEP_BYTES_MAX)
+        (self.window_bytes() / 2).next_power_of_two().clamp(STEP_BYTES_MIN, self.step_bytes_max())
+    }
+
+    /// The longest step beside as many readers as there are now.
+    fn step_bytes_max(&self) -> usize {
+        let steps = STEPS_PER_READER * self.core.readers.count.load(Ordering::Relaxed).max(1);
+        let share = usize::try_from(self.core.seams.budget.total_bytes() / steps).unwrap_or(usize::MAX);
+        // Down to a power of two, as all steps are.
+        (share.saturating_add(1).next_power_of_two() / 2).clamp(STEP_BYTES_MIN, STEP_BYTES_MAX)
     }
 
     fn judge_pace(&mut self) {
@@ -298,6 +311,12 @@ impl ReadState {
         self.ready.clear();
         self.held_bytes = 0;
         self.cursor = Cursor::new(Arc::clone(&self.parts), self.delivered_to..self.range.end);
+    }
+}
+
+impl Drop for ReadState {
+    fn drop(&mut self) {
+        self.core.readers.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -370,9 +389,11 @@ impl PartChecks {
     }
 }
 
-/// The reads that hold memory ahead of their readers. One task looks through them as long as there are any.
+/// The reads under way.
 #[derive(Default)]
 pub(super) struct Readers {
+    count: AtomicU64,
+    /// Those that hold memory ahead of their readers. One task looks through them as long as there are any.
     known: Mutex<Vec<Weak<Mutex<ReadState>>>>,
 }
 

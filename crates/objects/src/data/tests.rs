@@ -1,6 +1,7 @@
 //! The promises of the data path, over disks in memory that fail as told.
 
 use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -697,6 +698,30 @@ async fn readers_that_stall_leave_memory_to_others_before_they_are_called_slow()
     for mut reader in readers {
         assert!(reader.next().await.expect("more").is_ok());
     }
+}
+
+/// What a reader was given last waits in its socket's buffer, and the memory of whole steps with it: a fast reader is
+/// read ahead for all the same.
+#[tokio::test]
+async fn readers_that_stall_with_what_they_were_given_leave_half_of_the_memory() {
+    let budget_bytes = 32 << 20;
+    let settings = DataPathSettings { pace_window: Duration::from_millis(50), ..DataPathSettings::default() };
+    let fixture = Fixture::with_budget(6, Profile::for_domains(6), settings, budget_bytes);
+    let whole = body_bytes(12 << 20);
+    let stored = written(&fixture, &whole, 200_000).await;
+    until(|| fixture.budget.reserved_bytes() == 0).await;
+    let mut readers: Vec<_> =
+        (0..24).map(|_| (fixture.data.read(vec![part_of(&stored)], 0..stored.plain_bytes), VecDeque::new())).collect();
+    for (at, (reader, given)) in readers.iter_mut().enumerate() {
+        let mut taken = 0;
+        while taken < (8 << 20) + (at % 2) * (256 << 10) {
+            let piece = reader.next().await.expect("more").expect("readable");
+            taken += piece.len();
+            given.push_back(piece);
+            given.drain(..given.len().saturating_sub(2));
+        }
+    }
+    until(|| fixture.budget.reserved_bytes() <= budget_bytes / 2).await;
 }
 
 /// Readers of what has lost shards need memory to rebuild with while they hold their steps'; they must not hold so much
