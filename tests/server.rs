@@ -136,6 +136,14 @@ impl Server {
         String::from_utf8(output.stdout).expect("JSON is UTF-8")
     }
 
+    /// KiB of files that the process has mapped and in memory: mostly its own code.
+    pub fn resident_file_kib(&self) -> u64 {
+        let process = self.process.lock().expect("nobody panicked with it").id();
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssFile:")).expect("Linux says it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// Waits until the status is as `wanted`; fails after two minutes.
     pub fn wait_for_status(&self, what: &str, wanted: impl Fn(&str) -> bool) {
         let begun = std::time::Instant::now();

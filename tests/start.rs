@@ -4,8 +4,11 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::server::Server;
 
 /// A start over `directories` below `root`, which must end by itself, badly.
 fn refused(root: &Path, arguments: &[&str]) -> String {
@@ -163,6 +166,18 @@ fn the_first_start_warns_of_nothing() {
     let (said, log) = banner(root.path(), &["d1", "d2", "d3"]);
     assert!(said.contains("disks    3 (2+1: any one disk may be lost)"), "{said}");
     assert!(!log.contains("WARN") && !log.contains("ERROR") && !log.contains("made anew"), "{log}");
+}
+
+#[test]
+fn a_server_at_rest_gives_back_the_code_of_its_start() {
+    let server = Server::start(6);
+    let started = server.resident_file_kib();
+    let begun = Instant::now();
+    while server.resident_file_kib() * 10 > started * 9 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} KiB of {started}", server.resident_file_kib());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.admin(&["status"]);
 }
 
 #[test]

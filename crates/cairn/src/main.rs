@@ -6,6 +6,7 @@
 mod admin_command;
 mod allocator;
 mod health;
+mod idle;
 mod quantity;
 mod server;
 mod settings;

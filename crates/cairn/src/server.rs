@@ -12,6 +12,7 @@ use node::{
 use types::{AccessKeyId, BucketName, Integrity, NameError, Profile, ProfileError, SecretKey, StorageClass};
 
 use crate::allocator::Frugal;
+use crate::idle::give_back_code_at_rest;
 use crate::settings::{Layer, Settings, SettingsError};
 
 /// The disk when no directory is named.
@@ -138,6 +139,7 @@ pub fn run(args: ServerArgs, roles: Roles, frugal: Frugal) -> Result<(), ServerE
         };
         print_summary(server.summary());
         drop(frugal);
+        tokio::spawn(give_back_code_at_rest());
         asked_to_end(&mut terminate).await;
         server.shutdown().await;
         Ok(())
@@ -177,6 +179,7 @@ pub fn run_gateway(args: GatewayArgs, frugal: Frugal) -> Result<(), ServerError>
         println!("  S3       {}", gateway.endpoint());
         println!("  admin    {}  (health pages and metrics)", gateway.admin_endpoint());
         drop(frugal);
+        tokio::spawn(give_back_code_at_rest());
         asked_to_end(&mut terminate).await;
         gateway.shutdown().await;
         Ok(())

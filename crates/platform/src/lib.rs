@@ -8,6 +8,7 @@
 
 pub mod buffers;
 pub mod clock;
+mod code_pages;
 pub mod contract;
 pub mod disk;
 pub mod entropy;
@@ -22,6 +23,7 @@ pub mod workers;
 
 pub use buffers::{BudgetError, Buffer, BufferPool, MemoryBudget, Reservation};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use code_pages::give_back_code_pages;
 pub use disk::{
     Create, DIRECT_ALIGNMENT, DirectoryLock, Disk, DiskFile, DiskSpace, FileStatus, OpenOptions, Place, RealDisk,
 };
@@ -29,7 +31,7 @@ pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use faulty::FaultyDisk;
 pub use left_out::leaves_out;
 pub use net::{Connection, LinkFaults, Listener, MemoryHost, MemoryNetwork, Network, TcpNetwork};
-pub use process::process_owner;
+pub use process::{process_cpu_time, process_owner};
 pub use slices::prefer_short_slices;
 pub use stage::{Pace, Stage};
 pub use workers::Workers;
