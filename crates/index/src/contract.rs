@@ -1,5 +1,6 @@
 //! What every implementation of [`IndexService`] must hold. The suite panics with the promise that is broken.
 
+pub mod kinds;
 pub mod samples;
 
 use futures::future::join_all;
