@@ -38,8 +38,13 @@ impl ConsensusError {
     /// that are not here.
     pub fn is_index_lost(&self) -> bool {
         match self {
-            Self::Log(LogError::NoMirror { .. } | LogError::Damaged { .. }) | Self::Databases(_) => true,
-            Self::Log(_) | Self::Database { .. } | Self::Group { .. } | Self::Thread(_) => false,
+            Self::Log(LogError::NoMirror { .. } | LogError::Damaged { .. })
+            | Self::Databases(DatabasesError::NoneUsable { .. }) => true,
+            Self::Log(_)
+            | Self::Databases(DatabasesError::Newer { .. })
+            | Self::Database { .. }
+            | Self::Group { .. }
+            | Self::Thread(_) => false,
         }
     }
 }

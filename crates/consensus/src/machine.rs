@@ -34,7 +34,7 @@ pub(crate) use applier::range_entry;
 pub(crate) use applier::{Applier, ApplierParts, DatabaseDesk};
 pub use databases::DatabasesError;
 pub(crate) use databases::{DatabasePlaces, OpenedDatabase, mark_of};
-pub(crate) use install::{InstallWork, Installation, ReceivedRows};
+pub(crate) use install::{InstallError, InstallWork, Installation, ReceivedRows};
 pub use keeper::UpkeepStatus;
 pub(crate) use keeper::{DatabaseKeeper, KeeperParts, KeeperRequest, LogHolds};
 pub(crate) use progress::Progress;

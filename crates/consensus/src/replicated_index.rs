@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use index::{
-    Answer, Command, CommandBody, FIRST_DATA_RANGE, IndexError, IndexService, Query, QueryAnswer, SYSTEM_RANGE,
+    Answer, Command, CommandBody, FIRST_DATA_RANGE, IndexError, IndexService, Query, QueryAnswer, Refusal, SYSTEM_RANGE,
 };
 use parking_lot::Mutex;
 use platform::Disk;
@@ -315,6 +315,15 @@ impl IndexService for ReplicatedIndex {
             return Err(IndexError::Unavailable { reason: "the disks of the index are full".to_owned() });
         }
         let range = if command.body.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE };
+        // A node that lags behind knows of a lower level at most: nothing goes into a log too early.
+        let level = self.desk.feature_level();
+        if command.body.feature_level() > level {
+            let group = &self.range(range)?.group;
+            return match group.leads() {
+                true => Ok(Answer::Refused(Refusal::FeatureLevel { level })),
+                false => Err(IndexError::NotLeader { leader: self.leaders.borrow().get(&range).copied().flatten() }),
+            };
+        }
         let answered = self.range(range)?.proposer.propose(command);
         if !self.has_peers {
             return answered.await;

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod failures;
+mod levels;
 mod power_loss;
 mod recent;
 

@@ -22,11 +22,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use platform::leaves_out;
 use rusqlite::Connection;
-use types::{BucketId, CommitStamp, HomeKey, ObjectKey, RangeId, TicketId};
+use types::{BucketId, CommitStamp, FeatureLevel, HomeKey, ObjectKey, RangeId, TicketId};
 
 use crate::command::{Answer, BucketRow, Command, CommandBody, Refusal};
 use crate::tables::{RangeRow, Tables, UsageChange};
-use crate::{AppliedState, IndexDatabaseError, RangeEntry, SYSTEM_RANGE, keys};
+use crate::{AppliedState, FIRST_FEATURE_LEVEL, IndexDatabaseError, NewerLevel, RangeEntry, SYSTEM_RANGE, keys};
 
 use answers::Answers;
 
@@ -39,6 +39,8 @@ pub(crate) struct Memory {
     usage: BTreeMap<(RangeId, BucketId), UsageChange>,
     last_body: i64,
     any_discarded: bool,
+    /// Of the cluster.
+    pub(crate) feature_level: FeatureLevel,
 }
 
 /// More bucket rows than these are not remembered.
@@ -47,6 +49,8 @@ const BUCKET_ROWS_MAX: usize = 4096;
 impl Memory {
     pub(crate) fn load(connection: &Connection) -> Result<Self, IndexDatabaseError> {
         let tables = Tables::of(connection);
+        let feature_level = tables.cluster()?.map_or(FIRST_FEATURE_LEVEL, |row| row.feature_level);
+        NewerLevel::check(feature_level)?;
         let mut ranges = BTreeMap::new();
         for id in tables.range_ids()? {
             let row = tables.range(id)?.expect("its id was just read");
@@ -59,6 +63,7 @@ impl Memory {
             usage: BTreeMap::new(),
             last_body: tables.last_body_id()?,
             any_discarded: tables.any_discarded()?,
+            feature_level,
         })
     }
 
@@ -231,6 +236,8 @@ impl Applying<'_> {
             CommandBody::SetWantedProfile { profile, unless_set } => self.set_wanted_profile(*profile, *unless_set),
             CommandBody::NoteAway { away, back } => self.note_away(away, back),
             CommandBody::SetRebalancing(rebalancing) => self.set_rebalancing(*rebalancing),
+            #[cfg(feature = "next-level")]
+            CommandBody::Probe => self.probe(),
         }
     }
 

@@ -49,7 +49,8 @@ pub enum CommandBody {
         /// The layout from now on.
         layout: types::Layout,
     },
-    /// Raises the feature level; never lowers it.
+    /// Raises the feature level by one, to this: [`Answer::Done`], also where it stands there or above already; else
+    /// [`Refusal::FeatureLevel`]. A replica whose build doesn't know the level stops before it.
     RaiseFeatureLevel(types::FeatureLevel),
     /// Grants the next ticket: [`Answer::Ticket`]. Repeated with the same nonce, the same ticket.
     GrantTicket {
@@ -195,6 +196,9 @@ pub enum CommandBody {
     },
     /// Notes whether slots are to be moved so that disks hold what is in proportion to their size.
     SetRebalancing(Rebalancing),
+    /// Writes a row that means nothing: what a build of the next level can do, for its test.
+    #[cfg(feature = "next-level")]
+    Probe,
 }
 
 impl CommandBody {
@@ -202,6 +206,10 @@ impl CommandBody {
     /// that name no key ([`CommandBody::RaiseFloor`] and the bucket rows) to every data range, and
     /// [`CommandBody::RemoveGarbage`] and [`CommandBody::DiscardRuns`] to the one that the rows are of.
     pub const fn is_of_system_range(&self) -> bool {
+        #[cfg(feature = "next-level")]
+        if matches!(self, Self::Probe) {
+            return true;
+        }
         matches!(
             self,
             Self::Form(_)
@@ -305,4 +313,9 @@ pub enum Refusal {
     /// The command is not of this range: a system command in a data range, or the other way round. Nothing that finds
     /// ranges by [`CommandBody::is_of_system_range`] gets it.
     WrongRange,
+    /// The command is above the cluster's feature level, or would raise it by more than one.
+    FeatureLevel {
+        /// The cluster's level.
+        level: types::FeatureLevel,
+    },
 }

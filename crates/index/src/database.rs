@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::Connection;
 use sqlite_vfs::{CheckpointOutcome, DatabaseLocation, Role, Settings, Synchronous};
-use types::{CommitStamp, RangeId, TicketId};
+use types::{CommitStamp, FeatureLevel, RangeId, TicketId};
 
 pub use rebuild::{ScratchEntry, SeenInUse};
 
@@ -18,7 +18,7 @@ use crate::apply::Memory;
 use crate::command::Answer;
 use crate::query::{Query, QueryAnswer};
 use crate::tables::Tables;
-use crate::{AppliedState, IndexDatabaseError, RangeEntry, digest, read, schema, verify};
+use crate::{AppliedState, FIRST_FEATURE_LEVEL, IndexDatabaseError, RangeEntry, digest, read, schema, verify};
 
 /// How the database is used (docs/decisions/0005-inline-bytes.md has the measurements behind the defaults).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +149,11 @@ impl IndexDatabase {
     /// [`IndexDatabaseError`].
     pub fn last_stamp(&self, range: RangeId) -> Result<CommitStamp, IndexDatabaseError> {
         Ok(Tables::of(&self.connection).range(range)?.map_or(CommitStamp(0), |row| row.stamp))
+    }
+
+    /// The cluster's feature level, as far as has been applied; it never falls. The first one after a failed call.
+    pub fn feature_level(&self) -> FeatureLevel {
+        self.memory.as_ref().map_or(FIRST_FEATURE_LEVEL, |memory| memory.feature_level)
     }
 
     /// A range's floor: below it, tickets are over.

@@ -1,6 +1,7 @@
 //! Why the database fails.
 
 use crate::keys::KeyError;
+use crate::level::NewerLevel;
 use crate::rows::RowError;
 
 /// Why the index database did not do it. After any of these, [`crate::IndexDatabase`] takes nothing more: what SQLite
@@ -15,6 +16,9 @@ pub enum IndexDatabaseError {
         /// The newest that this release knows.
         known: u32,
     },
+    /// Nothing of its cluster may be applied or guessed here.
+    #[error(transparent)]
+    NewerLevel(#[from] NewerLevel),
     /// The disk has no room. What was committed stays readable.
     #[error("the index database's disk is full")]
     DiskFull(#[source] rusqlite::Error),

@@ -16,6 +16,7 @@ use crate::command::{
     BucketConfig, BucketRecord, BucketRecordState, BucketRow, Command, CommandBody, CompletePart, CompleteUpload,
     ETagCondition, Rebalancing, ReplacePart, TicketRow, UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
 };
+use crate::contract::kinds::assert_all_kinds;
 use crate::contract::samples::{
     at, create_upload, credential, delete_object, etag, form_cluster, gateway, inline_part, key, new_version, numbered,
     owner, part_in, plain, put_object, put_part, run, upload_id,
@@ -340,6 +341,7 @@ fn commands_are_those_of_the_golden_file() {
         let first = system_commands().into_iter().chain(object_commands());
         first.chain(gateway_commands()).chain(cluster_commands()).chain(move_commands())
     };
+    assert_all_kinds(&bodies().collect::<Vec<_>>());
     let mut lines = Vec::new();
     for (number, body) in (1..).zip(bodies()) {
         let name = format!("{body:?}").split(|letter: char| !letter.is_alphanumeric()).next().map(str::to_owned);
@@ -373,7 +375,9 @@ fn answers_are_those_of_the_golden_file() {
         Refusal::PartChanged,
         Refusal::Locked,
         Refusal::WrongRange,
+        Refusal::FeatureLevel { level: FeatureLevel(300) },
     ];
+    assert_all_kinds(&refusals);
     let answers = [
         Answer::Done,
         Answer::Ticket(TicketId(300)),
@@ -386,8 +390,9 @@ fn answers_are_those_of_the_golden_file() {
         Answer::Deleted { marker: false, version: None },
         Answer::UploadCreated { stamp: CommitStamp(6) },
     ];
-    let all = answers.into_iter().chain(refusals.map(Answer::Refused));
-    let lines = all.map(|answer| {
+    let all: Vec<Answer> = answers.into_iter().chain(refusals.map(Answer::Refused)).collect();
+    assert_all_kinds(&all);
+    let lines = all.into_iter().map(|answer| {
         let name = format!("{answer:?}").replace("Refused(", "Refused.");
         let name = name.split(|letter: char| !letter.is_alphanumeric() && letter != '.').next().map(str::to_owned);
         row(&name.expect("a name"), &answer)

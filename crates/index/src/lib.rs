@@ -14,6 +14,7 @@ mod error;
 #[cfg(test)]
 mod golden;
 mod keys;
+mod level;
 mod read;
 mod rows;
 mod schema;
@@ -30,6 +31,7 @@ pub use command::{Answer, Command, CommandBody, Refusal};
 pub use database::{Checkpoint, IndexCheckpointer, IndexDatabase, IndexReader, IndexSettings, ScratchEntry, SeenInUse};
 pub use entry::{AppliedState, DecodeError, FIRST_DATA_RANGE, Proposal, RangeEntry, SYSTEM_RANGE};
 pub use error::IndexDatabaseError;
+pub use level::{FEATURE_LEVEL, FIRST_FEATURE_LEVEL, NewerLevel};
 pub use local::LocalIndex;
 pub use query::{Query, QueryAnswer};
 pub use service::{IndexError, IndexService};

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use platform::Clock;
 use types::RangeId;
 
-use crate::command::{Answer, Command};
+use crate::command::{Answer, Command, Refusal};
 use crate::entry::{FIRST_DATA_RANGE, RangeEntry, SYSTEM_RANGE};
 use crate::query::{Query, QueryAnswer};
 use crate::service::{IndexError, IndexService};
@@ -62,6 +62,10 @@ impl IndexService for LocalIndex {
     async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
         let range = range_of(&command);
         let mut state = self.state.lock();
+        let level = state.database.feature_level();
+        if command.body.feature_level() > level {
+            return Ok(Answer::Refused(Refusal::FeatureLevel { level }));
+        }
         state.entries += 1;
         let applied = state.entries.to_be_bytes().to_vec().into();
         let entry = RangeEntry { range, applied, membership: None, time: self.clock.now(), commands: vec![command] };

@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use index::{IndexCheckpointer, IndexDatabaseError, IndexReader, RangeEntry};
+use index::{FIRST_FEATURE_LEVEL, IndexCheckpointer, IndexDatabaseError, IndexReader, RangeEntry};
 use openraft::EntryPayload;
 use openraft::storage::ApplyResponder;
 use parking_lot::Mutex;
 use platform::threads;
 use telemetry::with_causes;
 use tokio::sync::{Notify, mpsc};
-use types::{DiskId, RangeId, Timestamp};
+use types::{DiskId, FeatureLevel, RangeId, Timestamp};
 
 use super::databases::{DatabasePlace, DatabasePlaces, DatabasesError, OpenedDatabase};
 use super::install::{InstallError, InstallWork, Installation};
@@ -59,11 +59,18 @@ pub(crate) struct DatabaseDesk {
     pub(crate) has_rows: AtomicBool,
     /// Whether its disk is full.
     pub(crate) is_full: AtomicBool,
+    /// The cluster's feature level, as far as has been applied: never above what it is.
+    feature_level: AtomicU32,
     /// Wakes the keeper.
     pub(crate) wake: Notify,
 }
 
 impl DatabaseDesk {
+    /// The cluster's feature level, or a lower one that it was at.
+    pub(crate) fn feature_level(&self) -> FeatureLevel {
+        FeatureLevel(self.feature_level.load(Ordering::Relaxed)).max(FIRST_FEATURE_LEVEL)
+    }
+
     /// Whether the WAL has grown by so many bytes since the last checkpoint.
     pub(crate) fn is_checkpoint_due(&self, checkpoint_bytes: u64) -> bool {
         let (now, then) = (self.wal_bytes.load(Ordering::Relaxed), self.checkpointed_wal_bytes.load(Ordering::Relaxed));
@@ -202,6 +209,7 @@ impl Applier {
         }
         self.opened.marks.insert(range, rows.mark);
         self.done.insert(range, next);
+        self.note_level();
         self.parts.progress.set(range, next);
         self.parts.recent.end_change(change);
         self.parts.desk.is_installing.store(false, Ordering::SeqCst);
@@ -230,6 +238,11 @@ impl Applier {
         Ok(ends)
     }
 
+    /// Before whoever raised it is answered: then it may propose what the level allows.
+    fn note_level(&self) {
+        self.parts.desk.feature_level.store(self.opened.database.feature_level().0, Ordering::Relaxed);
+    }
+
     fn note_wal(&self) {
         let desk = &self.parts.desk;
         let due = desk.is_checkpoint_due(self.parts.checkpoint_bytes);
@@ -249,6 +262,7 @@ impl Applier {
             }
         };
         self.done.extend(batch.next.iter());
+        self.note_level();
         // Seen by readers before anyone is told: whoever was answered reads what was answered.
         for (range, next) in &batch.next {
             self.parts.progress.set(*range, *next);
@@ -284,7 +298,7 @@ impl Applier {
     fn overcome(&mut self, error: IndexDatabaseError) -> Result<(), String> {
         match error {
             IndexDatabaseError::DiskFull(_) => self.wait_for_space(),
-            IndexDatabaseError::NewerFormat { .. } => Err(with_causes(&error)),
+            IndexDatabaseError::NewerFormat { .. } | IndexDatabaseError::NewerLevel(_) => Err(with_causes(&error)),
             IndexDatabaseError::Io(_)
             | IndexDatabaseError::Damaged { .. }
             | IndexDatabaseError::Database(_)
@@ -347,7 +361,7 @@ impl Applier {
         let mut reasons = vec![reason.to_owned()];
         loop {
             self.lost.push(self.opened.disk);
-            let told = |DatabasesError::NoneUsable { reason }| format!("{}; {reason}", reasons.join("; "));
+            let told = |error: DatabasesError| format!("{}; {error}", reasons.join("; "));
             let opened = self.parts.places.open_newest(&self.parts.log, &self.lost).map_err(told)?;
             let disk = opened.disk;
             match self.adopt(opened) {
@@ -419,6 +433,7 @@ impl Applier {
         }
         self.parts.readers.install(self.epoch, readers);
         self.parts.places.remove_old(self.opened.disk);
+        self.note_level();
         *self.parts.desk.disk.lock() = Some(self.opened.disk);
         *self.parts.desk.opened.lock() = Some(kept);
         self.parts.desk.wake.notify_one();

@@ -16,7 +16,7 @@ use sqlite_vfs::DatabaseLocation;
 use telemetry::with_causes;
 use types::{DiskId, RangeId, VoterId};
 
-use super::{Installation, Mark, ReceivedRows, check_rows};
+use super::{InstallError, Installation, Mark, ReceivedRows, check_rows};
 use crate::encoding::{MalformedError, decode_applied, decode_installing, decode_membership};
 use crate::log::{Disks, SharedLog, voter_directory};
 
@@ -29,6 +29,32 @@ pub enum DatabasesError {
         /// What is wrong with each.
         reason: String,
     },
+    /// A later release has written it. It is not lost, and nothing takes its place.
+    #[error("the index is of a later release: {reason}")]
+    Newer {
+        /// What is found, and what to do.
+        reason: String,
+    },
+}
+
+/// Why one database can't be used.
+struct Unusable {
+    reason: String,
+    /// Another takes the place of one that is damaged or old, but not of one that this build is too old for.
+    is_newer: bool,
+}
+
+impl Unusable {
+    fn because(reason: impl ToString) -> Self {
+        Self { reason: reason.to_string(), is_newer: false }
+    }
+}
+
+impl From<IndexDatabaseError> for Unusable {
+    fn from(error: IndexDatabaseError) -> Self {
+        use IndexDatabaseError::{NewerFormat, NewerLevel};
+        Self { reason: with_causes(&error), is_newer: matches!(error, NewerFormat { .. } | NewerLevel(_)) }
+    }
 }
 
 /// The node's disks, as places for databases.
@@ -161,7 +187,7 @@ impl DatabasePlaces {
     /// from the beginning, a new one on the first of its mirrors. Disks in `lost` are passed over.
     ///
     /// # Errors
-    /// [`DatabasesError::NoneUsable`].
+    /// [`DatabasesError`].
     pub(crate) fn open_newest(&self, log: &SharedLog, lost: &[DiskId]) -> Result<OpenedDatabase, DatabasesError> {
         let disks: Disks = self.disks.lock().iter().filter(|(id, _)| !lost.contains(id)).cloned().collect();
         let mut reasons = Vec::new();
@@ -171,7 +197,8 @@ impl DatabasePlaces {
                 match self.look(log, disk, name) {
                     Ok(Some(applied)) => found.push((applied, *id, disk.clone(), name)),
                     Ok(None) => {}
-                    Err(reason) => {
+                    Err(Unusable { reason, is_newer: true }) => return Err(DatabasesError::Newer { reason }),
+                    Err(Unusable { reason, .. }) => {
                         tracing::warn!(disk = %id, name, reason, "an index database can't be used");
                         reasons.push(format!("{name} on disk {id}: {reason}"));
                     }
@@ -183,7 +210,8 @@ impl DatabasePlaces {
         for (_, id, disk, name) in found {
             match self.open(id, &disk, name == COPY) {
                 Ok(opened) => return Ok(opened),
-                Err(reason) => reasons.push(format!("{name} on disk {id}: {reason}")),
+                Err(Unusable { reason, is_newer: true }) => return Err(DatabasesError::Newer { reason }),
+                Err(Unusable { reason, .. }) => reasons.push(format!("{name} on disk {id}: {reason}")),
             }
         }
         if self.ranges.iter().any(|range| log.state(*range).purged.is_some()) {
@@ -296,29 +324,31 @@ impl DatabasePlaces {
     }
 
     /// How new a database is, as the sum of what its ranges have applied; `None` when there is none.
-    fn look(&self, log: &SharedLog, disk: &Arc<dyn Disk>, name: &str) -> Result<Option<u64>, String> {
+    fn look(&self, log: &SharedLog, disk: &Arc<dyn Disk>, name: &str) -> Result<Option<u64>, Unusable> {
         let location = self.location(disk, name);
-        if !is_there(&location).map_err(|error| error.to_string())? {
+        if !is_there(&location).map_err(Unusable::because)? {
             return Ok(None);
         }
-        let database = IndexDatabase::open(location, self.settings.clone()).map_err(|error| with_causes(&error))?;
-        let marks = self.marks_of(&database).map_err(|error| with_causes(&error))?;
+        let database = IndexDatabase::open(location, self.settings.clone())?;
+        let marks = self.marks_of(&database)?;
         let mut applied = 0;
         for range in &self.ranges {
             if let Some(installing) = marks.get(range).and_then(|mark| mark.installing) {
                 if name != DATABASE || !self.has_rows(disk, *range, installing.index) {
-                    return Err(format!("the rows of range {range} are not all there"));
+                    return Err(Unusable::because(format!("the rows of range {range} are not all there")));
                 }
                 continue;
             }
             let mark = marks.get(range).and_then(|mark| mark.applied);
             let purged = log.state(*range).purged;
             if purged.is_some_and(|purged| mark.is_none_or(|mark| mark.index < purged.index)) {
-                return Err(format!("range {range} is at {mark:?}, and the log is purged up to {purged:?}"));
+                let reason = format!("range {range} is at {mark:?}, and the log is purged up to {purged:?}");
+                return Err(Unusable::because(reason));
             }
             // With the rows at hand that brought it so far, the log is as it should be: it was not purged yet.
             if mark > log.last_log_id(*range) && !mark.is_some_and(|mark| self.has_rows(disk, *range, mark.index)) {
-                return Err(format!("range {range} is at {mark:?}, and the log ends at {:?}", log.last_log_id(*range)));
+                let end = log.last_log_id(*range);
+                return Err(Unusable::because(format!("range {range} is at {mark:?}, and the log ends at {end:?}")));
             }
             applied += mark.map_or(0, |mark| mark.index + 1);
         }
@@ -329,29 +359,33 @@ impl DatabasePlaces {
         is_there(&self.rows_on(disk, range, index)).unwrap_or(false)
     }
 
-    fn open(&self, id: DiskId, disk: &Arc<dyn Disk>, is_copy: bool) -> Result<OpenedDatabase, String> {
+    fn open(&self, id: DiskId, disk: &Arc<dyn Disk>, is_copy: bool) -> Result<OpenedDatabase, Unusable> {
         let location = self.location(disk, DATABASE);
         if is_copy {
-            promote(&self.location(disk, COPY), &location).map_err(|error| error.to_string())?;
+            promote(&self.location(disk, COPY), &location).map_err(Unusable::because)?;
         }
-        let mut opened = self.open_at(id, location).map_err(|error| with_causes(&error))?;
+        let mut opened = self.open_at(id, location)?;
         self.finish_installations(&mut opened)?;
         Ok(opened)
     }
 
     /// Installs anew the rows of which a crash left only some.
-    fn finish_installations(&self, opened: &mut OpenedDatabase) -> Result<(), String> {
+    fn finish_installations(&self, opened: &mut OpenedDatabase) -> Result<(), Unusable> {
         let installing = |(range, mark): (&RangeId, &Mark)| Some((*range, mark.installing?));
         let unfinished: Vec<_> = opened.marks.iter().filter_map(installing).collect();
         for (range, id) in unfinished {
             tracing::info!(%range, last = %id, "the installation of a range's rows begins anew");
-            let at = self.rows_at(opened.disk, range, id.index).ok_or("the disk is gone")?;
-            let file = at.disk.open(&at.path, OpenOptions::EXISTING).map_err(|error| error.to_string())?;
-            let mark = check_rows(&file, range).map_err(|error| error.to_string())?;
+            let at = self.rows_at(opened.disk, range, id.index).ok_or_else(|| Unusable::because("the disk is gone"))?;
+            let file = at.disk.open(&at.path, OpenOptions::EXISTING).map_err(Unusable::because)?;
+            let mark = check_rows(&file, range).map_err(Unusable::because)?;
             let mut installation = Installation::new(range, ReceivedRows { file, mark: mark.clone() });
-            while !installation.step(&mut opened.database).map_err(|error| with_causes(&error))? {
+            let failed = |error| match error {
+                InstallError::Database(error) => Unusable::from(error),
+                InstallError::File(_) => Unusable::because(with_causes(&error)),
+            };
+            while !installation.step(&mut opened.database).map_err(failed)? {
                 if opened.database.wal_bytes() > INSTALLATION_WAL_BYTES {
-                    opened.database.checkpoint().map_err(|error| with_causes(&error))?;
+                    opened.database.checkpoint()?;
                 }
             }
             opened.marks.insert(range, mark);

@@ -376,7 +376,9 @@ impl Reader {
 fn refusal(error: &IndexDatabaseError) -> IndexError {
     let reason = error.to_string();
     match error {
-        IndexDatabaseError::Damaged { .. } | IndexDatabaseError::NewerFormat { .. } => IndexError::Damaged { reason },
+        IndexDatabaseError::Damaged { .. }
+        | IndexDatabaseError::NewerFormat { .. }
+        | IndexDatabaseError::NewerLevel(_) => IndexError::Damaged { reason },
         _ => IndexError::Unavailable { reason },
     }
 }

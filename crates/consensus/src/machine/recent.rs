@@ -256,6 +256,8 @@ fn touched_by(command: &CommandBody) -> Touched {
         | CommandBody::SetRebalancing(_)
         | CommandBody::SetWantedProfile { .. }
         | CommandBody::NoteAway { .. } => Touched::Nothing,
+        #[cfg(feature = "next-level")]
+        CommandBody::Probe => Touched::Nothing,
     }
 }
 

@@ -3,6 +3,7 @@
 use types::{AccountId, Credential, DiskId, FeatureLevel, GatewayId, Layout, LayoutEpoch, Profile};
 
 use super::{Applying, Stop};
+use crate::NewerLevel;
 use crate::command::{Answer, FormCluster, GatewayRow, Rebalancing, Refusal};
 use crate::rows::ClusterRow;
 
@@ -10,9 +11,11 @@ impl Applying<'_> {
     pub(super) fn form(&mut self, form: &FormCluster) -> Result<Answer, Stop> {
         if self.tables.cluster()?.is_none() {
             let FormCluster { cluster, feature_level, root, layout } = form;
+            NewerLevel::check(*feature_level)?;
             self.tables.put_cluster(&ClusterRow { cluster: *cluster, feature_level: *feature_level })?;
             self.tables.put_credential(root)?;
             self.tables.put_layout(layout)?;
+            self.memory.feature_level = *feature_level;
         }
         Ok(Answer::Done)
     }
@@ -70,10 +73,23 @@ impl Applying<'_> {
     }
 
     /// A cluster that isn't formed has no level to raise; forming it says its level.
+    ///
+    /// What is decided here must not depend on the build: one that doesn't know the level neither refuses nor goes on.
     pub(super) fn raise_feature_level(&mut self, level: FeatureLevel) -> Result<Answer, Stop> {
         if let Some(row) = self.tables.cluster()?.filter(|row| row.feature_level < level) {
+            if level.0 - row.feature_level.0 > 1 {
+                return Err(Refusal::FeatureLevel { level: row.feature_level }.into());
+            }
+            NewerLevel::check(level)?;
             self.tables.put_cluster(&ClusterRow { feature_level: level, ..row })?;
+            self.memory.feature_level = level;
         }
+        Ok(Answer::Done)
+    }
+
+    #[cfg(feature = "next-level")]
+    pub(super) fn probe(&mut self) -> Result<Answer, Stop> {
+        self.tables.put_probe(self.stamp)?;
         Ok(Answer::Done)
     }
 }

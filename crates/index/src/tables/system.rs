@@ -60,6 +60,11 @@ impl Tables<'_> {
         self.put_system_row("counters", row)
     }
 
+    #[cfg(feature = "next-level")]
+    pub(crate) fn put_probe(self, stamp: types::CommitStamp) -> Result<(), IndexDatabaseError> {
+        self.put_system_row("probe", &stamp)
+    }
+
     fn system_row<T: DeserializeOwned>(self, name: &str) -> Result<Option<T>, IndexDatabaseError> {
         self.first("SELECT row FROM system WHERE name = ?1", [name], |row| {
             Ok::<_, IndexDatabaseError>(rows::decode(blob(row, 0)?)?)

@@ -1,8 +1,8 @@
 //! The system range: the cluster, credentials, names of buckets.
 
-use index::command::{BucketRecord, BucketRecordState, CommandBody, GatewayRow, Rebalancing};
+use index::command::{BucketRecord, BucketRecordState, CommandBody, FormCluster, GatewayRow, Rebalancing};
 use index::contract::samples::{credential, form_cluster, gateway, owner};
-use index::{Answer, Query, QueryAnswer, Refusal};
+use index::{Answer, FEATURE_LEVEL, IndexDatabaseError, NewerLevel, Query, QueryAnswer, Refusal};
 use types::{BucketId, BucketName, DiskId, FeatureLevel, Layout, LayoutEpoch, Namespace, Timestamp};
 
 use crate::world::{World, refused};
@@ -144,14 +144,38 @@ fn disks_are_away_until_they_are_back() {
 }
 
 #[test]
-fn the_feature_level_only_rises() {
+fn the_feature_level_rises_by_one_and_never_falls() {
     let mut world = World::new();
-    world.apply(CommandBody::Form(Box::new(form_cluster())));
-    for level in [3, 2] {
-        assert_eq!(world.apply(CommandBody::RaiseFeatureLevel(FeatureLevel(level))), Answer::Done);
+    let standing = FeatureLevel(FEATURE_LEVEL.0 - 1);
+    world.apply(CommandBody::Form(Box::new(FormCluster { feature_level: standing, ..form_cluster() })));
+    let raise = |level| CommandBody::RaiseFeatureLevel(FeatureLevel(level));
+    assert_eq!(world.apply(raise(standing.0 + 2)), refused(Refusal::FeatureLevel { level: standing }));
+    // Said again, or late, it changes nothing.
+    for level in [standing.0, FEATURE_LEVEL.0, FEATURE_LEVEL.0, standing.0] {
+        assert_eq!(world.apply(raise(level)), Answer::Done);
     }
     let QueryAnswer::Cluster(Some(view)) = world.ask(Query::Cluster) else { panic!("it was formed") };
-    assert_eq!(view.feature_level, FeatureLevel(3));
+    assert_eq!(view.feature_level, FEATURE_LEVEL);
+}
+
+/// Neither an answer nor a row: replicas of other builds go on from there, and this one must not differ from them.
+#[test]
+fn a_build_applies_nothing_above_its_own_level() {
+    let newer = FeatureLevel(FEATURE_LEVEL.0 + 1);
+    let stops = |error: IndexDatabaseError| {
+        assert!(matches!(error, IndexDatabaseError::NewerLevel(NewerLevel { found }) if found == newer));
+        assert!(error.to_string().contains("start the release that the other nodes run"), "{error}");
+    };
+    let mut world = World::new();
+    world.apply(CommandBody::Form(Box::new(FormCluster { feature_level: FEATURE_LEVEL, ..form_cluster() })));
+    let before = world.database.digest().expect("a digest");
+    stops(world.try_apply(CommandBody::RaiseFeatureLevel(newer)).expect_err("it is not known"));
+    assert_eq!(world.database.digest().expect("a digest"), before, "nothing is half applied");
+    let again = world.try_apply(CommandBody::RaiseFeatureLevel(FEATURE_LEVEL));
+    assert!(matches!(again, Err(IndexDatabaseError::Failed)), "nor is what follows: {again:?}");
+    let mut world = World::new();
+    let form = CommandBody::Form(Box::new(FormCluster { feature_level: newer, ..form_cluster() }));
+    stops(world.try_apply(form).expect_err("it is not known"));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use index::command::{BucketAt, BucketConfig, BucketRow, Command, CommandBody};
 use index::contract::samples;
 use index::query::GarbageRow;
-use index::{Answer, FIRST_DATA_RANGE, IndexDatabase, Query, QueryAnswer, RangeEntry, Refusal, SYSTEM_RANGE};
+use index::{
+    Answer, FIRST_DATA_RANGE, IndexDatabase, IndexDatabaseError, Query, QueryAnswer, RangeEntry, Refusal, SYSTEM_RANGE,
+};
 use types::{BucketId, CommitStamp, RunId, Timestamp, Version, Versioning};
 
 pub(crate) struct World {
@@ -31,13 +33,22 @@ impl World {
 
     /// Applies a command by itself, a millisecond after the last one.
     pub(crate) fn command(&mut self, command: Command) -> Answer {
+        let answer = self.try_command(command).expect("applied");
+        assert_eq!(self.database.verify().expect("rows can be read"), Vec::<String>::new());
+        answer
+    }
+
+    /// As [`World::apply`], of a command that may end the database.
+    pub(crate) fn try_apply(&mut self, body: CommandBody) -> Result<Answer, IndexDatabaseError> {
+        self.try_command(samples::plain(body))
+    }
+
+    fn try_command(&mut self, command: Command) -> Result<Answer, IndexDatabaseError> {
         self.time.0 += 1000;
         let range = if command.body.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE };
         let applied = self.time.0.to_be_bytes().to_vec().into();
         let entry = RangeEntry { range, applied, membership: None, time: self.time, commands: vec![command] };
-        let answers = self.database.apply(&[entry]).expect("applied");
-        assert_eq!(self.database.verify().expect("rows can be read"), Vec::<String>::new());
-        answers[0][0].clone()
+        Ok(self.database.apply(&[entry])?[0][0].clone())
     }
 
     pub(crate) fn ask(&mut self, query: Query) -> QueryAnswer {
