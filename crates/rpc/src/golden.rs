@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use index::command::{BucketConfig, BucketRow, Rebalancing, UploadChecksum, WhichVersion};
+use index::contract::kinds::assert_all_kinds;
 use index::contract::samples::{
     ask_version, at, credential, etag, gateway, inline_part, key, numbered, owner, part_in, put, run, upload_id,
     whole_bucket,
@@ -129,6 +130,15 @@ fn frame_heads_are_those_of_the_golden_file() {
         ("no_service", refused(CallRefusal::NoService)),
         ("unreadable", refused(CallRefusal::Unreadable { reason: "why".to_owned() })),
     ];
+    assert_all_kinds(heads.iter().map(|(_, head)| head));
+    assert_all_kinds(heads.iter().filter_map(|(_, head)| match head {
+        FrameHead::Refused { refusal, .. } => Some(refusal),
+        _ => None,
+    }));
+    assert_all_kinds(heads.iter().filter_map(|(_, head)| match head {
+        FrameHead::Request { service, .. } => Some(service),
+        _ => None,
+    }));
     let encoded = |(name, head): (&str, FrameHead)| {
         let bytes = head.encode_with(b"payload");
         let taken = bytes.len() - b"payload".len();
@@ -166,6 +176,8 @@ fn shard_messages_are_those_of_the_golden_file() {
         ("list_first", ShardRequest::List { disk: DISK, after: None, limit: 1 }),
         ("seal", ShardRequest::Seal { disk: DISK, group: there.group, slot: SlotIndex(5), epoch: SlotEpoch(300) }),
     ];
+    assert_all_kinds(requests.iter().map(|(_, request)| request));
+    assert_all_kinds(&shard_errors());
     let mut lines = Vec::new();
     for (name, request) in requests {
         let bytes = encode(&request);
@@ -179,7 +191,9 @@ fn shard_messages_are_those_of_the_golden_file() {
         ("listed", ShardAnswer::Listed(vec![StoredShard { address: there, bytes: 5000 }])),
     ];
     let failures = (0..).zip(shard_errors()).map(|(at, error)| (format!("failed_{at}"), ShardAnswer::Failed(error)));
-    for (name, answer) in answers.map(|(name, answer)| (name.to_owned(), answer)).into_iter().chain(failures) {
+    let answers: Vec<_> = answers.map(|(name, answer)| (name.to_owned(), answer)).into_iter().chain(failures).collect();
+    assert_all_kinds(answers.iter().map(|(_, answer)| answer));
+    for (name, answer) in answers {
         let bytes = encode(&answer);
         assert_eq!(ShardAnswer::decode(&bytes), Ok(answer));
         lines.push(line(format!("answer_{name}"), bytes));
@@ -200,6 +214,7 @@ fn archive_messages_are_those_of_the_golden_file() {
         ("note", ArchiveRequest::Note { disk: DISK, set: set.clone() }),
         ("sets", ArchiveRequest::Sets { disk: DISK }),
     ];
+    assert_all_kinds(requests.iter().map(|(_, request)| request));
     let mut lines = Vec::new();
     for (name, request) in requests {
         let bytes = encode(&request);
@@ -219,6 +234,11 @@ fn archive_messages_are_those_of_the_golden_file() {
         ("invalid", ArchiveAnswer::Failed(ArchiveError::Invalid { reason: reason() })),
         ("unreachable", ArchiveAnswer::Failed(ArchiveError::Unreachable { disk: DISK, reason: reason() })),
     ];
+    assert_all_kinds(answers.iter().map(|(_, answer)| answer));
+    assert_all_kinds(answers.iter().filter_map(|(_, answer)| match answer {
+        ArchiveAnswer::Failed(error) => Some(error),
+        _ => None,
+    }));
     for (name, answer) in answers {
         let bytes = encode(&answer);
         assert_eq!(decode(&bytes), Ok(answer));
@@ -236,6 +256,11 @@ fn raft_envelopes_are_those_of_the_golden_file() {
     let failed = RaftAnswer::Failed(RaftError::Failed { reason: "why".to_owned() });
     let answers =
         [("answered", RaftAnswer::Answered), ("not_here", RaftAnswer::Failed(RaftError::NotHere)), ("failed", failed)];
+    assert_all_kinds(answers.iter().map(|(_, answer)| answer));
+    assert_all_kinds(answers.iter().filter_map(|(_, answer)| match answer {
+        RaftAnswer::Failed(error) => Some(error),
+        RaftAnswer::Answered => None,
+    }));
     for (name, answer) in answers {
         let bytes = answer.encode_with(&message);
         assert_eq!(RaftAnswer::decode(&bytes.clone().into()), Ok((answer, message.clone())));
@@ -436,7 +461,9 @@ fn index_messages_are_those_of_the_golden_file() {
         assert_eq!(IndexRequest::decode(&bytes), Ok(request));
         lines.push(line(format!("propose_{name}"), bytes));
     }
-    for (name, query) in queries() {
+    let known = queries();
+    assert_all_kinds(known.iter().map(|(_, query)| query));
+    for (name, query) in known {
         let bytes = IndexRequest::encode_query(range, &query);
         assert_eq!(
             IndexRequest::decode(&bytes),
@@ -455,6 +482,8 @@ fn index_messages_are_those_of_the_golden_file() {
         ("done", IndexAnswer::Answer(Answer::Done)),
         ("refused", IndexAnswer::Answer(Answer::Refused(Refusal::StaleBucket { row: Some(bucket_row()) }))),
     ];
+    assert_all_kinds(failures.iter().map(|(_, error)| error));
+    assert_all_kinds(query_answers().iter().map(|(_, answer)| answer));
     let failures = failures.map(|(name, error)| (name, IndexAnswer::Failed(error)));
     let queried = query_answers().into_iter().map(|(name, answer)| (name, IndexAnswer::Query(answer)));
     for (name, answer) in answers.into_iter().chain(failures).chain(queried) {

@@ -21,6 +21,8 @@ pub(super) const fn gateway_may_propose(command: &CommandBody) -> bool {
         | CommandBody::SetWantedProfile { .. }
         | CommandBody::NoteAway { .. }
         | CommandBody::ReplacePart(_) => false,
+        #[cfg(feature = "next-level")]
+        CommandBody::Probe => false,
         CommandBody::GrantTicket { .. }
         | CommandBody::RenewTicket(_)
         | CommandBody::EndTicket(_)
