@@ -15,7 +15,7 @@ use crate::nodes::{node_lines, range_lines};
 use crate::progress::StatusBars;
 use crate::rebuild::RebuildOptions;
 use crate::service::WantedProfile;
-use crate::status::Status;
+use crate::status::{FeatureLevelStatus, Status};
 use crate::trace::{TraceFilter, TraceLine};
 
 /// How long the admin API may take to say how it is.
@@ -94,6 +94,9 @@ pub enum AdminCommand {
     },
     /// Read and verify every shard now
     Scrub,
+    /// Propose the command that the next feature level has
+    #[cfg(feature = "next-level")]
+    Probe,
     /// Take a disk that is down into service again
     Readmit {
         /// The disk's id, as `status` shows it
@@ -211,6 +214,11 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
             client.start_scrub().await?;
             print_done(json, "scrub has begun; watch it with `cairn admin status --watch`");
         }
+        #[cfg(feature = "next-level")]
+        AdminCommand::Probe => {
+            client.probe().await?;
+            print_done(json, "the cluster knows the next feature level's command");
+        }
         AdminCommand::Readmit { disk } => {
             client.readmit_disk(&disk).await?;
             print_done(json, "the disk is in service again");
@@ -303,6 +311,7 @@ fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
             writeln!(text, "          how other nodes are is not known: {reason}")?;
         }
     }
+    writeln!(text, "level     {}", level_line(&status.feature_level))?;
     writeln!(text, "profile   {}", status.protection)?;
     if let Some(proposed) = &status.proposed_profile {
         let of = if status.nodes.len() > 1 { "nodes" } else { "disks" };
@@ -336,6 +345,14 @@ fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
         writeln!(text, "archive   {lag:.1} s behind")?;
     }
     write_duties(text, status)
+}
+
+fn level_line(status: &FeatureLevelStatus) -> String {
+    let FeatureLevelStatus { level, known, held_back_by } = status;
+    match held_back_by.len() {
+        0 => level.to_string(),
+        _ => format!("{level}, held back from {known} by {}", held_back_by.join(", ")),
+    }
 }
 
 fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {

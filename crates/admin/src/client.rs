@@ -181,6 +181,15 @@ impl AdminClient {
         self.call(Method::POST, "/v1/scrub").await
     }
 
+    /// `POST /v1/probe`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    #[cfg(feature = "next-level")]
+    pub async fn probe(&self) -> Result<(), AdminClientError> {
+        self.call(Method::POST, "/v1/probe").await
+    }
+
     /// `POST /v1/disks/DISK/readmit`.
     ///
     /// # Errors

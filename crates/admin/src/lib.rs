@@ -32,4 +32,4 @@ pub use nodes::{NodeStatus, RangeStatus, ReplicaStatus};
 pub use rebuild::{ArchivedRange, RebuildOptions, RebuildReport, RebuildStatus, ReportedKey, ReportedKeys};
 pub use server::{AdminServer, AdminServerError, AdminSettings};
 pub use service::{AdminError, AdminService, WantedProfile};
-pub use status::{DiskStatus, IndexStatus, RepairStatus, ScrubStatus, Status, UsageStatus};
+pub use status::{DiskStatus, FeatureLevelStatus, IndexStatus, RepairStatus, ScrubStatus, Status, UsageStatus};

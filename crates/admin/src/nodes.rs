@@ -25,6 +25,9 @@ pub struct NodeStatus {
     pub silent_seconds: Option<f64>,
     /// Its release.
     pub version: Option<String>,
+    /// The newest feature level that its release knows.
+    #[serde(default)]
+    pub feature_level: Option<u32>,
     /// Where it serves S3, if it does.
     pub endpoint: Option<String>,
     /// Where it serves the admin API.

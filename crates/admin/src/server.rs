@@ -150,7 +150,10 @@ async fn serve(
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    let authenticated = Router::new()
+    let authenticated = Router::new();
+    #[cfg(feature = "next-level")]
+    let authenticated = authenticated.route("/v1/probe", post(probe));
+    let authenticated = authenticated
         .route("/v1/status", get(status))
         .route("/v1/trace", get(trace_requests))
         .route("/v1/nodes", get(nodes))
@@ -245,6 +248,11 @@ async fn set_profile(State(shared): State<Arc<Shared>>, Query(wanted): Query<Wan
 
 async fn start_scrub(State(shared): State<Arc<Shared>>) -> Response {
     answer(shared.service.start_scrub().await)
+}
+
+#[cfg(feature = "next-level")]
+async fn probe(State(shared): State<Arc<Shared>>) -> Response {
+    answer(shared.service.probe().await)
 }
 
 async fn readmit_disk(State(shared): State<Arc<Shared>>, Path(disk): Path<String>) -> Response {

@@ -93,6 +93,15 @@ pub trait AdminService: Send + Sync + 'static {
     /// [`AdminError::Failed`].
     async fn start_scrub(&self) -> Result<(), AdminError>;
 
+    /// Proposes the command that the next feature level has.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] while the cluster is below that level; [`AdminError::Failed`].
+    #[cfg(feature = "next-level")]
+    async fn probe(&self) -> Result<(), AdminError> {
+        Err(AdminError::Refused("ask a node that serves".to_owned()))
+    }
+
     /// Takes a disk that is down into service again.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ pub struct Status {
     pub endpoint: String,
     /// The profile that new objects get when they name no storage class, K+M.
     pub profile: String,
+    /// What its nodes agree to read and write.
+    #[serde(default)]
+    pub feature_level: FeatureLevelStatus,
     /// How objects are stored with the disks at hand, and how many of them may be lost, in words.
     pub protection: String,
     /// Seconds since the node started.
@@ -49,6 +52,18 @@ pub struct Status {
     pub moves: MovesStatus,
     /// Scrub.
     pub scrub: ScrubStatus,
+}
+
+/// The cluster's feature level: formats and commands above it are neither written nor proposed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FeatureLevelStatus {
+    /// The cluster's.
+    pub level: u32,
+    /// The highest that a node's release knows, as far as nodes were heard.
+    pub known: u32,
+    /// While some node knows more than `level`: the ids of those that keep it from rising, for their release is older, or
+    /// because they were not heard a moment ago.
+    pub held_back_by: Vec<String>,
 }
 
 /// One disk.

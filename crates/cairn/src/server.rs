@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use node::{
-    ClusterSecret, ClusterSettings, Compat, GatewayRole, GatewayServer, NoCredential, Server, ServerSettings,
-    StartError, Started, Summary, WaitingServer,
+    ClusterSecret, ClusterSettings, Compat, GatewayRole, GatewayServer, NewerLevel, NoCredential, Server,
+    ServerSettings, StartError, Started, Summary, WaitingServer,
 };
 use types::{AccessKeyId, BucketName, Integrity, NameError, Profile, ProfileError, SecretKey, StorageClass};
 
@@ -140,9 +140,12 @@ pub fn run(args: ServerArgs, roles: Roles, frugal: Frugal) -> Result<(), ServerE
         print_summary(server.summary());
         drop(frugal);
         tokio::spawn(give_back_code_at_rest());
-        asked_to_end(&mut terminate).await;
+        let outgrown = tokio::select! {
+            () = asked_to_end(&mut terminate) => None,
+            outgrown = server.outgrown() => Some(outgrown),
+        };
         server.shutdown().await;
-        Ok(())
+        ended(outgrown)
     })
 }
 
@@ -180,10 +183,18 @@ pub fn run_gateway(args: GatewayArgs, frugal: Frugal) -> Result<(), ServerError>
         println!("  admin    {}  (health pages and metrics)", gateway.admin_endpoint());
         drop(frugal);
         tokio::spawn(give_back_code_at_rest());
-        asked_to_end(&mut terminate).await;
+        let outgrown = tokio::select! {
+            () = asked_to_end(&mut terminate) => None,
+            outgrown = gateway.outgrown() => Some(outgrown),
+        };
         gateway.shutdown().await;
-        Ok(())
+        ended(outgrown)
     })
+}
+
+/// A process that its cluster has outgrown does not end well.
+fn ended(outgrown: Option<NewerLevel>) -> Result<(), ServerError> {
+    outgrown.map_or(Ok(()), |outgrown| Err(StartError::from(outgrown).into()))
 }
 
 async fn asked_to_end(terminate: &mut tokio::signal::unix::Signal) {

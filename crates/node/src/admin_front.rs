@@ -105,6 +105,11 @@ impl AdminService for Switched {
         self.now().start_scrub().await
     }
 
+    #[cfg(feature = "next-level")]
+    async fn probe(&self) -> Result<(), AdminError> {
+        self.now().probe().await
+    }
+
     async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError> {
         self.now().readmit_disk(disk).await
     }

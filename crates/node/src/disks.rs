@@ -9,10 +9,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use index::NewerLevel;
 use platform::{DirectoryLock, Disk, Entropy, Place, RealDisk};
 use shards::superblock::{self, DiskIdentity, Found, SuperblockError};
 use telemetry::with_causes;
 use types::{ClusterId, DiskId, DiskState, Layout, NodeId};
+
+use crate::levels::noted_level;
 
 /// Why the directories cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,9 @@ pub enum DisksError {
         /// Its group.
         group: u32,
     },
+    /// A later release has served them, and this one cannot.
+    #[error(transparent)]
+    NewerLevel(#[from] NewerLevel),
     /// A directory is no disk and not empty.
     #[error("the directory {path} cannot be used: {source}")]
     Superblock {
@@ -170,6 +176,7 @@ impl Looked {
             }
         }
         check_identities(&known)?;
+        known.iter().try_for_each(|(_, superblock)| NewerLevel::check(noted_level(superblock)))?;
         Ok(Self { known, blank, unusable })
     }
 
@@ -366,6 +373,7 @@ mod tests {
     use types::LayoutEpoch;
 
     use super::*;
+    use crate::levels;
 
     fn paths(root: &Path, count: usize) -> Vec<PathBuf> {
         (1..=count).map(|n| root.join(format!("d{n}"))).collect()
@@ -383,6 +391,24 @@ mod tests {
         };
         let first = told(open().unwrap());
         assert_eq!(told(open().unwrap()), first);
+    }
+
+    #[test]
+    fn disks_of_a_later_release_are_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = paths(root.path(), 3);
+        let known = Directories::open(&paths[..2], &SystemEntropy).unwrap().known;
+        let noted = |level: u32| {
+            let file = superblock::SuperblockFile::open(&*known[1].disk).unwrap();
+            file.update(|superblock| levels::note(superblock, types::FeatureLevel(level))).unwrap();
+        };
+        noted(index::FEATURE_LEVEL.0);
+        assert!(Looked::at(&paths).is_ok());
+        noted(index::FEATURE_LEVEL.0 + 1);
+        let refused = Looked::at(&paths).unwrap_err();
+        assert!(matches!(refused, DisksError::NewerLevel(_)), "{refused}");
+        assert!(refused.to_string().contains("start the release that the other nodes run"), "{refused}");
+        assert!(!paths[2].exists(), "nothing was made");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use admin::{
 };
 use async_trait::async_trait;
 use gateway::{GatewayHandle, Readiness, TraceFeed, Traces};
-use index::{IndexError, IndexService};
+use index::{IndexError, IndexService, NewerLevel};
 use objects::Objects;
 use objects::data::{GroupPlanner, PlannerError};
 use platform::TcpNetwork;
@@ -58,6 +58,7 @@ pub struct GatewayServer {
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     objects: Objects,
+    layout: Arc<LayoutKeeper>,
     drain_timeout: Duration,
 }
 
@@ -128,7 +129,7 @@ impl GatewayServer {
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(follow_profile(layout.watch_wanted(), objects.clone(), stopped.clone())),
-            tokio::spawn(layout.follow(stopped.clone())),
+            tokio::spawn(layout.clone().follow(stopped.clone())),
             tokio::spawn(credential::follow_root(reach.index.clone(), credentials, stopped.clone())),
             tokio::spawn(crate::status::watch_readiness(reach.index.clone(), readiness, stopped.clone())),
             // Scrub on the nodes finds them too.
@@ -143,6 +144,7 @@ impl GatewayServer {
             tasks,
             stop,
             objects,
+            layout,
             drain_timeout: settings.drain_timeout,
         })
     }
@@ -160,6 +162,11 @@ impl GatewayServer {
     /// Where the health pages and metrics are.
     pub fn admin_endpoint(&self) -> &str {
         &self.admin_endpoint
+    }
+
+    /// Waits until the cluster has risen above what this build knows, if ever: then it must not go on.
+    pub async fn outgrown(&self) -> NewerLevel {
+        self.layout.outgrown().await
     }
 
     /// Takes no more requests, and waits for those under way.

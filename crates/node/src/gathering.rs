@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use consensus::ReplicatedIndex;
 use futures::future::join_all;
-use index::{Command, CommandBody, IndexService, Query, QueryAnswer};
+use index::query::ClusterView;
+use index::{Command, CommandBody, FIRST_FEATURE_LEVEL, IndexService, NewerLevel, Query, QueryAnswer};
 use objects::data::GroupPlanner;
 use parking_lot::Mutex;
 use platform::Entropy;
@@ -22,7 +23,6 @@ use types::{ClusterId, Credential, Layout, NodeId, Profile, RequestNumber, Voter
 use crate::cluster::ClusterDirectory;
 use crate::forming::{Decision, Greeting, JoinReply, JoinRequest, Prepared, Stage, decide};
 use crate::layout::LayoutKeeper;
-use crate::server::FEATURE_LEVEL;
 use crate::voters::{Candidate, Standing, spread, voters_wanted};
 use crate::watch::Lookout;
 
@@ -171,7 +171,10 @@ pub(crate) struct Gathering<'a> {
 
 impl Gathering<'_> {
     /// Returns once this node sees the rows of its cluster.
-    pub(crate) async fn run(mut self) {
+    ///
+    /// # Errors
+    /// [`NewerLevel`]: this build must not serve it.
+    pub(crate) async fn run(mut self) -> Result<(), NewerLevel> {
         let mut ticks = tokio::time::interval(PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut said = String::new();
@@ -182,9 +185,10 @@ impl Gathering<'_> {
                     let others = self.greet_all().await;
                     // Without an address nobody could reach this node's disks.
                     let is_reachable = !self.greeter.own().node.address.is_empty();
-                    if is_reachable && let Some(cluster) = self.membership().await {
-                        self.greeter.set_stage(Stage::Member { cluster });
-                        return;
+                    if is_reachable && let Some(view) = self.membership().await {
+                        NewerLevel::check(view.feature_level)?;
+                        self.greeter.set_stage(Stage::Member { cluster: view.cluster });
+                        return Ok(());
                     }
                     let decision = match is_reachable {
                         true => decide(&self.greeter.own(), &others, self.is_forced),
@@ -250,11 +254,11 @@ impl Gathering<'_> {
     }
 
     /// The cluster whose rows this node sees, if it has disks of it.
-    async fn membership(&self) -> Option<ClusterId> {
+    async fn membership(&self) -> Option<ClusterView> {
         self.preparer.index()?;
         let asked = tokio::time::timeout(INDEX_PATIENCE, self.index.query(Query::Cluster)).await;
         match asked {
-            Ok(Ok(QueryAnswer::Cluster(Some(view)))) => Some(view.cluster),
+            Ok(Ok(QueryAnswer::Cluster(Some(view)))) => Some(*view),
             Ok(Ok(_)) => None,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the cluster's index does not answer");
@@ -320,7 +324,8 @@ impl Gathering<'_> {
             disks: parts.iter().flat_map(|part| part.disks.clone()).collect(),
             ..Layout::default()
         };
-        let first = index::command::FormCluster { cluster, feature_level: FEATURE_LEVEL, root, layout };
+        // Whatever builds have met: it rises once all nodes were heard.
+        let first = index::command::FormCluster { cluster, feature_level: FIRST_FEATURE_LEVEL, root, layout };
         // Once the cluster's rows are there, every node reads the profile.
         self.propose(CommandBody::SetWantedProfile { profile: self.profile, unless_set: true }).await?;
         self.propose(CommandBody::Form(Box::new(first))).await

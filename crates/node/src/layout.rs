@@ -2,12 +2,11 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use index::query::ClusterView;
-use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, QueryAnswer, Refusal};
+use index::{Answer, Command, CommandBody, IndexError, IndexService, NewerLevel, Query, QueryAnswer, Refusal};
 use objects::data::{GroupPlanner, PlannerError};
 use shards::LocalShards;
 use telemetry::with_causes;
@@ -30,6 +29,9 @@ pub enum LayoutError {
     /// The cluster's first rows are missing.
     #[error("the cluster is not formed")]
     NotFormed,
+    /// This build is too old for the cluster.
+    #[error(transparent)]
+    NewerLevel(#[from] NewerLevel),
     /// Others changed the layout again and again.
     #[error("the layout was changed by others {RACES_MAX} times in a row")]
     Raced,
@@ -42,7 +44,7 @@ pub struct LayoutKeeper {
     wanted: watch::Sender<Profile>,
     /// Profiles of storage classes.
     of_classes: Vec<Profile>,
-    feature_level: AtomicU32,
+    feature_level: watch::Sender<FeatureLevel>,
     /// A gateway has no disks.
     slots: Option<SlotTeller>,
     current: watch::Sender<Arc<Layout>>,
@@ -55,7 +57,7 @@ impl LayoutKeeper {
     /// noted there, it is `wanted`; `of_classes` should have groups too.
     ///
     /// # Errors
-    /// [`LayoutError::Index`], [`LayoutError::NotFormed`].
+    /// [`LayoutError::Index`], [`LayoutError::NotFormed`], [`LayoutError::NewerLevel`].
     pub async fn open(
         index: Arc<dyn IndexService>,
         shards: Option<Arc<LocalShards>>,
@@ -63,12 +65,13 @@ impl LayoutKeeper {
         of_classes: Vec<Profile>,
     ) -> Result<Self, LayoutError> {
         let view = read(&*index).await?;
+        NewerLevel::check(view.feature_level)?;
         let wanted = read_wanted(&*index).await?.unwrap_or(wanted);
         let keeper = Self {
             index,
             wanted: watch::Sender::new(wanted),
             of_classes,
-            feature_level: AtomicU32::new(view.feature_level.0),
+            feature_level: watch::Sender::new(view.feature_level),
             slots: shards.map(SlotTeller::new),
             current: watch::Sender::new(Arc::new(view.layout)),
             changing: Mutex::new(()),
@@ -94,7 +97,14 @@ impl LayoutKeeper {
 
     /// What all nodes are taken to read.
     pub(crate) fn feature_level(&self) -> FeatureLevel {
-        FeatureLevel(self.feature_level.load(Ordering::Relaxed))
+        *self.feature_level.borrow()
+    }
+
+    /// Waits until the cluster has risen above what this build knows, if ever.
+    pub(crate) async fn outgrown(&self) -> NewerLevel {
+        let mut level = self.feature_level.subscribe();
+        let outgrown = level.wait_for(|level| NewerLevel::check(*level).is_err()).await;
+        NewerLevel { found: *outgrown.expect("the sender lives as long as this") }
     }
 
     /// Notes which profile is wanted, and makes the groups that are then missing; with `unless_set`, where none was.
@@ -258,7 +268,11 @@ impl LayoutKeeper {
     /// [`LayoutError::Index`], [`LayoutError::NotFormed`].
     pub(crate) async fn refresh(&self) -> Result<(), LayoutError> {
         let view = read(&*self.index).await?;
-        self.feature_level.store(view.feature_level.0, Ordering::Relaxed);
+        self.feature_level.send_if_modified(|known| std::mem::replace(known, view.feature_level) != view.feature_level);
+        NewerLevel::check(view.feature_level)?;
+        if let Some(slots) = &self.slots {
+            slots.note_level(view.feature_level).await;
+        }
         if view.layout.epoch > self.current().epoch {
             self.publish(view.layout).await;
         }
@@ -299,9 +313,10 @@ impl LayoutKeeper {
         });
     }
 
-    /// Tells disks their slots that were opened since.
+    /// Tells disks that were opened since their slots, and the feature level.
     pub(crate) async fn tell_slots(&self) {
         if let Some(slots) = &self.slots {
+            slots.note_level(self.feature_level()).await;
             slots.tell(&self.current()).await;
         }
     }

@@ -19,6 +19,7 @@ mod index;
 mod late;
 mod layout;
 mod leftovers;
+mod levels;
 mod member;
 mod memory;
 mod metrics_page;
@@ -40,6 +41,7 @@ mod voting;
 mod waiting;
 mod watch;
 
+pub use ::index::NewerLevel;
 pub use gateway::Compat;
 pub use gateway_server::{GatewayRole, GatewayServer};
 pub use protection::Protection;

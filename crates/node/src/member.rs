@@ -182,7 +182,7 @@ pub(crate) async fn join(
         profile,
         preparer: &mut preparer,
     };
-    gathering.run().await;
+    gathering.run().await?;
     let (opened, index) = preparer.ready.take().expect("a member's disks and index are open");
     let node = greeter.own().node;
     let settings = cluster;

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use admin::{DiskStatus, NodeStatus, RangeStatus, ReplicaStatus};
-use types::{Disk, DiskState, Layout, NodeId, Profile, RangeId};
+use admin::{DiskStatus, FeatureLevelStatus, NodeStatus, RangeStatus, ReplicaStatus};
+use types::{Disk, DiskState, FeatureLevel, Layout, NodeId, Profile, RangeId};
 
 use crate::watch::{DiskReport, Heartbeat, NodeReport, NodeState, RangeReport, ReportedHealth};
+
+use crate::levels::held_back_by;
 
 /// What is known of all nodes.
 pub(crate) struct Overview<'a> {
@@ -46,6 +48,7 @@ impl Overview<'_> {
             state: report.map_or_else(|| "unknown".to_owned(), |report| report.state.to_string()),
             silent_seconds: report.and_then(|report| report.silent_ms).map(|silent| silent as f64 / 1e3),
             version: last.map(|last| last.release.clone()),
+            feature_level: last.map(|last| last.feature_level.0),
             endpoint: last.and_then(|last| text(&last.endpoint)),
             admin_endpoint: last.and_then(|last| text(&last.admin_endpoint)),
             uptime_seconds: last.map(|last| last.uptime_seconds),
@@ -58,6 +61,21 @@ impl Overview<'_> {
 
     fn last(&self, node: NodeId) -> Option<&Heartbeat> {
         self.reports.get(&node)?.last.as_deref()
+    }
+
+    /// The cluster's level, what its nodes know beyond it, and who keeps it from rising.
+    pub(crate) fn feature_level(&self, level: FeatureLevel) -> FeatureLevelStatus {
+        let knows = |node| {
+            let report = self.reports.get(&node).filter(|report| report.state == NodeState::Up)?;
+            Some(report.last.as_ref()?.feature_level)
+        };
+        let known = self.reports.keys().filter_map(|node| knows(*node)).max().unwrap_or(level).max(level);
+        let held_back_by = match known > level {
+            true => held_back_by(self.layout, FeatureLevel(level.0 + 1), knows),
+            false => Vec::new(),
+        };
+        let held_back_by = held_back_by.iter().map(ToString::to_string).collect();
+        FeatureLevelStatus { level: level.0, known: known.0, held_back_by }
     }
 
     /// Every disk of the layout.
@@ -190,6 +208,21 @@ mod tests {
         let [range] = &overview.ranges()[..] else { panic!("one range was spoken of") };
         assert_eq!(range.leader, Some(node_id(1).to_string()));
         assert_eq!((range.replicas.len(), range.replicas[0].lag), (1, Some(0)));
+    }
+
+    #[test]
+    fn who_holds_the_feature_level_back_is_shown_while_somebody_knows_more() {
+        let layout = layout(4);
+        let mut reports: BTreeMap<_, _> =
+            [report(1, NodeState::Up), report(2, NodeState::Up), report(3, NodeState::Down)].into();
+        let shown = |reports: &BTreeMap<NodeId, NodeReport>| {
+            let shown = Overview { layout: &layout, reports: reports.clone() }.feature_level(FeatureLevel(1));
+            (shown.level, shown.known, shown.held_back_by)
+        };
+        assert_eq!(shown(&reports), (1, 1, Vec::new()), "nobody knows more");
+        let first = reports.get_mut(&node_id(1)).and_then(|report| report.last.as_mut()).expect("it was heard");
+        first.feature_level = FeatureLevel(2);
+        assert_eq!(shown(&reports), (1, 2, [2, 3, 4].map(|node| node_id(node).to_string()).into()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::index::FIRST_FEATURE_LEVEL;
 use ::index::IndexSettings;
 use ::index::command::FormCluster;
 use admin::{ArchivedRange, RebuildOptions, RebuildReport, ReportedKey, ReportedKeys};
@@ -19,7 +20,7 @@ use types::{Credential, DiskId, HomeKey, Layout, Profile, Run};
 
 use crate::disks;
 use crate::s3_side::data_path_settings;
-use crate::server::{FEATURE_LEVEL, Opened, classes};
+use crate::server::{Opened, classes};
 
 /// Where the database is built, on the disk with the most free space.
 const DIRECTORY: &str = "index/rebuild";
@@ -130,7 +131,8 @@ fn parts(
         classes: classes(wanted, settings),
         form: FormCluster {
             cluster: directories.cluster,
-            feature_level: FEATURE_LEVEL,
+            // Where the archive knows a higher one, that stands.
+            feature_level: FIRST_FEATURE_LEVEL,
             root: root.clone(),
             layout: Layout::default(),
         },

@@ -7,12 +7,12 @@ use archive::ArchiveStatus;
 use async_trait::async_trait;
 use consensus::ReplicatedIndex;
 use futures::future::join_all;
+use index::FEATURE_LEVEL;
 use platform::Clock;
 use shards::{DiskHealth, LocalShards};
 use types::{ClusterId, Node};
 
 use crate::care::DiskCare;
-use crate::server::FEATURE_LEVEL;
 use crate::watch::{DiskReport, Heartbeat, RangeReport, ReportedHealth, Reporter};
 
 /// How long a disk may take to say how full it is.

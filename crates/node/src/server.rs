@@ -10,7 +10,9 @@ use archive::{ArchiveSettings, Archiver, ArchiverParts};
 use consensus::{ConsensusError, ReplicatedIndex};
 use gateway::tls::TlsError;
 use gateway::{GatewayError, GatewayHandle, Readiness};
-use index::{Command, CommandBody, IndexError, IndexService, Query, QueryAnswer};
+use index::{
+    Command, CommandBody, FEATURE_LEVEL, FIRST_FEATURE_LEVEL, IndexError, IndexService, NewerLevel, Query, QueryAnswer,
+};
 use objects::{CreateBucketRequest, Objects, ObjectsError};
 use parking_lot::Mutex;
 use platform::{BufferPool, Clock, Entropy, MemoryBudget, SystemClock, SystemEntropy, Workers};
@@ -40,8 +42,6 @@ use crate::summary::{self, Summary};
 use crate::timed_index::TimedIndex;
 use crate::waiting::WaitingServer;
 
-/// The newest format that this build reads.
-pub(crate) const FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
 /// Unused buffers that are kept for the next transfer.
 const IDLE_BUFFERS_SHARE: u64 = 4;
 
@@ -83,6 +83,9 @@ pub enum StartError {
     /// The layout.
     #[error("the layout cannot be read")]
     Layout(#[from] LayoutError),
+    /// This build is too old for its cluster.
+    #[error(transparent)]
+    NewerLevel(#[from] NewerLevel),
     /// The certificate.
     #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
@@ -125,6 +128,7 @@ pub struct Server {
     shards: Arc<LocalShards>,
     /// In a cluster, the port for other nodes.
     rpc: Option<(Arc<RpcServer>, JoinHandle<()>)>,
+    layout: Arc<LayoutKeeper>,
     drain_timeout: Duration,
 }
 
@@ -253,6 +257,9 @@ impl Server {
         let of_classes = settings.storage_classes.iter().map(|(_, profile)| *profile).collect();
         let layout = LayoutKeeper::open(reach.index.clone(), Some(shards.clone()), wanted, of_classes).await?;
         let layout = Arc::new(layout);
+        if membership.is_none() {
+            raise_level(&layout).await?;
+        }
         // A cluster keeps the profile that it was formed with; a process by itself goes by what it is told.
         let is_told = membership.is_none() && settings.profile.is_some();
         layout.set_wanted(wanted, !is_told).await?;
@@ -419,19 +426,24 @@ impl Server {
                 tasks.push(tokio::spawn(lookout.run(stopped.clone())));
             }
             tasks.push(tokio::spawn(gateways.follow(reach.index.clone(), stopped.clone())));
-            tasks.push(tokio::spawn(layout.follow(stopped.clone())));
+            tasks.push(tokio::spawn(layout.clone().follow(stopped.clone())));
         }
         let rpc = membership.map(|membership| (membership.server, membership.serving));
         // The reloader ends with the process; it owns nothing that a stop would have to save.
         tasks.extend(tls.map(|tls| tokio::spawn(until(stopped.clone(), tls.follow_files()))));
         let duties = Duties::start(duties);
         let drain_timeout = settings.drain_timeout;
-        Ok(Self { summary, gateway, admin, duties, tasks, stop, objects, index, shards, rpc, drain_timeout })
+        Ok(Self { summary, gateway, admin, duties, tasks, stop, objects, index, shards, rpc, layout, drain_timeout })
     }
 
     /// What it serves and where.
     pub fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// Waits until the cluster has risen above what this build knows, if ever: then it must not go on.
+    pub async fn outgrown(&self) -> NewerLevel {
+        self.layout.outgrown().await
     }
 
     /// Takes no more requests, waits for those under way, and leaves everything so that the next start is quick.
@@ -537,7 +549,8 @@ async fn form(
         let layout = first_layout(directories);
         let first = index::command::FormCluster {
             cluster: directories.cluster,
-            feature_level: FEATURE_LEVEL,
+            // It rises once all nodes are known to know more.
+            feature_level: FIRST_FEATURE_LEVEL,
             root: root.clone(),
             layout,
         };
@@ -550,6 +563,17 @@ async fn form(
         }
     }
     Ok(credential)
+}
+
+/// A process that is a cluster by itself need not ask others what they know.
+async fn raise_level(layout: &LayoutKeeper) -> Result<(), StartError> {
+    while layout.feature_level() < FEATURE_LEVEL {
+        let next = FeatureLevel(layout.feature_level().0 + 1);
+        tracing::info!(level = %next, "the feature level rises: older releases cannot serve these disks any more");
+        propose(&**layout.index(), CommandBody::RaiseFeatureLevel(next)).await?;
+        layout.refresh().await?;
+    }
+    Ok(())
 }
 
 async fn propose(index: &dyn IndexService, body: CommandBody) -> Result<(), IndexError> {

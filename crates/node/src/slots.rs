@@ -7,9 +7,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use index::FIRST_FEATURE_LEVEL;
 use shards::{LocalShards, ShardAddress, ShardError, ShardService, SlotClaim};
 use tokio::sync::Mutex;
-use types::{DiskId, Layout, LayoutEpoch, PlacementGroupId, RunId, TicketId};
+use types::{DiskId, FeatureLevel, Layout, LayoutEpoch, PlacementGroupId, RunId, TicketId};
+
+use crate::levels;
 
 /// Shards of old that are freed at once.
 const SHARDS_MAX: usize = 1000;
@@ -25,6 +28,13 @@ impl SlotTeller {
     /// Tells those that `shards` serves.
     pub(crate) fn new(shards: Arc<LocalShards>) -> Self {
         Self { shards, told: Mutex::new(LayoutEpoch(0)) }
+    }
+
+    /// Has the disks note the cluster's feature level; the first one goes without saying.
+    pub(crate) async fn note_level(&self, level: FeatureLevel) {
+        if level > FIRST_FEATURE_LEVEL {
+            levels::note_level(&self.shards, level).await;
+        }
     }
 
     /// Whether a disk was opened and not told its slots since: it takes no shards.

@@ -98,11 +98,14 @@ impl AdminService for NodeAdmin {
         let usage = totals.usage;
         let wanted = self.care.layout.wanted();
         let is_alone = self.lookout.is_none();
-        let shown = |overview: &Overview<'_>, unknown: Option<String>| match is_alone {
-            true => (Vec::new(), unknown, Vec::new(), overview.disks()),
-            false => (overview.nodes(), unknown, overview.ranges(), overview.disks()),
+        let shown = |overview: &Overview<'_>, unknown: Option<String>| {
+            let (nodes, ranges) = match is_alone {
+                true => (Vec::new(), Vec::new()),
+                false => (overview.nodes(), overview.ranges()),
+            };
+            (nodes, unknown, ranges, overview.disks(), overview.feature_level(self.care.layout.feature_level()))
         };
-        let (nodes, nodes_unknown, ranges, disks) = self.overview(shown).await;
+        let (nodes, nodes_unknown, ranges, disks, feature_level) = self.overview(shown).await;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: self.cluster.to_string(),
@@ -110,6 +113,7 @@ impl AdminService for NodeAdmin {
             endpoint: self.endpoint.clone(),
             profile: wanted.to_string(),
             proposed_profile: proposed_profile(&self.care.layout.current(), wanted).map(|profile| profile.to_string()),
+            feature_level,
             protection: self.care.protection(wanted).to_string(),
             uptime_seconds: (self.clock.monotonic() - self.started).as_secs(),
             not_ready,
@@ -159,6 +163,25 @@ impl AdminService for NodeAdmin {
         self.progress.scrubbing.store(true, Ordering::Relaxed);
         self.care.scrub_wanted.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    #[cfg(feature = "next-level")]
+    async fn probe(&self) -> Result<(), AdminError> {
+        use index::{Answer, Command, CommandBody, Refusal};
+        let command = Command { request: None, answered: types::RequestNumber(0), body: CommandBody::Probe };
+        match self.care.layout.index().propose(command).await {
+            Ok(Answer::Done) => Ok(()),
+            Ok(Answer::Refused(Refusal::FeatureLevel { level })) => {
+                let shown = self.overview(|overview, _| overview.feature_level(level)).await;
+                let holds = match shown.held_back_by.len() {
+                    0 => "it is about to rise".to_owned(),
+                    _ => format!("nodes {} hold it back", shown.held_back_by.join(", ")),
+                };
+                Err(AdminError::Refused(format!("the cluster's feature level is {level}: {holds}")))
+            }
+            Ok(other) => Err(AdminError::Failed(format!("the index answered {other:?}"))),
+            Err(error) => Err(AdminError::Failed(error.to_string())),
+        }
     }
 
     async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError> {

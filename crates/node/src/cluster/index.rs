@@ -1,13 +1,14 @@
 //! The index, wherever it is led: on this node, or on another.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use index::{Answer, Command, IndexError, IndexService, Query, QueryAnswer};
+use index::{Answer, Command, FIRST_FEATURE_LEVEL, IndexError, IndexService, Query, QueryAnswer, Refusal};
 use rpc::client::{Directory, RemoteIndex};
 use tokio::time::Instant;
-use types::RangeId;
+use types::{FeatureLevel, RangeId};
 
 use super::ClusterDirectory;
 
@@ -22,12 +23,14 @@ pub struct ClusterIndex {
     own: Option<Arc<dyn IndexService>>,
     remote: RemoteIndex,
     directory: Arc<ClusterDirectory>,
+    /// The cluster's feature level, as it was answered last: never above what it is.
+    feature_level: AtomicU32,
 }
 
 impl ClusterIndex {
     /// Asks `own` first, then whoever leads by the directory.
     pub fn new(own: Option<Arc<dyn IndexService>>, remote: RemoteIndex, directory: Arc<ClusterDirectory>) -> Self {
-        Self { own, remote, directory }
+        Self { own, remote, directory, feature_level: AtomicU32::new(FIRST_FEATURE_LEVEL.0) }
     }
 
     /// What this node itself answers; `None` where it does not lead.
@@ -75,6 +78,11 @@ impl ClusterIndex {
 #[async_trait]
 impl IndexService for ClusterIndex {
     async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
+        // Whoever leads may run a build that can't even read it.
+        let level = FeatureLevel(self.feature_level.load(Ordering::Relaxed));
+        if command.body.feature_level() > level {
+            return Ok(Answer::Refused(Refusal::FeatureLevel { level }));
+        }
         let range = self.directory.range_of_command(&command);
         let deadline = Instant::now() + ELECTION_PATIENCE;
         loop {
@@ -90,6 +98,9 @@ impl IndexService for ClusterIndex {
         let deadline = Instant::now() + ELECTION_PATIENCE;
         loop {
             let outcome = self.query_once(range, &query).await;
+            if let Ok(QueryAnswer::Cluster(Some(view))) = &outcome {
+                self.feature_level.fetch_max(view.feature_level.0, Ordering::Relaxed);
+            }
             if !self.try_again(&outcome, deadline).await {
                 return outcome;
             }

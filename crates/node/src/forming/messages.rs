@@ -138,6 +138,7 @@ fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use index::contract::kinds::assert_all_kinds;
     use types::NodeId;
 
     use super::*;
@@ -178,6 +179,41 @@ mod tests {
         assert_eq!(JoinRequest::decode(&prepare.encode()), Some(prepare));
     }
 
+    const PREPARED: &str = concat!(
+        "0101",
+        "07070707070707070707070707070707",
+        "06613a3930303201027231",
+        "00",
+        "03030303030303030303030303030303",
+        "01",
+        "05050505050505050505050505050505",
+        "07070707070707070707070707070707",
+        "022f6401ac0200"
+    );
+
+    fn refused() -> JoinReply {
+        JoinReply::Refused("why".to_owned())
+    }
+
+    #[test]
+    fn answers_to_prepare_are_the_bytes_that_they_were() {
+        let hex = |reply: &JoinReply| reply.encode().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let disk = types::Disk {
+            id: types::DiskId::from_bytes([5; 16]),
+            node: greeting().node.id,
+            path: "/d".to_owned(),
+            mount_point: true,
+            capacity_bytes: 300,
+            state: types::DiskState::Up,
+        };
+        let prepared = Prepared { node: greeting().node, voter: VoterId::from_bytes([3; 16]), disks: vec![disk] };
+        let prepared = JoinReply::Prepared(Box::new(prepared));
+        for (reply, expected) in [(prepared, PREPARED), (refused(), "010203776879")] {
+            assert_eq!(hex(&reply), expected);
+            assert_eq!(JoinReply::decode(&reply.encode()), Some(reply));
+        }
+    }
+
     #[test]
     fn what_nodes_say_while_they_serve_is_the_bytes_that_it_was() {
         use crate::watch::samples::{disk_id, glance, heartbeat, node_id};
@@ -199,6 +235,13 @@ mod tests {
             ("not_watching", JoinReply::NotWatching { leader: Some(node_id(2)) }),
             ("nodes", JoinReply::Nodes(Box::new(ClusterReport { leader: node_id(1), nodes: vec![node] }))),
         ];
+        // The rest has its bytes in the test above.
+        let prepare = JoinRequest::Prepare { cluster: ClusterId::from_bytes([9; 16]) };
+        let row = greeting().node;
+        let prepared = Prepared { node: row, voter: VoterId::from_bytes([3; 16]), disks: Vec::new() };
+        let others = [JoinReply::Greeting(greeting()), JoinReply::Prepared(Box::new(prepared)), refused()];
+        assert_all_kinds(requests.iter().map(|(_, request)| request).chain([&JoinRequest::Greet, &prepare]));
+        assert_all_kinds(replies.iter().map(|(_, reply)| reply).chain(&others));
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let mut text = String::new();
         for (name, request) in requests {

@@ -265,7 +265,7 @@ impl Lookout {
                 layout.set_disk_states(disks, DiskState::Out).await
             }
             Action::RaiseFeatureLevel(level) => {
-                tracing::info!(%level, "all nodes read a newer format");
+                tracing::info!(%level, "all nodes know the next feature level: older releases cannot join any more");
                 self.propose(CommandBody::RaiseFeatureLevel(*level)).await
             }
         }

@@ -16,6 +16,7 @@ use types::{DiskId, DiskState, FeatureLevel, Layout, NodeId, Profile};
 use super::messages::{
     ClusterReport, DiskReport, Glance, GlanceNode, Heartbeat, NodeReport, NodeState, ReportedHealth,
 };
+use crate::levels::held_back_by;
 
 /// The longest that a node is up after it was heard last.
 const SUSPECT_AFTER_MAX: Duration = Duration::from_secs(3);
@@ -73,7 +74,7 @@ pub(crate) struct Standing {
     pub(crate) layout: std::sync::Arc<Layout>,
     /// Disks that are down for their node's silence.
     pub(crate) away: Vec<DiskId>,
-    /// What all nodes are taken to read.
+    /// The cluster's level.
     pub(crate) feature_level: FeatureLevel,
     /// The profile of objects that name no storage class: at which level domains are counted.
     pub(crate) wanted: Profile,
@@ -90,7 +91,7 @@ pub(crate) enum Action {
     Forget(Vec<DiskId>),
     /// Set disks out.
     GiveUp(Vec<DiskId>),
-    /// Every node reads this.
+    /// Every node knows this level, which is one above the cluster's.
     RaiseFeatureLevel(FeatureLevel),
 }
 
@@ -275,7 +276,7 @@ impl NodeWatch {
         }
         actions.extend(self.forget_unknown(standing));
         actions.extend(self.give_up(now, begun, standing));
-        actions.extend(self.raise(standing));
+        actions.extend(self.raise(now, standing));
         actions
     }
 
@@ -326,11 +327,14 @@ impl NodeWatch {
         (!over.is_empty()).then_some(Action::GiveUp(over))
     }
 
-    /// The level that all nodes read, once all were heard.
-    fn raise(&self, standing: &Standing) -> Option<Action> {
-        let levels = standing.layout.nodes.iter().map(|node| Some(self.heard.get(&node.id)?.1.feature_level));
-        let lowest = levels.collect::<Option<Vec<FeatureLevel>>>()?.into_iter().min()?;
-        (lowest > standing.feature_level).then_some(Action::RaiseFeatureLevel(lowest))
+    /// The next level, once all nodes know it by what they said a moment ago.
+    fn raise(&self, now: Duration, standing: &Standing) -> Option<Action> {
+        let next = FeatureLevel(standing.feature_level.0 + 1);
+        let knows = |node| {
+            let (_, last) = self.heard.get(&node).filter(|_| self.state(now, node) == NodeState::Up)?;
+            Some(last.feature_level)
+        };
+        held_back_by(&standing.layout, next, knows).is_empty().then_some(Action::RaiseFeatureLevel(next))
     }
 }
 
@@ -355,6 +359,8 @@ mod tests {
         watch: NodeWatch,
         now: Duration,
         standing: Standing,
+        /// The newest levels that nodes know, where it is not the first.
+        levels: BTreeMap<u8, u32>,
         /// Which nodes say how they are, and which of their disks are well by their word.
         alive: BTreeMap<u8, Vec<u8>>,
         done: Vec<Action>,
@@ -387,6 +393,7 @@ mod tests {
                 watch: NodeWatch::new(node_id(1), SETTINGS),
                 now: Duration::from_secs(1_000),
                 standing,
+                levels: BTreeMap::new(),
                 alive: (1..=nodes).map(|node| (node, vec![1, 2])).collect(),
                 done: Vec::new(),
             }
@@ -404,7 +411,9 @@ mod tests {
             let now = self.now;
             assert!(self.watch.step(now, Event::Turn { leads: true }).is_empty());
             for (node, disks) in &self.alive {
-                assert!(self.watch.step(now, Event::Heard(Box::new(heartbeat(*node, disks)))).is_empty());
+                let feature_level = FeatureLevel(self.levels.get(node).copied().unwrap_or(1));
+                let heartbeat = Heartbeat { feature_level, ..heartbeat(*node, disks) };
+                assert!(self.watch.step(now, Event::Heard(Box::new(heartbeat))).is_empty());
             }
             for action in self.watch.step(now, Event::Read(&self.standing)) {
                 self.act(&action);
@@ -638,15 +647,27 @@ mod tests {
     }
 
     #[test]
-    fn the_feature_level_rises_once_all_nodes_were_heard() {
+    fn the_feature_level_rises_by_one_once_all_nodes_know_the_next() {
         let mut world = World::new(3);
-        world.standing.feature_level = FeatureLevel(0);
-        world.alive.remove(&3);
+        world.pass(60);
+        let level = |world: &World| world.standing.feature_level.0;
+        world.levels = [(1, 3), (2, 3)].into();
         world.pass(5);
-        assert_eq!(world.standing.feature_level, FeatureLevel(0));
-        world.alive.insert(3, vec![1, 2]);
+        assert_eq!(level(&world), 1, "the third holds it back");
+        world.levels.insert(3, 2);
+        world.pass(5);
+        assert_eq!(level(&world), 2, "as far as all know");
+        let raised = world.done.iter().filter(|action| matches!(action, Action::RaiseFeatureLevel(_)));
+        assert_eq!(raised.count(), 1);
+        // Silent, it may come back with another build; given up, it is not waited for.
+        world.levels.insert(3, 3);
+        world.alive.remove(&3);
+        world.new_leader();
+        world.pass(60);
+        assert_eq!(level(&world), 2);
+        world.set(&[disk_id(3, 1), disk_id(3, 2)], DiskState::Out);
         world.pass(2);
-        assert_eq!(world.standing.feature_level, FeatureLevel(1));
+        assert_eq!(level(&world), 3);
     }
 
     #[test]
