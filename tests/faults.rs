@@ -8,7 +8,7 @@ use std::ops::Range;
 
 mod conditional;
 mod lines;
-mod load;
+pub mod load;
 mod machines;
 mod network;
 mod proxy;

@@ -10,12 +10,15 @@ mod body;
 mod cluster;
 mod crash;
 mod faults;
+mod golden;
 mod layering;
 mod loss;
 mod model;
 mod mounts;
 mod processes;
 mod rebuild;
+#[cfg(feature = "next-level")]
+mod rolled;
 mod s3;
 mod semantics;
 mod server;

@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
@@ -25,6 +26,8 @@ const END_PATIENCE: Duration = Duration::from_secs(25);
 pub struct Launch {
     /// What starts it, before its own name: the way into a namespace.
     pub launcher: Vec<String>,
+    /// The binary; this build's own, unless it is to be another.
+    pub binary: PathBuf,
     /// The role and its arguments.
     pub arguments: Vec<String>,
     /// Where it listens for S3 and for the admin API.
@@ -38,13 +41,13 @@ pub struct Launch {
 impl Launch {
     /// A process on the loopback interface.
     pub fn of(arguments: Vec<String>, credential: Option<String>) -> Self {
-        let host = "127.0.0.1".to_owned();
-        Self { launcher: Vec::new(), arguments, host, credential, environment: Vec::new() }
+        let (binary, host) = (env!("CARGO_BIN_EXE_cairn").into(), "127.0.0.1".to_owned());
+        Self { launcher: Vec::new(), binary, arguments, host, credential, environment: Vec::new() }
     }
 
     /// Starts it; it is ready once [`Starting::ready`] returns.
     pub fn start(self) -> Starting {
-        let binary = env!("CARGO_BIN_EXE_cairn").to_owned();
+        let binary = self.binary.display().to_string();
         let mut words = self.launcher.iter().chain([&binary]).chain(&self.arguments);
         let mut command = Command::new(words.next().expect("the binary is one"));
         let own = format!("{}:0", self.host);
@@ -66,13 +69,16 @@ impl Launch {
         end_with_this_process(process.id());
         let errors = process.stderr.take().expect("stderr is a pipe");
         let name = self.arguments.last().cloned().unwrap_or_default();
-        std::thread::spawn(move || {
+        let said = std::thread::spawn(move || {
+            let mut last = String::new();
             for line in BufReader::new(errors).lines().map_while(Result::ok) {
                 // `cargo test` shows it for a test that fails.
                 let _ = writeln!(std::io::stderr(), "{name}: {line}");
+                last = line;
             }
+            last
         });
-        Starting { launch: self, process }
+        Starting { launch: self, process, said }
     }
 }
 
@@ -80,6 +86,8 @@ impl Launch {
 pub struct Member {
     pub launch: Launch,
     process: Child,
+    #[cfg_attr(not(feature = "next-level"), allow(dead_code, reason = "only an upgrade reads last words"))]
+    said: JoinHandle<String>,
     /// Where it serves S3; empty for a node that doesn't.
     pub endpoint: String,
     pub admin: String,
@@ -111,25 +119,53 @@ impl Member {
     /// Ends it as an operator does.
     pub fn terminate(&mut self) {
         self.signal("TERM");
-        let begun = Instant::now();
-        let ended = loop {
-            if let Some(ended) = self.process.try_wait().expect("it is waited for") {
-                break ended;
-            }
-            assert!(begun.elapsed() < END_PATIENCE, "it does not end within {END_PATIENCE:?} of SIGTERM");
-            std::thread::sleep(Duration::from_millis(20));
-        };
+        let ended = wait_for_end(&mut self.process);
         assert!(ended.success(), "it ends in order: {ended}");
     }
 
-    pub fn admin(&self, verb: &[&str]) -> serde_json::Value {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+    /// Waits until it ends by itself, and not well; its last words.
+    #[cfg(feature = "next-level")]
+    pub fn ended(&mut self) -> String {
+        let said = std::mem::replace(&mut self.said, std::thread::spawn(String::new));
+        last_words(&mut self.process, said)
+    }
+
+    /// `cairn admin VERB --json` with the root key, of the process's own build.
+    pub fn admin_command(&self, verb: &[&str]) -> Command {
+        let mut command = Command::new(&self.launch.binary);
         command.arg("admin").args(verb).args(["--json", "--admin-url", &self.admin]);
         command.env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY).env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY);
-        let output = command.output().expect("the verb runs");
+        command
+    }
+
+    pub fn admin(&self, verb: &[&str]) -> serde_json::Value {
+        let output = self.admin_command(verb).output().expect("the verb runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
+}
+
+fn wait_for_end(process: &mut Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(ended) = process.try_wait().expect("it is waited for") {
+            return ended;
+        }
+        if begun.elapsed() > END_PATIENCE {
+            let _ = process.kill();
+            panic!("it does not end within {END_PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What a process said last that ends, and not well.
+#[cfg(feature = "next-level")]
+fn last_words(process: &mut Child, said: JoinHandle<String>) -> String {
+    let ended = wait_for_end(process);
+    let said = said.join().expect("it is only read");
+    assert!(!ended.success(), "{said}");
+    said
 }
 
 impl Drop for Member {
@@ -142,12 +178,21 @@ impl Drop for Member {
 pub struct Starting {
     launch: Launch,
     process: Child,
+    /// Ends with the process, and has its last words then.
+    said: JoinHandle<String>,
 }
 
 impl Starting {
+    /// Waits until it ends because it must not serve; its last words.
+    #[cfg(feature = "next-level")]
+    pub fn refused(self) -> String {
+        let Self { mut process, said, .. } = self;
+        last_words(&mut process, said)
+    }
+
     /// Waits until it says where it serves.
     pub fn ready(self) -> Member {
-        let Self { launch, mut process } = self;
+        let Self { launch, mut process, said } = self;
         let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
         let mut endpoint = String::new();
         let admin = loop {
@@ -161,7 +206,7 @@ impl Starting {
             }
         };
         std::thread::spawn(move || lines.for_each(drop));
-        Member { launch, process, endpoint, admin }
+        Member { launch, process, said, endpoint, admin }
     }
 }
 
