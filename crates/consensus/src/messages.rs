@@ -340,6 +340,8 @@ fn whole<T: for<'de> Deserialize<'de>>(what: &'static str, message: &Bytes) -> R
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use openraft::EntryPayload;
     use proptest::prelude::*;
 
@@ -411,6 +413,20 @@ mod tests {
             let read = Reply::decode(&bytes).expect("its own bytes");
             assert_eq!(format!("{read:?}"), format!("{reply:?}"));
         }
+    }
+
+    /// One that is added needs its bytes above.
+    #[test]
+    fn every_kind_of_message_has_golden_bytes() {
+        let known = |decode: fn(&Bytes) -> Option<MalformedError>| -> BTreeSet<u8> {
+            let is_unknown = |error: &MalformedError| error.to_string().contains("unknown kind");
+            let kinds = 0..=u8::MAX;
+            kinds.filter(|kind| !decode(&vec![VERSION, *kind].into()).as_ref().is_some_and(is_unknown)).collect()
+        };
+        let asked: BTreeSet<u8> = requests().iter().map(|(_, request)| request.encode()[1]).collect();
+        assert_eq!(asked, known(|bytes| Request::decode(bytes).err()));
+        let answered: BTreeSet<u8> = replies().iter().map(|(_, reply)| reply.encode()[1]).collect();
+        assert_eq!(answered, known(|bytes| Reply::decode(bytes).err()));
     }
 
     #[test]
