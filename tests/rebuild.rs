@@ -13,6 +13,7 @@ use aws_sdk_s3::types::{BucketVersioningStatus, CompletedMultipartUpload, Comple
 use tokio::sync::watch;
 
 use crate::body::body;
+use crate::loss::delete;
 use crate::server::Server;
 
 /// S3's smallest part.
@@ -257,7 +258,7 @@ async fn without_an_archive_shard_headers_bring_back_what_is_not_inline() {
     });
     let later = see(&server.client()).await;
     for disk in [1, 4] {
-        std::fs::remove_dir_all(server.disk(disk)).expect("removed");
+        delete(&server.disk(disk));
     }
     assert_same(&later, &see(&server.client()).await);
 }

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::until;
 use super::watch::{Watched, states, votes};
+use crate::loss::delete;
 use crate::processes::{Launch, Member, assert_all, put_all};
 use crate::server::{ACCESS_KEY, SECRET_KEY};
 
@@ -74,14 +75,14 @@ async fn a_disk_of_one_server_is_drained_and_taken_out() {
     assert_all(&client, "drained", &objects).await;
     let told = refused(&server, &["disk", "drain", &disks(&server, None)[0]]);
     assert!(told.contains("could not be held"), "{told}");
-    std::fs::remove_dir_all(path(2)).expect("nobody needs it");
+    delete(path(2).as_ref());
     server.launch.arguments = arguments(&[1, 3, 4]);
     server.restart();
     let client = server.client();
     assert_all(&client, "drained", &objects).await;
     objects.extend(put_all(&client, "drained", "after").await);
     // 2+1: any one may be lost.
-    std::fs::remove_dir_all(path(3)).expect("a disk is lost");
+    delete(path(3).as_ref());
     assert_all(&client, "drained", &objects).await;
 }
 
