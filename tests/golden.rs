@@ -19,6 +19,7 @@ mod seen;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use crate::processes::{Launch, Member, Starting, free_addresses};
 use packed::{Packed, pack};
@@ -28,6 +29,9 @@ use seen::{assert_same, see};
 const DISKS: usize = 3;
 /// Nodes of one disk each.
 const NODES: usize = 3;
+
+/// These tests take turns: others that run beside them go by the clock.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Shards so small that an object of some 100 KiB has several stripes, and large enough for segments of either kind; an
 /// archive that is never far behind.
@@ -71,6 +75,7 @@ async fn opens_and_goes_on(mut members: Vec<Member>, before: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn directories_of_earlier_builds_open_and_go_on() {
+    let _turn = TURN.lock().await;
     let servers = packed::all("server");
     assert!(servers.iter().any(|packed| packed.name == "foundation-server"), "the foundation's is kept");
     for Packed { name, directory, seen } in servers {
@@ -82,6 +87,7 @@ async fn directories_of_earlier_builds_open_and_go_on() {
 /// What is rebuilt out of parity was written by the earlier build too.
 #[tokio::test(flavor = "multi_thread")]
 async fn directories_of_earlier_builds_bear_the_loss_of_a_disk() {
+    let _turn = TURN.lock().await;
     for Packed { name, directory, seen } in packed::all("server") {
         println!("{name}");
         for disk in 1..=DISKS {
@@ -96,6 +102,7 @@ async fn directories_of_earlier_builds_bear_the_loss_of_a_disk() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn archives_of_earlier_builds_bring_a_lost_index_back() {
+    let _turn = TURN.lock().await;
     for Packed { name, directory, seen } in packed::all("server") {
         println!("{name}");
         let indexes = (1..=DISKS).map(|disk| directory.path().join(format!("d{disk}/index")));
@@ -110,6 +117,7 @@ async fn archives_of_earlier_builds_bring_a_lost_index_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clusters_of_earlier_builds_open_and_go_on() {
+    let _turn = TURN.lock().await;
     let clusters = packed::all("cluster");
     assert!(!clusters.is_empty(), "one is kept");
     for Packed { name, directory, seen } in clusters {
@@ -143,6 +151,7 @@ async fn fill_cluster(directory: &Path) -> Value {
 /// What makes the kept files keeps working, and what it makes is opened by this build.
 #[tokio::test(flavor = "multi_thread")]
 async fn directories_of_this_build_are_packed_and_open_again() {
+    let _turn = TURN.lock().await;
     let setting = |name: &str| std::env::var(name).ok();
     let scratch = tempfile::TempDir::new().expect("a temporary directory");
     let kept = setting("CAIRN_GOLDEN_KEEP").map_or_else(|| scratch.path().to_owned(), PathBuf::from);
