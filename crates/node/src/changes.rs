@@ -15,7 +15,7 @@ use crate::layout::LayoutKeeper;
 use crate::watch::{DiskReport, Lookout};
 
 /// Changes the cluster.
-pub(crate) struct NodeChanges {
+pub struct NodeChanges {
     layout: Arc<LayoutKeeper>,
     shards: Arc<LocalShards>,
     entropy: Arc<dyn Entropy>,
@@ -24,8 +24,8 @@ pub(crate) struct NodeChanges {
 }
 
 impl NodeChanges {
-    /// By `layout`; knows of its own disks until [`Self::listen`].
-    pub(crate) fn new(layout: Arc<LayoutKeeper>, shards: Arc<LocalShards>, entropy: Arc<dyn Entropy>) -> Self {
+    /// By `layout`; knows of its own disks alone until it is told who knows of the others.
+    pub fn new(layout: Arc<LayoutKeeper>, shards: Arc<LocalShards>, entropy: Arc<dyn Entropy>) -> Self {
         Self { layout, shards, entropy, lookout: OnceLock::new() }
     }
 

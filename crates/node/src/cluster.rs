@@ -8,7 +8,7 @@ mod shards;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use archive::ClusterArchive;
+pub use archive::ClusterArchive;
 pub use directory::ClusterDirectory;
 pub(crate) use gateways::FollowedGateways;
 pub use index::ClusterIndex;

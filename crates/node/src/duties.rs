@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use index::SYSTEM_RANGE;
+use index::{IndexService, SYSTEM_RANGE};
 use objects::Objects;
 use objects::data::{BadShard, DataPath, RepairQueue};
 use platform::Clock;
-use shards::LocalShards;
+use shards::{LocalShards, ShardService};
 use tokio::sync::{mpsc, watch};
 use types::{NodeId, RangeId};
 use upkeep::buckets::UnfinishedBuckets;
@@ -24,32 +24,53 @@ use upkeep::scrub::{Scrub, ScrubServices};
 use upkeep::tickets::Tickets;
 use upkeep::{Duty, DutyError, Step};
 
-use crate::care::DiskCare;
 use crate::changes::NodeChanges;
+use crate::layout::LayoutKeeper;
 use crate::leftovers::Leftovers;
-use crate::server::Reach;
-use crate::settings::ServerSettings;
 
 /// What the duties work with.
-pub(crate) struct DutyServices {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) reach: Reach,
+pub struct DutyServices {
+    /// When garbage was freed, and a pass of scrub ended.
+    pub clock: Arc<dyn Clock>,
+    /// This node.
+    pub node: NodeId,
+    /// The index of the whole cluster.
+    pub index: Arc<dyn IndexService>,
+    /// The disks of the whole cluster.
+    pub all_shards: Arc<dyn ShardService>,
     /// The disks of this process.
-    pub(crate) shards: Arc<LocalShards>,
-    pub(crate) data: DataPath,
-    pub(crate) objects: Objects,
-    pub(crate) care: Arc<DiskCare>,
-    pub(crate) changes: Arc<NodeChanges>,
-    pub(crate) repairs: RepairQueue,
-    pub(crate) bad_shards: mpsc::Receiver<BadShard>,
+    pub shards: Arc<LocalShards>,
+    /// The data path.
+    pub data: DataPath,
+    /// S3's operations.
+    pub objects: Objects,
+    /// The layout.
+    pub layout: Arc<LayoutKeeper>,
+    /// How duties change it.
+    pub changes: Arc<NodeChanges>,
+    /// Where scrub reports to.
+    pub repairs: RepairQueue,
+    /// What was reported.
+    pub bad_shards: mpsc::Receiver<BadShard>,
+    /// Counts disks that took another's place.
+    pub replaced: watch::Receiver<u64>,
+    /// Counts the wishes for a scrub pass.
+    pub scrub_wanted: watch::Receiver<u64>,
+}
+
+/// What the duties go by.
+#[derive(Debug, Clone, Copy)]
+pub struct DutySettings {
+    /// After how long without renewal a ticket is over.
+    pub ticket_idle_max: Duration,
+    /// How long freed runs wait for readers under way.
+    pub garbage_grace: Duration,
+    /// How long a pass of scrub takes.
+    pub scrub_period: Duration,
 }
 
 /// Duties that look after what all nodes share, as one node of many does them: while it leads the system range.
-pub(crate) fn shared_out(
-    duties: Vec<Arc<dyn Duty>>,
-    node: NodeId,
-    leaders: &watch::Receiver<Leaders>,
-) -> Vec<Arc<dyn Duty>> {
+pub fn shared_out(duties: Vec<Arc<dyn Duty>>, node: NodeId, leaders: &watch::Receiver<Leaders>) -> Vec<Arc<dyn Duty>> {
     let share = |duty: Arc<dyn Duty>| -> Arc<dyn Duty> {
         // Each node looks after its own disks, and after what its own readers found.
         match duty.name() {
@@ -90,14 +111,14 @@ impl Duty for WhileLeading {
 }
 
 /// The duties of a server, and what they count.
-pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Vec<Arc<dyn Duty>>, Progress) {
-    let DutyServices { clock, reach, shards, data, objects, care, changes, repairs, bad_shards } = services;
-    let index = reach.index;
+pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn Duty>>, Progress) {
+    let DutyServices { clock, node, index, all_shards, shards, data, objects, layout: keeper, .. } = services;
+    let DutyServices { changes, repairs, bad_shards, replaced, scrub_wanted, .. } = services;
     let progress = Progress::default();
-    let layout = care.layout.watch();
+    let layout = keeper.watch();
     let repair = RepairServices {
         index: index.clone(),
-        shards: reach.shards.clone(),
+        shards: all_shards.clone(),
         data,
         layout: layout.clone(),
         progress: progress.clone(),
@@ -109,33 +130,33 @@ pub(crate) fn assemble(settings: &ServerSettings, services: DutyServices) -> (Ve
         repairs: Arc::new(repairs),
         clock: clock.clone(),
         progress: progress.clone(),
-        wanted: care.scrub_wanted.subscribe(),
+        wanted: scrub_wanted,
     };
     let moves = MovesServices {
         repair: repair.clone(),
         disks: shards.clone(),
         changes: changes.clone(),
-        node: care.node,
+        node,
         ticket_idle_max: settings.ticket_idle_max,
     };
     let duties: Vec<Arc<dyn Duty>> = vec![
         Arc::new(Heirs::new(changes.clone(), layout.clone())),
         Arc::new(Rebalance::new(index.clone(), changes, layout.clone())),
         Arc::new(Moves::new(moves)),
-        Arc::new(Leftovers::new(shards.clone(), care.layout.clone())),
+        Arc::new(Leftovers::new(shards.clone(), keeper)),
         Arc::new(Collect::new(
             index.clone(),
-            reach.shards.clone(),
+            all_shards.clone(),
             shards.watch(),
             layout.clone(),
             clock,
             settings.garbage_grace,
         )),
         Arc::new(Repair::new(repair.clone(), bad_shards)),
-        Arc::new(RebuildDisks::new(repair, shards.clone(), care.replaced.subscribe())),
+        Arc::new(RebuildDisks::new(repair, shards, replaced)),
         Arc::new(Scrub::new(scrub, settings.scrub_period)),
         Arc::new(Restripe::new(index.clone(), objects.clone(), layout.clone(), progress.clone())),
-        Arc::new(Tickets::new(index, reach.shards, layout, settings.ticket_idle_max)),
+        Arc::new(Tickets::new(index, all_shards, layout, settings.ticket_idle_max)),
         Arc::new(UnfinishedBuckets::new(objects)),
     ];
     (duties, progress)

@@ -129,7 +129,7 @@ impl LayoutKeeper {
     }
 
     /// The layout as it is now.
-    pub(crate) fn current(&self) -> Arc<Layout> {
+    pub fn current(&self) -> Arc<Layout> {
         self.current.borrow().clone()
     }
 
@@ -145,7 +145,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError`].
-    pub(crate) async fn set_disk_states(&self, disks: &[DiskId], state: DiskState) -> Result<(), LayoutError> {
+    pub async fn set_disk_states(&self, disks: &[DiskId], state: DiskState) -> Result<(), LayoutError> {
         self.change(|layout| placement::with_disk_states(layout, disks, state)).await?;
         self.make_missing_groups(&[]).await
     }
@@ -163,7 +163,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError`].
-    pub(crate) async fn add_disk(&self, disk: Disk) -> Result<(), LayoutError> {
+    pub async fn add_disk(&self, disk: Disk) -> Result<(), LayoutError> {
         self.change(|layout| {
             let known = layout.disk(disk.id).is_some();
             (!known).then(|| Layout {
@@ -215,7 +215,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError`].
-    pub(crate) async fn make_missing_groups(&self, avoid: &[DiskId]) -> Result<(), LayoutError> {
+    pub async fn make_missing_groups(&self, avoid: &[DiskId]) -> Result<(), LayoutError> {
         self.change(|layout| {
             let missing = placement::missing_groups(layout, &self.profiles(), avoid);
             (!missing.is_empty()).then(|| placement::add_groups(layout, missing))
@@ -227,7 +227,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError`].
-    pub(crate) async fn change(&self, plan: impl Fn(&Layout) -> Option<Layout>) -> Result<(), LayoutError> {
+    pub async fn change(&self, plan: impl Fn(&Layout) -> Option<Layout>) -> Result<(), LayoutError> {
         match self.decide(|layout| Ok::<_, Infallible>((plan(layout), ()))).await? {
             Ok(()) => Ok(()),
         }
@@ -266,7 +266,7 @@ impl LayoutKeeper {
     ///
     /// # Errors
     /// [`LayoutError::Index`], [`LayoutError::NotFormed`].
-    pub(crate) async fn refresh(&self) -> Result<(), LayoutError> {
+    pub async fn refresh(&self) -> Result<(), LayoutError> {
         let view = read(&*self.index).await?;
         self.feature_level.send_if_modified(|known| std::mem::replace(known, view.feature_level) != view.feature_level);
         NewerLevel::check(view.feature_level)?;
@@ -314,7 +314,7 @@ impl LayoutKeeper {
     }
 
     /// Tells disks that were opened since their slots, and the feature level.
-    pub(crate) async fn tell_slots(&self) {
+    pub async fn tell_slots(&self) {
         if let Some(slots) = &self.slots {
             slots.note_level(self.feature_level()).await;
             slots.tell(&self.current()).await;

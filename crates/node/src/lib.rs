@@ -8,6 +8,7 @@ mod care;
 mod changes;
 mod cluster;
 mod credential;
+mod decisions;
 mod disks;
 mod duties;
 mod forming;
@@ -53,7 +54,9 @@ pub use waiting::WaitingServer;
 
 /// What a node and a gateway are put together from, for simulations that do it over other networks and disks.
 pub mod parts {
-    pub use crate::cluster::{ClusterDirectory, ClusterIndex, ClusterShards};
+    pub use crate::changes::NodeChanges;
+    pub use crate::cluster::{ClusterArchive, ClusterDirectory, ClusterIndex, ClusterShards};
+    pub use crate::duties::{DutyServices, DutySettings, assemble, shared_out};
     pub use crate::late::OwnShards;
     pub use crate::layout::{LayoutError, LayoutKeeper};
     pub use crate::registry::SuperblockRegistry;

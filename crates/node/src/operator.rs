@@ -3,18 +3,18 @@
 //! Each change is decided from the layout as it stands when it is committed. What would lose data, narrow what is stored
 //! or put it closer together is refused with the reason.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use admin::{AdminError, Change, ChangeOptions, ChangePlan, MovesStatus, PlannedMoves, RebalanceWish};
+use admin::{AdminError, Change, ChangeOptions, ChangePlan, MovesStatus, RebalanceWish};
 use index::command::Rebalancing;
 use index::{Command, CommandBody};
-use placement::{HeirPlan, SlotMove, begin_moves, groups_lost_without, plan_heirs, plan_rebalance, with_disk_states};
+use placement::{HeirPlan, plan_rebalance};
 use telemetry::with_causes;
-use types::{DiskId, DiskState, Layout, NodeId, PlacementGroupId, RequestNumber, SlotIndex};
-use upkeep::heirs::{ClusterChanges, even_slot_bytes, slot_bytes};
+use types::{DiskId, Layout, NodeId, RequestNumber};
+use upkeep::heirs::{ClusterChanges, even_slot_bytes};
 use upkeep::rebalance::rebalancing;
 
-use crate::layout::LayoutError;
+use crate::decisions::{failed, shown};
 use crate::status::NodeAdmin;
 use crate::watch::{DiskReport, ReportedHealth};
 
@@ -82,67 +82,17 @@ impl NodeAdmin {
 
     async fn drain(&self, disks: &[DiskId], dry_run: bool) -> Result<ChangePlan, AdminError> {
         let (bytes, free) = (self.changes.shard_bytes().await, self.changes.free_bytes().await);
-        let profiles = self.care.layout.profiles();
-        let decided = self.care.layout.decide(|layout| {
-            let of_slots = slot_bytes(layout, &bytes);
-            let drained = placement::drain(layout, disks, &profiles, &of_slots, |disk| free.get(&disk).copied());
-            drained.map(|(changed, plan)| ((!dry_run).then_some(changed), shown(&plan, &of_slots, dry_run)))
-        });
-        let plan = decided.await.map_err(|error| failed(&error))?;
-        let plan = plan.map_err(|refusal| AdminError::Refused(refusal.to_string()))?;
-        if !dry_run {
-            self.care.layout.make_missing_groups(&[]).await.map_err(|error| failed(&error))?;
-        }
-        Ok(plan)
+        self.care.layout.drain(disks, &bytes, &free, dry_run).await
     }
 
-    /// Gives disks up: what can still be read of their groups is made again elsewhere.
     async fn put_out(&self, disks: &[DiskId], dry_run: bool) -> Result<ChangePlan, AdminError> {
-        let bytes = self.changes.shard_bytes().await;
-        let decided = self.care.layout.decide(|layout| {
-            let lost = groups_lost_without(layout, disks);
-            if !lost.is_empty() {
-                return Err(format!(
-                    "{} placement groups could not be read any more: too much of them is out already, or is on its way to \
-                     new owners; wait until what was given up is made again",
-                    lost.len()
-                ));
-            }
-            let out = with_disk_states(layout, disks, DiskState::Out);
-            let out = out.unwrap_or_else(|| Layout { epoch: layout.epoch.next(), ..layout.clone() });
-            let of_slots = slot_bytes(layout, &bytes);
-            let plan = plan_heirs(&out, &of_slots);
-            let moving = begin_moves(&out, &plan.moves).map(|moving| Layout { epoch: out.epoch, ..moving });
-            Ok(((!dry_run).then(|| moving.unwrap_or(out)), shown(&plan, &of_slots, dry_run)))
-        });
-        let plan = decided.await.map_err(|error| failed(&error))?.map_err(AdminError::Refused)?;
-        if !dry_run {
-            self.care.layout.make_missing_groups(&[]).await.map_err(|error| failed(&error))?;
-        }
-        Ok(plan)
+        self.care.layout.put_out(disks, &self.changes.shard_bytes().await, dry_run).await
     }
 
     /// Takes disks into service again that were drained, or that are out and work.
     async fn undrain(&self, disks: &[DiskId]) -> Result<ChangePlan, AdminError> {
-        let well = self.well_disks().await;
-        let decided = self.care.layout.decide(|layout| {
-            let mut back = Vec::new();
-            for disk in disks {
-                match layout.disk_state(*disk) {
-                    DiskState::Draining => back.push(*disk),
-                    DiskState::Out if well.contains(disk) => back.push(*disk),
-                    DiskState::Out => {
-                        return Err(format!("disk {disk} is out, and its node does not say that it works"));
-                    }
-                    DiskState::Down => return Err(format!("disk {disk} is down: readmit or replace it")),
-                    DiskState::Up => {}
-                }
-            }
-            Ok((with_disk_states(layout, &back, DiskState::Up), back))
-        });
-        let back = decided.await.map_err(|error| failed(&error))?.map_err(AdminError::Refused)?;
+        let back = self.care.layout.undrain(disks, &self.well_disks().await).await?;
         back.iter().for_each(|disk| self.care.data.disks().clear(*disk));
-        self.care.layout.make_missing_groups(&[]).await.map_err(|error| failed(&error))?;
         Ok(ChangePlan::default())
     }
 
@@ -252,33 +202,4 @@ impl NodeAdmin {
             slots_to_rebalance: slots_to_rebalance as u64,
         }
     }
-}
-
-/// A plan as the admin API shows it.
-pub(crate) fn shown(
-    plan: &HeirPlan,
-    of_slots: impl Fn(PlacementGroupId, SlotIndex) -> u64,
-    dry_run: bool,
-) -> ChangePlan {
-    let mut pairs: BTreeMap<(DiskId, DiskId), (u64, u64)> = BTreeMap::new();
-    for SlotMove { group, slot, from, to } in &plan.moves {
-        let (slots, bytes) = pairs.entry((*from, *to)).or_default();
-        *slots += 1;
-        *bytes += of_slots(*group, *slot);
-    }
-    let moves: Vec<PlannedMoves> = pairs
-        .into_iter()
-        .map(|((from, to), (slots, bytes))| PlannedMoves { from: from.to_string(), to: to.to_string(), slots, bytes })
-        .collect();
-    ChangePlan {
-        dry_run,
-        slots: plan.moves.len() as u64,
-        bytes: moves.iter().map(|moves| moves.bytes).sum(),
-        homeless_slots: plan.homeless.len() as u64,
-        moves,
-    }
-}
-
-fn failed(error: &LayoutError) -> AdminError {
-    AdminError::Failed(with_causes(error))
 }

@@ -307,17 +307,21 @@ impl Server {
         let gateway = s3.map(serve).transpose()?;
         let changes = Arc::new(NodeChanges::new(layout.clone(), shards.clone(), world.entropy.clone()));
         let (duties, progress) = duties::assemble(
-            &settings,
+            settings.duties(),
             DutyServices {
                 clock: world.clock.clone(),
-                reach: reach.clone(),
+                node,
+                index: reach.index.clone(),
+                all_shards: reach.shards.clone(),
                 shards: shards.clone(),
                 data,
                 objects: objects.clone(),
-                care: care.clone(),
+                layout: layout.clone(),
                 changes: changes.clone(),
                 repairs: repairs.clone(),
                 bad_shards,
+                replaced: care.replaced.subscribe(),
+                scrub_wanted: care.scrub_wanted.subscribe(),
             },
         );
         let duties = match &membership {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use types::{AccessKeyId, BucketName, Integrity, Profile, SecretKey, StorageClass};
 
+use crate::duties::DutySettings;
+
 /// What a node among others is told beside, checked.
 #[derive(Debug, Clone)]
 pub struct ClusterSettings {
@@ -99,6 +101,15 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
+    /// What the background duties go by.
+    pub(crate) fn duties(&self) -> DutySettings {
+        DutySettings {
+            ticket_idle_max: self.ticket_idle_max,
+            garbage_grace: self.garbage_grace,
+            scrub_period: self.scrub_period,
+        }
+    }
+
     /// The profile of a cluster that is formed with these settings.
     pub(crate) fn wanted(&self) -> Profile {
         self.profile.unwrap_or_else(|| self.with_own_shards(Profile::for_domains(self.domains())))

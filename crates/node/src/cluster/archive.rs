@@ -11,14 +11,14 @@ use types::DiskId;
 use crate::late::OwnShards;
 
 /// The archive files of the whole cluster.
-pub(crate) struct ClusterArchive {
+pub struct ClusterArchive {
     own: Arc<OwnShards>,
     remote: RemoteArchive,
 }
 
 impl ClusterArchive {
     /// Goes to `own` for its disks, and over the network for all others.
-    pub(crate) fn new(own: Arc<OwnShards>, remote: RemoteArchive) -> Self {
+    pub fn new(own: Arc<OwnShards>, remote: RemoteArchive) -> Self {
         Self { own, remote }
     }
 
