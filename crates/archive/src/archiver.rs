@@ -143,6 +143,7 @@ impl Archiver {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
                 _ = ticks.tick() => {}
                 _ = stopped.changed() => break,
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use platform::threads::{block_on, run_blocking};
 use shards::{ArchiveError, ArchiveFile, ArchiveService, ArchiveSet};
 use tokio::sync::mpsc;
 use types::DiskId;
@@ -68,7 +69,7 @@ pub(super) async fn begin(
     let (sender, mut stretches) = mpsc::channel::<Vec<u8>>(ROWS_AHEAD);
     let index = parts.index.clone();
     let rows = tokio::spawn(async move {
-        let take = move |stretch| match sender.blocking_send(stretch) {
+        let take = move |stretch| match block_on(sender.send(stretch)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         };
@@ -153,8 +154,7 @@ impl Generation {
             return Ok(Vec::new());
         }
         let (index, from) = (parts.index.clone(), self.next);
-        let read = tokio::task::spawn_blocking(move || index.proposals(range, from, LOG_BYTES)).await;
-        let stretch = read.map_err(|error| GenerationError::Index(error.to_string()))?;
+        let stretch = run_blocking(move || index.proposals(range, from, LOG_BYTES)).await;
         let stretch = stretch.map_err(|error| GenerationError::Index(error.to_string()))?;
         let stretch = stretch.ok_or(GenerationError::Purged(from))?;
         let is_complete = stretch.next >= applied;
