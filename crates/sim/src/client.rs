@@ -1,30 +1,31 @@
 //! Clients: they do S3's operations on few names through the gateways, note what they do before they do it, and believe
 //! nothing that they were not told.
 
-use std::collections::BTreeMap;
+mod calls;
+mod uploads;
+mod versions;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
-use objects::data::WholeBody;
-use objects::{
-    BodyFacts, CreateBucketRequest, DeleteObjectRequest, ETagCondition, GetObjectRequest, ListEntry,
-    ListObjectsRequest, ListStart, Objects, ObjectsError, PutObjectRequest, ReadConditions, Selection, WhichVersion,
-    WriteConditions,
-};
+use objects::{ListEntry, ListObjectsRequest, ListStart, Objects, WhichVersion, WriteConditions};
 use parking_lot::Mutex;
 use platform::{Entropy, SeededEntropy};
 use tokio::sync::watch;
-use types::{AccountId, BucketName, CanonicalId, ObjectAttributes, ObjectKey, Owner};
+use types::BucketName;
 
-use crate::history::{History, Operation, Outcome, Subject, ValueId};
-use crate::values::{Values, tag_of, value_of};
+use crate::history::{History, Listing, ListingId, Operation, Outcome, Subject, ValueId};
+use crate::values::Values;
+
+use calls::{Judge, bucket_of, create, delete, get, if_match, if_none_match, key_of, outcome_of, put};
+
+pub(crate) use calls::make_buckets;
+pub(crate) use versions::KnownVersion;
 
 /// The bucket that stays.
-pub(crate) const BUCKET: &str = "stays";
-/// The only key of a bucket that comes and goes.
-const KEY_OF_BUCKET: &str = "only";
+const BUCKET: &str = "stays";
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// How long a client pauses at most.
@@ -41,6 +42,14 @@ pub(crate) struct Clients {
     pub(crate) gateways: watch::Receiver<Vec<Objects>>,
     pub(crate) keys: usize,
     pub(crate) buckets: usize,
+    /// Buckets with versions.
+    pub(crate) versioned: usize,
+    /// Versions whose ids were answered.
+    pub(crate) known_versions: Arc<Mutex<Vec<KnownVersion>>>,
+    /// What listings of versions showed.
+    pub(crate) listings: Arc<Mutex<BTreeMap<ListingId, Listing>>>,
+    /// What was copied where.
+    pub(crate) copied: Arc<Mutex<BTreeSet<(Subject, ValueId)>>>,
     /// Keys that are written once: whatever is lost of them stays lost.
     pub(crate) once: Arc<Mutex<Vec<Subject>>>,
     /// Bytes that were answered and are of no PUT.
@@ -77,21 +86,27 @@ impl Client {
         if (number / 12).is_multiple_of(3) {
             return self.put_once().await;
         }
-        let about_bucket = self.shared.buckets > 0 && (number / 36).is_multiple_of(4);
         let pick = |of: usize| number as usize / 64 % of;
+        if self.shared.versioned > 0 && (number / 7_919).is_multiple_of(5) {
+            let subject = Subject::Versions(versioned_bucket(pick(self.shared.versioned)));
+            return self.act_on_versions(subject).await;
+        }
+        let about_bucket = self.shared.buckets > 0 && (number / 36).is_multiple_of(4);
         let subject = match about_bucket {
             true => Subject::Bucket(format!("comes-and-goes-{}", pick(self.shared.buckets))),
             false => Subject::Key(key_name(pick(self.shared.keys))),
         };
-        let kinds = if about_bucket { 13 } else { 10 };
-        match number / 4096 % kinds {
+        match number / 4096 % 14 {
             0 | 1 => self.put(subject, Condition::None).await,
             2 | 3 => self.put(subject, Condition::New).await,
             4 | 5 => self.put(subject, Condition::Over).await,
             6 => drop(self.delete(subject).await),
             7..=9 => drop(self.get(subject).await),
-            10 | 11 => self.create_bucket(subject).await,
-            _ => self.delete_bucket(subject).await,
+            10 => self.delete_over(subject).await,
+            11 | 12 if about_bucket => self.create_bucket(subject).await,
+            13 if about_bucket => self.delete_bucket(subject).await,
+            11 => self.copy(subject).await,
+            _ => self.upload(subject).await,
         }
     }
 
@@ -106,10 +121,14 @@ impl Client {
         let (value, body) = self.shared.values.make();
         let (operation, conditions) = match (condition, self.seen.get(&subject)) {
             (Condition::New, _) => (Operation::PutNew(value), if_none_match()),
-            (Condition::Over, Some(seen)) => (Operation::PutOver(*seen, value), if_match(*seen)),
+            (Condition::Over, Some(seen)) => {
+                (Operation::PutOver(*seen, value), if_match(self.shared.values.tag(*seen)))
+            }
             _ => (Operation::Put(value), WriteConditions::default()),
         };
-        let outcome = self.record(&subject, operation, put(self.gateway(), &subject, conditions, body)).await;
+        let putting = put(self.gateway(), &subject, conditions, body);
+        let putting = async move { outcome_of(putting.await.map(|_| Outcome::Done)) };
+        let outcome = self.record(&subject, operation, putting).await;
         if outcome == Outcome::Done {
             self.seen.insert(subject, value);
         }
@@ -128,8 +147,8 @@ impl Client {
 
     /// Reads; the answer.
     pub(crate) async fn get(&mut self, subject: Subject) -> Outcome {
-        let torn = self.shared.torn.clone();
-        let outcome = self.record(&subject, Operation::Get, get(self.gateway(), &subject, torn)).await;
+        let reading = get(self.gateway(), &subject, WhichVersion::Newest, self.judge());
+        let outcome = self.record(&subject, Operation::Get, reading).await;
         if let Outcome::Found(value) = outcome {
             self.seen.insert(subject, value);
         }
@@ -140,11 +159,26 @@ impl Client {
     pub(crate) async fn put_whatever(&mut self, subject: Subject) -> Outcome {
         let (value, body) = self.shared.values.make();
         let putting = put(self.gateway(), &subject, WriteConditions::default(), body);
+        let putting = async move { outcome_of(putting.await.map(|_| Outcome::Done)) };
         self.record(&subject, Operation::Put(value), putting).await
     }
 
+    fn judge(&self) -> Judge {
+        Judge { values: self.shared.values.clone(), torn: self.shared.torn.clone() }
+    }
+
     async fn delete(&mut self, subject: Subject) -> Outcome {
-        self.record(&subject, Operation::Delete, delete(self.gateway(), &subject)).await
+        let deleting = delete(self.gateway(), &subject, None, WriteConditions::default());
+        let deleting = async move { outcome_of(deleting.await.map(|_| Outcome::Done)) };
+        self.record(&subject, Operation::Delete, deleting).await
+    }
+
+    /// Deletes what was seen last.
+    async fn delete_over(&mut self, subject: Subject) {
+        let Some(seen) = self.seen.get(&subject).copied() else { return };
+        let deleting = delete(self.gateway(), &subject, None, if_match(self.shared.values.tag(seen)));
+        let deleting = async move { outcome_of(deleting.await.map(|_| Outcome::Done)) };
+        self.record(&subject, Operation::DeleteOver(seen), deleting).await;
     }
 
     async fn create_bucket(&mut self, subject: Subject) {
@@ -208,116 +242,10 @@ enum Condition {
     Over,
 }
 
-/// Makes the bucket that stays.
-pub(crate) async fn make_bucket(gateway: &Objects) -> Result<(), ObjectsError> {
-    match gateway.create_bucket(create(BucketName::new(BUCKET).expect("a valid name"))).await {
-        Ok(_) | Err(ObjectsError::BucketAlreadyOwnedByYou { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 pub(crate) fn key_name(number: usize) -> String {
     format!("key-{number}")
 }
 
-fn bucket_of(subject: &Subject) -> BucketName {
-    let name = match subject {
-        Subject::Key(_) => BUCKET,
-        Subject::Bucket(name) => name,
-    };
-    BucketName::new(name).expect("a valid name")
-}
-
-fn key_of(subject: &Subject) -> ObjectKey {
-    let name = match subject {
-        Subject::Key(name) => name,
-        Subject::Bucket(_) => KEY_OF_BUCKET,
-    };
-    ObjectKey::new(name.as_bytes().to_vec()).expect("a valid key")
-}
-
-fn owner() -> Owner {
-    Owner { account: AccountId::ROOT, canonical_id: CanonicalId("c0ffee".into()), display_name: "root".into() }
-}
-
-fn create(bucket: BucketName) -> CreateBucketRequest {
-    CreateBucketRequest { bucket, owner: owner(), region: String::new(), object_lock: false }
-}
-
-fn if_none_match() -> WriteConditions {
-    WriteConditions { if_none_match: Some(ETagCondition::Any), ..WriteConditions::default() }
-}
-
-fn if_match(value: ValueId) -> WriteConditions {
-    WriteConditions { if_match: Some(ETagCondition::OneOf(vec![tag_of(value)])), ..WriteConditions::default() }
-}
-
-async fn put(gateway: Objects, subject: &Subject, conditions: WriteConditions, body: Bytes) -> Outcome {
-    let request = PutObjectRequest {
-        bucket: bucket_of(subject),
-        key: key_of(subject),
-        attributes: ObjectAttributes::default(),
-        owner: owner(),
-        conditions,
-        said: BodyFacts { declared_bytes: Some(body.len() as u64), ..BodyFacts::default() },
-    };
-    outcome_of(gateway.put_object(request, &mut WholeBody::new(body)).await.map(|_| Outcome::Done))
-}
-
-async fn get(gateway: Objects, subject: &Subject, torn: Arc<Mutex<Vec<String>>>) -> Outcome {
-    let request = GetObjectRequest {
-        bucket: bucket_of(subject),
-        key: key_of(subject),
-        which: WhichVersion::Newest,
-        conditions: ReadConditions::default(),
-        selection: Selection::Whole,
-    };
-    let read = match gateway.get_object(request).await {
-        Ok(read) => read,
-        Err(error) => return outcome_of(Err(error)),
-    };
-    let (mut body, mut bytes) = (read.body, Vec::new());
-    while let Some(piece) = body.next().await {
-        match piece {
-            Ok(piece) => bytes.extend_from_slice(&piece),
-            Err(error) => {
-                tracing::info!(?subject, %error, "a read broke off");
-                return Outcome::Unknown;
-            }
-        }
-    }
-    match value_of(&bytes) {
-        Some(value) if tag_of(value) == read.selected.head.etag => Outcome::Found(value),
-        _ => {
-            torn.lock().push(format!("{subject:?} was read as {} bytes of no PUT", bytes.len()));
-            Outcome::Unknown
-        }
-    }
-}
-
-async fn delete(gateway: Objects, subject: &Subject) -> Outcome {
-    let request = DeleteObjectRequest {
-        bucket: bucket_of(subject),
-        key: key_of(subject),
-        version: None,
-        conditions: WriteConditions::default(),
-        owner: owner(),
-        bypass_governance: false,
-    };
-    outcome_of(gateway.delete_object(request).await.map(|_| Outcome::Done))
-}
-
-fn outcome_of(answer: Result<Outcome, ObjectsError>) -> Outcome {
-    match answer {
-        Ok(outcome) => outcome,
-        Err(ObjectsError::NoSuchKey { .. } | ObjectsError::NewestIsMarker { .. }) => Outcome::Absent,
-        Err(ObjectsError::PreconditionFailed { .. }) => Outcome::PreconditionFailed,
-        Err(ObjectsError::NoSuchBucket { .. }) => Outcome::NoBucket,
-        Err(ObjectsError::BucketAlreadyOwnedByYou { .. }) => Outcome::BucketExists,
-        Err(ObjectsError::BucketNotEmpty { .. }) => Outcome::BucketNotEmpty,
-        Err(error) => {
-            tracing::debug!(%error, "an operation failed");
-            Outcome::Unknown
-        }
-    }
+pub(crate) fn versioned_bucket(number: usize) -> String {
+    format!("versions-{number}")
 }

@@ -11,19 +11,15 @@ use objects::Objects;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use types::{
-    AccessKeyId, AccountId, CanonicalId, Credential, Disk, DiskState, FeatureLevel, Layout, LayoutEpoch, NodeId, Owner,
-    PlacementGroup, PlacementGroupId, Profile, RequestNumber, SecretKey, Slot, SlotEpoch, VoterId,
+    AccessKeyId, AccountId, CanonicalId, Credential, FeatureLevel, Layout, LayoutEpoch, NodeId, Owner, RequestNumber,
+    SecretKey, VoterId,
 };
-use upkeep::buckets::UnfinishedBuckets;
-use upkeep::collect::Collect;
-use upkeep::progress::Progress;
-use upkeep::restripe::Restripe;
 use upkeep::tickets::Tickets;
-use upkeep::{Duties, Duty, Step};
+use upkeep::{Duty, Step};
 
 use crate::front::{Front, TICKET_IDLE_MAX};
 use crate::invariants::Replica;
-use crate::machine::{CLUSTER, Site, address, disk_id, node_id, profile};
+use crate::machine::{CLUSTER, Site, address, disk_id, disk_row, node_id, profile};
 use crate::storage::StorageNode;
 
 /// Nodes of the cluster; one more than there are voters.
@@ -32,8 +28,6 @@ pub(crate) const NODES: usize = 4;
 pub(crate) const VOTERS: usize = 3;
 /// Gateways.
 pub(crate) const GATEWAYS: usize = 2;
-/// How long freed runs wait for readers under way.
-const GARBAGE_GRACE: Duration = Duration::from_secs(60);
 /// How long the cluster may take to form.
 const FORMING_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a gateway may take to find the cluster; after that there is one less until the next one is replaced.
@@ -52,9 +46,9 @@ pub(crate) struct Cluster {
     pub(crate) gateways: watch::Sender<Vec<Objects>>,
     /// Nodes that did not start again, and why.
     pub(crate) lost_nodes: Vec<String>,
-    operator: Front,
+    /// The machine from which the cluster is administered.
+    pub(crate) operator: Front,
     sweep: Tickets,
-    duties: Duties,
 }
 
 impl Cluster {
@@ -77,10 +71,9 @@ impl Cluster {
             fronts.push(Front::start(&site, NODES + gateway).await);
         }
         let (index, shards) = (operator.index.clone(), operator.shards.clone());
-        let sweep = Tickets::new(index, shards, operator.layout.clone(), TICKET_IDLE_MAX);
-        let duties = Duties::start(duties_of(&operator));
+        let sweep = Tickets::new(index, shards, operator.layout.watch(), TICKET_IDLE_MAX);
         let (gateways, lost_nodes) = (watch::Sender::new(Vec::new()), Vec::new());
-        let cluster = Self { site, nodes, fronts, gateways, lost_nodes, operator, sweep, duties };
+        let cluster = Self { site, nodes, fronts, gateways, lost_nodes, operator, sweep };
         cluster.show_gateways();
         cluster
     }
@@ -196,7 +189,6 @@ impl Cluster {
 
     /// Ends everything.
     pub(crate) async fn end(mut self) {
-        self.duties.stop().await;
         for front in self.fronts.iter().chain([&self.operator]) {
             front.kill(&self.site);
         }
@@ -208,28 +200,6 @@ impl Cluster {
 
 fn voter_of(node: &StorageNode) -> Option<(VoterId, NodeId)> {
     Some((node.running.as_ref()?.index.voter(), node_id(node.number)))
-}
-
-/// The duties that one node does for all; here a machine of its own does them, over the network.
-fn duties_of(operator: &Front) -> Vec<Arc<dyn Duty>> {
-    let health = watch::Sender::default();
-    vec![
-        Arc::new(Collect::new(
-            operator.index.clone(),
-            operator.shards.clone(),
-            health.subscribe(),
-            operator.layout.clone(),
-            Arc::new(operator.clock.clone()),
-            GARBAGE_GRACE,
-        )),
-        Arc::new(Restripe::new(
-            operator.index.clone(),
-            operator.objects.clone(),
-            operator.layout.clone(),
-            Progress::default(),
-        )),
-        Arc::new(UnfinishedBuckets::new(operator.objects.clone())),
-    ]
 }
 
 async fn write_first_rows(nodes: &[StorageNode]) {
@@ -254,34 +224,15 @@ fn root() -> Credential {
     Credential { access_key_id: AccessKeyId("root".into()), secret_key: SecretKey("secret".into()), owner }
 }
 
-/// Every disk with a group without it, for the wanted profile and for what two or three disks hold.
+/// A disk of each node, and the groups that they hold of the wanted profile.
 fn layout() -> Layout {
     let node = |number| types::Node { id: node_id(number), address: address(number), rack: None, zone: None };
-    let disk = |number| Disk {
-        id: disk_id(number),
-        node: node_id(number),
-        path: String::new(),
-        mount_point: false,
-        capacity_bytes: 1 << 40,
-        state: DiskState::Up,
-    };
-    let mut groups = Vec::new();
-    let mut add = |profile: Profile, disks: Vec<usize>| {
-        let slots = disks.into_iter().map(|number| Slot::owned(disk_id(number), SlotEpoch(1))).collect();
-        groups.push(PlacementGroup { id: PlacementGroupId(groups.len() as u64 + 1), profile, slots });
-    };
-    for left_out in 0..NODES {
-        add(profile(), (0..NODES).filter(|number| *number != left_out).collect());
-    }
-    if let Some(narrow) = profile().narrowed_to(2) {
-        for number in 0..NODES {
-            add(narrow, vec![number, (number + 1) % NODES]);
-        }
-    }
-    Layout {
+    let layout = Layout {
         epoch: LayoutEpoch(1),
         nodes: (0..NODES).map(node).collect(),
-        disks: (0..NODES).map(disk).collect(),
-        groups,
-    }
+        disks: (0..NODES).map(|number| disk_row(number, disk_id(number, 0))).collect(),
+        groups: Vec::new(),
+    };
+    let groups = placement::missing_groups(&layout, &[profile()], &[]);
+    Layout { groups, ..layout }
 }

@@ -1,23 +1,22 @@
 //! Machines without disks: the gateways that clients use, and the one on which duties run.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use index::IndexService;
 use node::parts::{ClusterShards, LayoutKeeper};
 use objects::data::{DataPath, DataPathSeams, DataPathSettings, RepairQueue};
-use objects::{DiscardQueue, Objects, ObjectsServices, ObjectsSettings};
+use objects::{DiscardQueue, Objects};
 use platform::{Stage, Workers};
 use rpc::client::RemoteShards;
 use shards::ShardService;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use types::{Layout, StorageClass};
 
 use crate::clock::SimClock;
 use crate::gate::{Gate, GatedIndex, GatedShards};
-use crate::machine::{Machine, Site, host_name, node_id, profile};
+use crate::machine::{Machine, Site, host_name, profile};
+use crate::role::start_objects;
 
 /// How often the cluster is asked while it does not answer.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -32,7 +31,7 @@ pub(crate) struct Front {
     pub(crate) objects: Objects,
     pub(crate) index: Arc<dyn IndexService>,
     pub(crate) shards: Arc<dyn ShardService>,
-    pub(crate) layout: watch::Receiver<Arc<Layout>>,
+    pub(crate) layout: Arc<LayoutKeeper>,
     pub(crate) gate: Gate,
     pub(crate) clock: SimClock,
     machine: Machine,
@@ -83,31 +82,12 @@ async fn start(site: &Site, number: usize) -> Front {
         repairs: Arc::new(repairs),
         discards: Arc::new(discards),
     };
-    let services = ObjectsServices {
-        index: index.clone(),
-        data: DataPath::new(DataPathSettings::default(), seams),
-        clock: machine.clock(),
-        entropy: machine.entropy.clone(),
-    };
-    let settings = ObjectsSettings {
-        node: node_id(number),
-        classes: BTreeMap::from([(StorageClass::default(), profile())]),
-        ticket_idle_max: TICKET_IDLE_MAX,
-    };
-    let mut given_up = Some(given_up);
-    let objects = loop {
-        // A start that fails has used up the queue's end; runs that are given up then wait for their ticket's end.
-        let given_up = given_up.take().unwrap_or_else(|| DiscardQueue::new(QUEUE_ENTRIES).1);
-        match Objects::start(services.clone(), settings.clone(), given_up).await {
-            Ok(objects) => break objects,
-            Err(_) => tokio::time::sleep(PERIOD).await,
-        }
-    };
+    let data = DataPath::new(DataPathSettings::default(), seams);
+    let objects = start_objects(&machine, &index, &data, given_up).await;
     let (stop, stopped) = watch::channel(false);
     let following = tokio::spawn(layout.clone().follow(stopped));
     // Scrub finds them too.
     let discarding = tokio::spawn(async move { while bad_shards.recv().await.is_some() {} });
     let tasks = vec![following.abort_handle(), discarding.abort_handle()];
-    let layout = layout.watch();
     Front { number, objects, index, shards, layout, gate, clock, machine, tasks, stop }
 }

@@ -1,12 +1,14 @@
 //! Stops a gateway in the middle of what it does, as SIGSTOP or a long pause of its machine would: whatever it asks of
 //! others waits until it goes on.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, QueryAnswer};
+use parking_lot::Mutex;
 use shards::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
 use tokio::sync::watch;
 use types::{DiskId, Extent, PlacementGroupId, RunId, SlotEpoch, SlotIndex};
@@ -20,12 +22,28 @@ struct State {
     is_open: watch::Sender<bool>,
     /// Closes by itself when the next object is about to be committed whose bytes lie on disks.
     is_armed: AtomicBool,
+    /// Disks that it does not read, as if they were lost.
+    shunned: Mutex<BTreeSet<DiskId>>,
 }
 
 impl Gate {
     /// An open gate.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(State { is_open: watch::Sender::new(true), is_armed: AtomicBool::new(false) }))
+        let (is_open, is_armed) = (watch::Sender::new(true), AtomicBool::new(false));
+        Self(Arc::new(State { is_open, is_armed, shunned: Mutex::default() }))
+    }
+
+    /// Reads nothing of these disks from now on, as if they were lost.
+    pub(crate) fn shun(&self, disks: BTreeSet<DiskId>) {
+        *self.0.shunned.lock() = disks;
+    }
+
+    fn check(&self, disk: DiskId) -> Result<(), ShardError> {
+        let reason = || "it is taken for lost".to_owned();
+        if self.0.shunned.lock().contains(&disk) {
+            return Err(ShardError::Unreachable { disk, reason: reason() });
+        }
+        Ok(())
     }
 
     /// Lets nothing through.
@@ -103,11 +121,13 @@ impl ShardService for GatedShards {
 
     async fn read(&self, disk: DiskId, address: ShardAddress, range: Range<u64>) -> Result<ShardBody, ShardError> {
         self.gate.pass().await;
+        self.gate.check(disk)?;
         self.shards.read(disk, address, range).await
     }
 
     async fn header(&self, disk: DiskId, address: ShardAddress) -> Result<ShardHeader, ShardError> {
         self.gate.pass().await;
+        self.gate.check(disk)?;
         self.shards.header(disk, address).await
     }
 

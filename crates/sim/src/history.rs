@@ -9,6 +9,24 @@ use tokio::time::Instant;
 /// Names the bytes of one PUT: no two have the same.
 pub type ValueId = u64;
 
+/// Names what a listing of versions shows: equal where they show the same.
+pub type ListingId = u64;
+
+/// What a listing of versions shows of a key, the newest first: contents, and [`MARKER`].
+pub type Listing = Vec<ValueId>;
+
+/// A delete marker in a listing.
+pub const MARKER: ValueId = 0;
+
+/// The name of what a listing shows.
+pub fn listing_id(listing: &[ValueId]) -> ListingId {
+    let mut hasher = blake3::Hasher::new();
+    for value in listing {
+        hasher.update(&value.to_le_bytes());
+    }
+    u64::from_le_bytes(*hasher.finalize().as_bytes().first_chunk().expect("32 bytes"))
+}
+
 /// What a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -22,10 +40,31 @@ pub enum Operation {
     Get,
     /// DELETE.
     Delete,
+    /// DELETE with this tag in `If-Match`.
+    DeleteOver(ValueId),
+    /// CompleteMultipartUpload once more, of the upload that became this.
+    CompleteAgain(ValueId),
+    /// DELETE in a bucket with versions; the marker that it adds is named so.
+    Mark(ValueId),
+    /// GET of a version by its id.
+    GetVersion(ValueId),
+    /// DELETE of a version, or marker, by its id.
+    Remove(ValueId),
+    /// ListObjectVersions.
+    ListVersions,
+    /// Enables versioning, or suspends it.
+    SetVersioning(bool),
     /// CreateBucket.
     CreateBucket,
     /// DeleteBucket.
     DeleteBucket,
+}
+
+impl Operation {
+    /// Whether it may change something.
+    pub fn is_write(self) -> bool {
+        !matches!(self, Self::Get | Self::GetVersion(_) | Self::ListVersions | Self::CompleteAgain(_))
+    }
 }
 
 /// What a client is told.
@@ -45,6 +84,10 @@ pub enum Outcome {
     NoBucket,
     /// The bucket is not empty.
     BucketNotEmpty,
+    /// The versions are those of the listing with this name.
+    Versions(ListingId),
+    /// It was refused for what has to do with another subject.
+    NoEffect,
     /// An error, no answer, or the end of the client: it happened, or will, or not.
     Unknown,
 }
@@ -56,6 +99,8 @@ pub enum Subject {
     Key(String),
     /// A bucket that comes and goes, with one key.
     Bucket(String),
+    /// A bucket with versions, of one key.
+    Versions(String),
 }
 
 /// One operation on one subject. A LIST is a GET of every key, all at the same time.

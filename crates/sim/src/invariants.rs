@@ -9,13 +9,17 @@ mod shards_live;
 mod torn;
 mod winners;
 
-use crate::history::{Record, Subject};
+use std::collections::BTreeMap;
+
+use crate::history::{Listing, ListingId, Record, Subject};
 
 /// What is looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// The history, in order of beginnings.
     pub records: Vec<Record>,
+    /// What the listings of versions showed.
+    pub listings: BTreeMap<ListingId, Listing>,
     /// What clients were answered that is of no PUT.
     pub torn: Vec<String>,
     /// What each voter holds after the heal, once all have applied the same.

@@ -9,17 +9,22 @@ pub mod history;
 pub mod invariants;
 pub mod linearizability;
 
+mod aftermath;
 mod client;
 mod clock;
 mod cluster;
 mod front;
 mod gate;
 mod machine;
+mod mishaps;
+mod model;
 mod nemesis;
+mod operator;
 mod plug;
+mod role;
 mod run;
 mod storage;
 mod values;
 
-pub use nemesis::Mishaps;
+pub use mishaps::Mishaps;
 pub use run::{Report, Scenario, run};

@@ -8,7 +8,7 @@ use platform::{BufferPool, Clock, Entropy, MemoryBudget, MemoryNetwork, SeededEn
 use rpc::client::{Identity, Peer, RemoteIndex, RpcClient};
 use rpc::{ClusterSecret, RpcSettings};
 use tokio::time::Instant;
-use types::{ClusterId, DiskId, Integrity, NodeId, Profile};
+use types::{ClusterId, Disk, DiskId, DiskState, Integrity, NodeId, Profile};
 
 use crate::clock::SimClock;
 use crate::plug::Plug;
@@ -30,9 +30,15 @@ pub(crate) fn node_id(number: usize) -> NodeId {
     NodeId::from_bytes([u8::try_from(number + 1).expect("few machines"); 16])
 }
 
-/// The id of a node's disk.
-pub(crate) fn disk_id(number: usize) -> DiskId {
-    DiskId::from_bytes([u8::try_from(number + 1).expect("few nodes"); 16])
+/// The id of a node's disk, the first of which is number 0.
+pub(crate) fn disk_id(number: usize, at: usize) -> DiskId {
+    DiskId::from_bytes([u8::try_from(16 * at + number + 1).expect("few nodes and disks"); 16])
+}
+
+/// What the layout says of a node's disk.
+pub(crate) fn disk_row(number: usize, id: DiskId) -> Disk {
+    let (node, path) = (node_id(number), String::new());
+    Disk { id, node, path, mount_point: false, capacity_bytes: 1 << 40, state: DiskState::Up }
 }
 
 /// A machine's name on the network.

@@ -1,13 +1,18 @@
 //! What goes wrong: one mishap after the other, by the dice, each of them over some time later.
 
+use std::path::Path;
 use std::time::Duration;
 
+use index::SYSTEM_RANGE;
+use index::command::Rebalancing;
 use platform::faulty::{Fault, Operation};
-use platform::{Entropy, LinkFaults, Pace, SeededEntropy, Stage};
+use platform::{Disk, Entropy, FaultyDisk, LinkFaults, Pace, SeededEntropy, Stage};
 use tokio::time::Instant;
 
 use crate::cluster::{Cluster, GATEWAYS, NODES, VOTERS};
 use crate::machine::host_name;
+use crate::mishaps::Mishaps;
+use crate::operator::DiskWish;
 
 /// The longest pause between two mishaps.
 const PAUSE_MAX_MILLIS: u64 = 1_500;
@@ -17,35 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) const USUAL_PACE: Pace = Pace { one_in: 3, longest: Duration::from_millis(4) };
 /// What they take on a disk that is slow.
 const SLOW_PACE: Pace = Pace { one_in: 2, longest: Duration::from_millis(400) };
+/// Disks that a node may have.
+const DISKS_MAX: usize = 2;
+/// What a segment begins with.
+const SEGMENT_HEADER_BYTES: u64 = 4096;
+/// Bits of each disk that turn over at a time.
+const ROTTEN_BITS: usize = 3;
 /// Microseconds by which a clock is wrong at most.
 const CLOCK_ERROR_MAX_MICROS: u64 = 2 * 3600 * 1_000_000;
-
-/// What went wrong, and how often.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Mishaps {
-    /// Nodes that lost their power.
-    pub crashes: u64,
-    /// Of these, at the same time as all others.
-    pub of_all: u64,
-    /// Nodes that were stopped and started again in order.
-    pub restarts: u64,
-    /// Links or nodes that were cut off.
-    pub partitions: u64,
-    /// Links that were slow, or lost, repeated or spoilt what went over them.
-    pub bad_links: u64,
-    /// Disks that were slow.
-    pub slow_disks: u64,
-    /// Disks that failed.
-    pub failed_disks: u64,
-    /// Clocks that jumped.
-    pub clock_jumps: u64,
-    /// Gateways that stood still until their tickets were over.
-    pub paused_writers: u64,
-    /// Gateways that died.
-    pub lost_gateways: u64,
-    /// Changes of the voters.
-    pub voter_changes: u64,
-}
 
 /// Who does it.
 pub(crate) struct Nemesis {
@@ -57,6 +41,8 @@ pub(crate) struct Nemesis {
     links: Vec<(Instant, usize, usize)>,
     /// When nodes are fast again.
     slow: Vec<(Instant, usize)>,
+    /// The node on whose disks bits turn over, if they do.
+    pub(crate) rotten: Option<usize>,
     pub(crate) mishaps: Mishaps,
 }
 
@@ -64,7 +50,8 @@ impl Nemesis {
     pub(crate) fn new(seed: u64, stage: Stage) -> Self {
         let dice = SeededEntropy::new(seed);
         let (starts, links, slow) = (Vec::new(), Vec::new(), Vec::new());
-        Self { dice, stage, starts, links, slow, mishaps: Mishaps::default() }
+        let rotten = dice.number().is_multiple_of(2).then(|| dice.number() as usize % NODES);
+        Self { dice, stage, starts, links, slow, rotten, mishaps: Mishaps::default() }
     }
 
     /// Does harm until then.
@@ -85,7 +72,7 @@ impl Nemesis {
         for node in 0..NODES {
             self.stage.set_pace(node as u64 + 1, USUAL_PACE);
             cluster.nodes[node].clock.set_offset(0);
-            cluster.nodes[node].disk.heal();
+            cluster.nodes[node].disks.iter().for_each(|disk| disk.disk.heal());
         }
         self.starts.clear();
         self.slow.clear();
@@ -127,7 +114,7 @@ impl Nemesis {
     }
 
     async fn strike(&mut self, cluster: &mut Cluster) {
-        match self.below(20) {
+        match self.below(27) {
             0..=3 => self.crash(cluster),
             4 => self.crash_all(cluster),
             5 => self.restart(cluster).await,
@@ -140,7 +127,10 @@ impl Nemesis {
             15 => self.jump(cluster),
             16 | 17 => self.pause_writer(cluster).await,
             18 => self.replace_gateway(cluster).await,
-            _ => self.change_voters(cluster).await,
+            19 => self.change_voters(cluster).await,
+            20 => self.cut_off_from_leader(cluster),
+            21 => self.rot(cluster),
+            _ => self.move_slots(cluster).await,
         }
     }
 
@@ -239,7 +229,54 @@ impl Nemesis {
         let Some(node) = self.any_of(&cluster.running()) else { return };
         self.mishaps.failed_disks += 1;
         let operation = [Operation::Sync, Operation::Write, Operation::Read][self.below(3) as usize];
-        cluster.nodes[node].disk.inject(Fault::once(operation).after(self.below(20)));
+        let disks = &cluster.nodes[node].disks;
+        disks[self.below(disks.len() as u64) as usize].disk.inject(Fault::once(operation).after(self.below(20)));
+    }
+
+    /// Bits of shards turn over, on the disks of one node alone: no more than others make good.
+    fn rot(&mut self, cluster: &mut Cluster) {
+        let Some(rotten) = self.rotten else { return };
+        for disk in &cluster.nodes[rotten].disks {
+            for _ in 0..ROTTEN_BITS {
+                let turned = flip_a_shards_bit(&disk.disk, &self.dice);
+                self.mishaps.rotten_bits += u64::from(turned);
+            }
+        }
+    }
+
+    /// A gateway that reaches all but the node from which it learns the layout: it writes by an old one.
+    fn cut_off_from_leader(&mut self, cluster: &Cluster) {
+        let Some((leader, _)) = cluster.leader(SYSTEM_RANGE) else { return };
+        self.mishaps.partitions += 1;
+        let gateway = NODES + self.below(GATEWAYS as u64) as usize;
+        let blocked = LinkFaults { blocked: true, ..LinkFaults::default() };
+        cluster.site.network.set_faults_between(&host_name(gateway), &host_name(leader), blocked);
+        let due = self.after(8_000);
+        self.links.push((due, gateway, leader));
+    }
+
+    /// An operator changes what becomes of disks.
+    async fn move_slots(&mut self, cluster: &mut Cluster) {
+        let disk = cluster.any_disk(self.dice.number());
+        match self.below(8) {
+            0..=2 => self.mishaps.drained += u64::from(cluster.wish(disk, DiskWish::Drain).await),
+            3 => self.mishaps.given_up += u64::from(cluster.wish(disk, DiskWish::Out).await),
+            4 | 5 => {
+                let left: Vec<_> =
+                    cluster.layout().disks.iter().filter(|row| row.state.is_left()).map(|row| row.id).collect();
+                for disk in left {
+                    cluster.wish(disk, DiskWish::Back).await;
+                }
+            }
+            6 => {
+                let node = self.below(NODES as u64) as usize;
+                if cluster.nodes[node].disks.len() < DISKS_MAX {
+                    cluster.add_disk(node).await;
+                    self.mishaps.new_disks += 1;
+                }
+            }
+            _ => self.mishaps.rebalancings += u64::from(cluster.rebalance(Rebalancing::On).await),
+        }
     }
 
     fn jump(&mut self, cluster: &Cluster) {
@@ -254,7 +291,7 @@ impl Nemesis {
     }
 
     /// A gateway stands still between writing an object's bytes and its commit, until its ticket is over and what was
-    /// written under it is collected.
+    /// written under it is collected, or while slots move.
     async fn pause_writer(&mut self, cluster: &mut Cluster) {
         let gateway = self.below(GATEWAYS as u64) as usize;
         self.mishaps.paused_writers += 1;
@@ -269,7 +306,14 @@ impl Nemesis {
         gate.close();
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         self.make_good(cluster, Instant::now()).await;
-        cluster.end_idle_tickets(Duration::from_secs(1)).await;
+        if self.below(2) == 0 {
+            cluster.end_idle_tickets(Duration::from_secs(1)).await;
+        } else {
+            self.move_slots(cluster).await;
+            let moving = Duration::from_millis(self.below(5_000));
+            tokio::time::sleep(moving).await;
+            self.make_good(cluster, Instant::now()).await;
+        }
         gate.open();
     }
 
@@ -316,8 +360,26 @@ async fn start(cluster: &mut Cluster, node: usize) {
     if nodes[node].start(site).await.is_ok() {
         return;
     }
-    nodes[node].disk = nodes[node].disk.crash();
+    nodes[node].crash_disks();
     if let Err(reason) = nodes[node].start(site).await {
         lost_nodes.push(format!("node {node} does not start again: {reason}"));
     }
+}
+
+/// Turns a bit of some segment of shards over; whether there was one.
+fn flip_a_shards_bit(disk: &FaultyDisk, dice: &SeededEntropy) -> bool {
+    let directory = Path::new("segments");
+    let Ok(mut files) = disk.list(directory) else { return false };
+    files.sort();
+    if files.is_empty() {
+        return false;
+    }
+    let path = directory.join(&files[dice.number() as usize % files.len()]);
+    let Ok(Some(status)) = disk.status(&path) else { return false };
+    // Behind the segment's own header.
+    let bytes = status.bytes.saturating_sub(SEGMENT_HEADER_BYTES);
+    if bytes == 0 {
+        return false;
+    }
+    disk.flip_bit(&path, SEGMENT_HEADER_BYTES + dice.number() % bytes).is_ok()
 }

@@ -9,15 +9,15 @@ use platform::Stage;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::client::{Client, Clients, key_name, make_bucket};
+use crate::aftermath::{Aftermath, HEAL_PATIENCE};
+use crate::client::{Client, Clients, key_name, make_buckets, versioned_bucket};
 use crate::cluster::{Cluster, GATEWAYS, NODES};
-use crate::history::{History, Outcome, Record, Subject};
+use crate::history::{History, Record, Subject};
 use crate::invariants::{Evidence, Findings, check};
-use crate::nemesis::{Mishaps, Nemesis, USUAL_PACE};
+use crate::mishaps::Mishaps;
+use crate::nemesis::{Nemesis, USUAL_PACE};
 use crate::values::Values;
 
-/// How long everything may take to work again once all is well.
-const HEAL_PATIENCE: Duration = Duration::from_secs(90);
 /// How often it is tried.
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -32,11 +32,13 @@ pub struct Scenario {
     pub keys: usize,
     /// Buckets that come and go.
     pub buckets: usize,
+    /// Buckets with versions.
+    pub versioned: usize,
 }
 
 impl Default for Scenario {
     fn default() -> Self {
-        Self { trouble: Duration::from_secs(30), clients: 6, keys: 4, buckets: 2 }
+        Self { trouble: Duration::from_secs(30), clients: 6, keys: 4, buckets: 2, versioned: 2 }
     }
 }
 
@@ -51,6 +53,8 @@ pub struct Report {
     pub unknown: usize,
     /// What went wrong.
     pub mishaps: Mishaps,
+    /// Slots that got new owners.
+    pub moved_slots: u64,
     /// Terms of the ranges, summed up at the end.
     pub terms: u64,
     /// Steps of threads.
@@ -67,28 +71,15 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mishaps {
-            crashes,
-            of_all,
-            restarts,
-            partitions,
-            bad_links,
-            slow_disks,
-            failed_disks,
-            clock_jumps,
-            paused_writers,
-            lost_gateways,
-            voter_changes,
-        } = self.mishaps;
         write!(
             f,
-            "seed {}: {} operations answered, {} unknown, {crashes} crashes ({of_all} of all at once), {restarts} restarts, \
-             {partitions} partitions, {bad_links} bad links, {slow_disks} slow and {failed_disks} failed disks, \
-             {clock_jumps} clock jumps, {paused_writers} paused and {lost_gateways} lost gateways, \
-             {voter_changes} changes of voters, {} terms, {} steps, {} s, {} undecided, history {}",
+            "seed {}: {} operations answered, {} unknown, {}, {} slots moved, {} terms, {} steps, {} s, {} undecided, \
+             history {}",
             self.seed,
             self.answered,
             self.unknown,
+            self.mishaps,
+            self.moved_slots,
             self.terms,
             self.steps,
             self.simulated.as_secs(),
@@ -127,7 +118,7 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
     }
     let start = Instant::now();
     let mut cluster = Cluster::form(seed).await;
-    while let Err(error) = make_bucket(&cluster.fronts[0].objects).await {
+    while let Err(error) = make_buckets(&cluster.fronts[0].objects, scenario.versioned).await {
         tracing::info!(%error, "no bucket yet");
         tokio::time::sleep(PERIOD).await;
     }
@@ -137,6 +128,10 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
         gateways: cluster.gateways.subscribe(),
         keys: scenario.keys,
         buckets: scenario.buckets,
+        versioned: scenario.versioned,
+        known_versions: Arc::default(),
+        listings: Arc::default(),
+        copied: Arc::default(),
         once: Arc::default(),
         torn: Arc::default(),
     };
@@ -152,16 +147,23 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
         client.await.expect("a client does not panic");
     }
     let mut evidence = Evidence::default();
-    let mut last = client(scenario.clients);
-    let once = shared.once.lock().clone();
-    evidence.unreadable = works_again(&mut last, scenario.keys, once).await;
+    let mut aftermath = Aftermath {
+        client: client(scenario.clients),
+        keys: (0..scenario.keys).map(|key| Subject::Key(key_name(key))).collect(),
+        once: shared.once.lock().clone(),
+        versioned: (0..scenario.versioned).map(|number| Subject::Versions(versioned_bucket(number))).collect(),
+        versions: shared.known_versions.lock().clone(),
+    };
+    evidence.unreadable = aftermath.works_again().await;
     evidence.unreadable.append(&mut cluster.lost_nodes);
+    evidence.unreadable.extend(aftermath.stands_a_loss(&mut cluster, nemesis.rotten).await);
     evidence.replicas = cluster.replicas(HEAL_PATIENCE).await;
-    let terms = cluster.terms();
+    let (terms, moved_slots) = (cluster.terms(), cluster.moved_slots());
     let simulated = start.elapsed();
     cluster.end().await;
     evidence.records = shared.history.records();
     evidence.torn = shared.torn.lock().clone();
+    evidence.listings = shared.listings.lock().clone();
     let findings = check(&evidence);
     let answered = evidence.records.iter().filter(|record| record.answered.is_some()).count();
     Report {
@@ -169,6 +171,7 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
         answered,
         unknown: evidence.records.len() - answered,
         mishaps: nemesis.mishaps,
+        moved_slots,
         terms,
         steps: stage.steps(),
         simulated,
@@ -176,33 +179,4 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
         hash: shared.history.hash(),
         records: evidence.records,
     }
-}
-
-/// Reads, writes and lists all keys until that works; what can't be read in time, though it is there.
-async fn works_again(client: &mut Client, keys: usize, once: Vec<Subject>) -> Vec<String> {
-    let deadline = Instant::now() + HEAL_PATIENCE;
-    let mut wrong = Vec::new();
-    for subject in (0..keys).map(|key| Subject::Key(key_name(key))).chain(once) {
-        while client.get(subject.clone()).await == Outcome::Unknown {
-            if Instant::now() > deadline {
-                wrong.push(format!("{subject:?} cannot be read though nothing is wrong any more"));
-                break;
-            }
-            tokio::time::sleep(PERIOD).await;
-        }
-    }
-    client.list().await;
-    for key in 0..keys {
-        let subject = Subject::Key(key_name(key));
-        while client.put_whatever(subject.clone()).await == Outcome::Unknown {
-            if Instant::now() > deadline {
-                wrong.push(format!("{subject:?} cannot be written though nothing is wrong any more"));
-                break;
-            }
-            tokio::time::sleep(PERIOD).await;
-        }
-        client.get(subject).await;
-    }
-    client.list().await;
-    wrong
 }

@@ -1,11 +1,11 @@
-//! A storage node of the real code, on a disk that forgets what was not synced.
+//! A storage node of the real code, on disks that forget what was not synced.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::{ConsensusSettings, DatabaseUpkeep, Founding, LogSettings, ReplicatedIndex, RpcTransport};
-use index::{IndexService, IndexSettings};
-use node::parts::{LayoutKeeper, OwnShards, SuperblockRegistry};
+use index::IndexSettings;
+use node::parts::{OwnShards, SuperblockRegistry};
 use platform::{Disk, FaultyDisk, Network, SeededEntropy, Stage, Workers};
 use rpc::RpcSettings;
 use rpc::server::{NoGateways, NodeIdentity, RpcServer, Services};
@@ -13,32 +13,45 @@ use shards::superblock::{DiskIdentity, format};
 use shards::{LocalShards, ShardSettings, StoreEnvironment};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use types::DiskId;
 
 use crate::clock::SimClock;
-use crate::machine::{CLUSTER, Machine, Site, address, disk_id, host_name, node_id, profile, secret};
+use crate::machine::{CLUSTER, Machine, Site, address, disk_id, host_name, node_id, secret};
+use crate::role::{self, Role};
 
-/// How often a node that has just started looks whether the cluster answers.
-const LAYOUT_PERIOD: Duration = Duration::from_millis(200);
+/// How long the background work of a node may take to end when it is stopped in order.
+const ENDING_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A node: its disk and clock stay, its processes come and go.
+/// A node: its disks and clock stay, its processes come and go.
 pub(crate) struct StorageNode {
     pub(crate) number: usize,
-    pub(crate) disk: FaultyDisk,
+    pub(crate) disks: Vec<NodeDisk>,
     pub(crate) clock: SimClock,
     pub(crate) running: Option<Running>,
+    seed: u64,
+}
+
+/// A disk of a node.
+#[derive(Clone)]
+pub(crate) struct NodeDisk {
+    pub(crate) id: DiskId,
+    pub(crate) disk: FaultyDisk,
 }
 
 /// A node's process.
 pub(crate) struct Running {
     pub(crate) index: Arc<ReplicatedIndex>,
-    shards: Arc<LocalShards>,
+    pub(crate) shards: Arc<LocalShards>,
+    /// Counts wishes for a pass of scrub.
+    pub(crate) scrub_wanted: watch::Sender<u64>,
     machine: Machine,
-    tasks: Vec<AbortHandle>,
+    serving: AbortHandle,
+    role: tokio::task::JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
 impl Running {
-    /// Whether its disk or its index has failed for good.
+    /// Whether a disk or its index has failed for good.
     pub(crate) fn has_failed(&self) -> bool {
         self.index.status().failed.is_some() || self.shards.disk_states().values().any(shards::DiskHealth::is_down)
     }
@@ -47,20 +60,39 @@ impl Running {
 impl StorageNode {
     /// A node with a formatted disk, that is not running.
     pub(crate) fn new(site: &Site, number: usize, seed: u64) -> Self {
-        let disk = FaultyDisk::new(seed);
-        let identity = DiskIdentity { cluster: CLUSTER, node: node_id(number), disk: disk_id(number) };
+        let mut node = Self { number, disks: Vec::new(), clock: SimClock::new(site.start), running: None, seed };
+        node.plug_disk_in();
+        node
+    }
+
+    /// Formats one more disk, and starts to serve it where the node runs; who has been told that it is to be used is
+    /// another matter.
+    pub(crate) fn plug_disk_in(&mut self) -> NodeDisk {
+        let at = self.disks.len();
+        let seed = self.seed.wrapping_add(at as u64 * 7_919);
+        let (id, disk) = (disk_id(self.number, at), FaultyDisk::new(seed));
+        let identity = DiskIdentity { cluster: CLUSTER, node: node_id(self.number), disk: id };
         format(&disk, identity, &SeededEntropy::new(seed)).expect("a new disk takes its superblock");
-        Self { number, disk, clock: SimClock::new(site.start), running: None }
+        let disk = NodeDisk { id, disk };
+        self.disks.push(disk.clone());
+        disk
     }
 
     /// Starts its process, which serves before it knows whether the cluster answers.
     ///
     /// # Errors
-    /// What of the disk could not be opened: it may fail again meanwhile.
+    /// What of the disks could not be opened: it may fail again meanwhile.
     pub(crate) async fn start(&mut self, site: &Site) -> Result<(), String> {
-        let started = Stage::on_node(self.number as u64 + 1, start(site, self.number, &self.disk, &self.clock)).await;
+        let started = Stage::on_node(self.number as u64 + 1, start(site, self.number, &self.disks, &self.clock)).await;
         self.running = Some(started?);
         Ok(())
+    }
+
+    /// Finds its disks as a power loss leaves them.
+    pub(crate) fn crash_disks(&mut self) {
+        for disk in &mut self.disks {
+            disk.disk = disk.disk.crash();
+        }
     }
 
     /// Takes its power: what was not synced is gone, and what still runs of it reaches neither disk nor network.
@@ -68,8 +100,9 @@ impl StorageNode {
         let Some(running) = self.running.take() else { return };
         running.machine.plug.pull();
         site.network.kill(&host_name(self.number));
-        self.disk = self.disk.crash();
-        running.tasks.iter().for_each(AbortHandle::abort);
+        self.crash_disks();
+        running.serving.abort();
+        running.role.abort();
         running.stop.send_replace(true);
         // Its threads end by themselves, without anybody to notice.
         tokio::spawn(async move {
@@ -80,27 +113,36 @@ impl StorageNode {
 
     /// Stops its process as an operator would.
     pub(crate) async fn shut_down(&mut self, site: &Site) {
-        let Some(running) = self.running.take() else { return };
+        let Some(mut running) = self.running.take() else { return };
         running.stop.send_replace(true);
+        let ended = tokio::time::timeout(ENDING_PATIENCE, &mut running.role).await.is_ok();
+        if !ended {
+            tracing::info!(node = self.number, "what a node does in the background did not end in time");
+            running.role.abort();
+        }
         running.index.shutdown().await;
         running.machine.plug.pull();
         site.network.kill(&host_name(self.number));
-        running.tasks.iter().for_each(AbortHandle::abort);
+        running.serving.abort();
         running.shards.close().await;
     }
 }
 
-async fn start(site: &Site, number: usize, disk: &FaultyDisk, clock: &SimClock) -> Result<Running, String> {
+async fn start(site: &Site, number: usize, disks: &[NodeDisk], clock: &SimClock) -> Result<Running, String> {
     let machine = Machine::new(site, number, clock.clone());
-    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let shards = Arc::new(LocalShards::new(StoreEnvironment {
         workers: Workers::new("shards", 1),
         pool: machine.pool.clone(),
         settings: shard_settings(),
     }));
-    shards.add_disk(disk.clone()).await.map_err(|error| format!("the shards of node {number}: {error}"))?;
-    let index = ReplicatedIndex::open(consensus_settings(&machine, disk, &shards)).await;
-    let index = match index {
+    for NodeDisk { id, disk } in disks {
+        let opened = shards.add_disk(Arc::new(disk.clone())).await;
+        if let Err(error) = opened {
+            shards.close().await;
+            return Err(format!("the shards on disk {id} of node {number}: {error}"));
+        }
+    }
+    let index = match ReplicatedIndex::open(consensus_settings(&machine, disks, &shards)).await {
         Ok(index) => Arc::new(index),
         Err(error) => {
             shards.close().await;
@@ -111,6 +153,7 @@ async fn start(site: &Site, number: usize, disk: &FaultyDisk, clock: &SimClock) 
     own.open(shards.clone());
     let services = Services {
         shards: Some(own.clone()),
+        archive: Some(own.clone()),
         index: Some(index.clone()),
         raft: Some(index.raft_handler()),
         ..Services::default()
@@ -127,36 +170,23 @@ async fn start(site: &Site, number: usize, disk: &FaultyDisk, clock: &SimClock) 
     );
     let listener = machine.plug.listen(&address(number)).await.map_err(|error| error.to_string())?;
     let (stop, stopped) = watch::channel(false);
-    let serving = tokio::spawn(async move { server.serve(&*listener).await });
-    let following = tokio::spawn(follow_layout(machine.clone(), index.clone(), shards.clone(), own, stopped));
-    Ok(Running { index, shards, machine, tasks: vec![serving.abort_handle(), following.abort_handle()], stop })
+    let serving = tokio::spawn(async move { server.serve(&*listener).await }).abort_handle();
+    let scrub_wanted = watch::Sender::new(0);
+    let role = Role {
+        machine: machine.clone(),
+        index: index.clone(),
+        shards: shards.clone(),
+        own,
+        scrub_wanted: scrub_wanted.subscribe(),
+    };
+    let role = tokio::spawn(Stage::on_node(number as u64 + 1, role::play(role, stopped)));
+    Ok(Running { index, shards, scrub_wanted, machine, serving, role, stop })
 }
 
-/// Finds the layout, as soon as somebody has it, and goes by it.
-async fn follow_layout(
-    machine: Machine,
-    index: Arc<ReplicatedIndex>,
-    shards: Arc<LocalShards>,
-    own: Arc<OwnShards>,
-    stopped: watch::Receiver<bool>,
-) {
-    let cluster = machine.cluster_index(Some(index as Arc<dyn IndexService>));
-    loop {
-        let opened = LayoutKeeper::open(cluster.clone(), Some(shards.clone()), profile(), Vec::new()).await;
-        if let Ok(layout) = opened {
-            let layout = Arc::new(layout);
-            machine.directory.follow(layout.watch());
-            own.follow(layout.clone());
-            return layout.follow(stopped).await;
-        }
-        tokio::time::sleep(LAYOUT_PERIOD).await;
-    }
-}
-
-fn consensus_settings(machine: &Machine, disk: Arc<dyn Disk>, shards: &Arc<LocalShards>) -> ConsensusSettings {
+fn consensus_settings(machine: &Machine, disks: &[NodeDisk], shards: &Arc<LocalShards>) -> ConsensusSettings {
     let directory = machine.directory.clone();
     ConsensusSettings {
-        disks: vec![(disk_id(machine.number), disk)],
+        disks: disks.iter().map(|disk| (disk.id, Arc::new(disk.disk.clone()) as Arc<dyn Disk>)).collect(),
         registry: Arc::new(SuperblockRegistry::new(shards.clone())),
         node: node_id(machine.number),
         peers: Some(Arc::new(RpcTransport::new(machine.client.clone(), move |node| directory.peer(node)))),

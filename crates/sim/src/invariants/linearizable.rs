@@ -1,7 +1,6 @@
 //! No acknowledged write is lost, no read is stale: each subject's history is linearizable.
 
 use super::{Evidence, Findings};
-use crate::history::Subject;
 use crate::linearizability::{CONFIGURATIONS_MAX, Verdict, check as search};
 
 /// Records that a violation shows.
@@ -9,7 +8,7 @@ const RECORDS_SHOWN: usize = 12;
 
 pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
     for (subject, records) in evidence.by_subject() {
-        match search(&records, matches!(subject, Subject::Bucket(_)), CONFIGURATIONS_MAX) {
+        match search(&records, &subject, CONFIGURATIONS_MAX) {
             Verdict::Linearizable => {}
             Verdict::Undecided => findings.undecided += 1,
             Verdict::Violation(explained) => {
