@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, Select, TryRecvError};
-use parking_lot::MutexGuard;
+use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, TryRecvError};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::stage::{Signal, Staged, place};
@@ -100,11 +100,12 @@ impl Condvar {
 /// Nothing will come any more.
 pub fn receive<T: Send + 'static>(channel: &Receiver<T>) -> Result<T, RecvError> {
     let Some(place) = place() else { return channel.recv() };
+    let next = Next::of(channel);
     loop {
-        match channel.try_recv() {
-            Ok(value) => return Ok(value),
-            Err(TryRecvError::Disconnected) => return Err(RecvError),
-            Err(TryRecvError::Empty) => place.wait(None, has_something(channel)),
+        match next.take() {
+            Some(Ok(value)) => return Ok(value),
+            Some(Err(RecvError)) => return Err(RecvError),
+            None => place.wait(None, next.is_there()),
         }
     }
 }
@@ -116,22 +117,50 @@ pub fn receive<T: Send + 'static>(channel: &Receiver<T>) -> Result<T, RecvError>
 pub fn receive_within<T: Send + 'static>(channel: &Receiver<T>, patience: Duration) -> Result<T, RecvTimeoutError> {
     let Some(place) = place() else { return channel.recv_timeout(patience) };
     let deadline = Instant::now() + patience;
+    let next = Next::of(channel);
     loop {
-        match channel.try_recv() {
-            Ok(value) => return Ok(value),
-            Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
-            Err(TryRecvError::Empty) if Instant::now() >= deadline => return Err(RecvTimeoutError::Timeout),
-            Err(TryRecvError::Empty) => place.wait(Some(deadline), has_something(channel)),
+        match next.take() {
+            Some(Ok(value)) => return Ok(value),
+            Some(Err(RecvError)) => return Err(RecvTimeoutError::Disconnected),
+            None if Instant::now() >= deadline => return Err(RecvTimeoutError::Timeout),
+            None => place.wait(Some(deadline), next.is_there()),
         }
     }
 }
 
-fn has_something<T: Send + 'static>(channel: &Receiver<T>) -> impl FnMut() -> bool + Send + use<T> {
-    let channel = channel.clone();
-    move || {
-        let mut select = Select::new();
-        select.recv(&channel);
-        select.try_ready().is_ok()
+/// What comes next through a channel, for a thread on a stage. The director takes it for the thread when it looks whether
+/// something is there: to look alone, a channel has only a way that spins, and the director looks all the time.
+struct Next<T> {
+    channel: Receiver<T>,
+    taken: Arc<Mutex<Option<Result<T, RecvError>>>>,
+}
+
+impl<T: Send + 'static> Next<T> {
+    fn of(channel: &Receiver<T>) -> Self {
+        Self { channel: channel.clone(), taken: Arc::default() }
+    }
+
+    fn take(&self) -> Option<Result<T, RecvError>> {
+        self.taken.lock().take().or_else(|| look(&self.channel))
+    }
+
+    fn is_there(&self) -> impl FnMut() -> bool + Send + use<T> {
+        let (channel, taken) = (self.channel.clone(), self.taken.clone());
+        move || {
+            let mut taken = taken.lock();
+            if taken.is_none() {
+                *taken = look(&channel);
+            }
+            taken.is_some()
+        }
+    }
+}
+
+fn look<T>(channel: &Receiver<T>) -> Option<Result<T, RecvError>> {
+    match channel.try_recv() {
+        Ok(value) => Some(Ok(value)),
+        Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+        Err(TryRecvError::Empty) => None,
     }
 }
 

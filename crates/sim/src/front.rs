@@ -7,7 +7,7 @@ use index::IndexService;
 use node::parts::{ClusterShards, LayoutKeeper};
 use objects::data::{DataPath, DataPathSeams, DataPathSettings, RepairQueue};
 use objects::{DiscardQueue, Objects};
-use platform::{Stage, Workers};
+use platform::{Entropy, Stage, Workers};
 use rpc::client::RemoteShards;
 use shards::ShardService;
 use tokio::sync::watch;
@@ -57,7 +57,7 @@ impl Front {
 async fn start(site: &Site, number: usize) -> Front {
     let clock = SimClock::new(site.start);
     let machine = Machine::new(site, number, clock.clone());
-    let gate = Gate::new();
+    let gate = Gate::new(site.entropy.number());
     let index: Arc<dyn IndexService> = Arc::new(GatedIndex { gate: gate.clone(), index: machine.cluster_index(None) });
     let remote = RemoteShards::new(machine.client.clone(), machine.directory.clone());
     let shards: Arc<dyn ShardService> =

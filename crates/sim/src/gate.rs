@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, QueryAnswer};
 use parking_lot::Mutex;
+use platform::{Entropy, SeededEntropy};
 use shards::{ShardAddress, ShardBody, ShardError, ShardHeader, ShardService, StoredShard};
 use tokio::sync::watch;
 use types::{DiskId, Extent, PlacementGroupId, RunId, SlotEpoch, SlotIndex};
@@ -24,13 +25,43 @@ struct State {
     is_armed: AtomicBool,
     /// Disks that it does not read, as if they were lost.
     shunned: Mutex<BTreeSet<DiskId>>,
+    /// One answer to a command in so many is lost on its way back; 0: none.
+    lost_one_in: AtomicU64,
+    /// Whether what is asked of the layout is answered.
+    shows_layout: watch::Sender<bool>,
+    dice: SeededEntropy,
 }
 
 impl Gate {
     /// An open gate.
-    pub(crate) fn new() -> Self {
-        let (is_open, is_armed) = (watch::Sender::new(true), AtomicBool::new(false));
-        Self(Arc::new(State { is_open, is_armed, shunned: Mutex::default() }))
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Arc::new(State {
+            is_open: watch::Sender::new(true),
+            is_armed: AtomicBool::new(false),
+            shunned: Mutex::default(),
+            lost_one_in: AtomicU64::new(0),
+            shows_layout: watch::Sender::new(true),
+            dice: SeededEntropy::new(seed),
+        }))
+    }
+
+    /// Loses one answer in so many: what was asked for is done, and nobody is told.
+    pub(crate) fn lose_answers(&self, one_in: u64) {
+        self.0.lost_one_in.store(one_in, Ordering::Relaxed);
+    }
+
+    /// Keeps back what the layout has become, or not any more.
+    pub(crate) fn show_layout(&self, shown: bool) {
+        self.0.shows_layout.send_replace(shown);
+    }
+
+    /// What comes back of an answer.
+    fn bring<T>(&self, answer: Result<T, IndexError>) -> Result<T, IndexError> {
+        let one_in = self.0.lost_one_in.load(Ordering::Relaxed);
+        if one_in > 0 && answer.is_ok() && self.0.dice.number().is_multiple_of(one_in) {
+            return Err(IndexError::Unknown { reason: "the answer was lost on its way".to_owned() });
+        }
+        answer
     }
 
     /// Reads nothing of these disks from now on, as if they were lost.
@@ -65,6 +96,8 @@ impl Gate {
     pub(crate) fn open(&self) {
         self.0.is_armed.store(false, Ordering::Relaxed);
         self.0.is_open.send_replace(true);
+        self.lose_answers(0);
+        self.show_layout(true);
     }
 
     async fn pass(&self) {
@@ -95,11 +128,15 @@ impl IndexService for GatedIndex {
         self.gate.pass().await;
         let answer = self.index.propose(command).await;
         self.gate.pass().await;
-        answer
+        self.gate.bring(answer)
     }
 
     async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
         self.gate.pass().await;
+        if matches!(query, Query::Cluster) {
+            // The gate lives as long as this.
+            let _ = self.gate.0.shows_layout.subscribe().wait_for(|shown| *shown).await;
+        }
         let answer = self.index.query(query).await;
         self.gate.pass().await;
         answer

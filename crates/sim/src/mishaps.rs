@@ -25,6 +25,10 @@ pub struct Mishaps {
     pub paused_writers: u64,
     /// Gateways that died.
     pub lost_gateways: u64,
+    /// Gateways whose answers were lost for a while.
+    pub lost_answers: u64,
+    /// Gateways that went by an old layout for a while.
+    pub old_layouts: u64,
     /// Changes of the voters.
     pub voter_changes: u64,
     /// Disks that were drained.
@@ -43,7 +47,13 @@ impl Mishaps {
     /// How many there were in all.
     pub fn total(&self) -> u64 {
         let of_nodes = self.crashes + self.restarts + self.slow_disks + self.failed_disks + self.rotten_bits;
-        let of_ways = self.partitions + self.bad_links + self.clock_jumps + self.paused_writers + self.lost_gateways;
+        let of_ways = self.partitions
+            + self.bad_links
+            + self.clock_jumps
+            + self.paused_writers
+            + self.lost_gateways
+            + self.lost_answers
+            + self.old_layouts;
         let of_operators = self.voter_changes + self.drained + self.given_up + self.new_disks + self.rebalancings;
         of_nodes + of_ways + of_operators
     }
@@ -54,7 +64,7 @@ impl fmt::Display for Mishaps {
         write!(
             f,
             "{} crashes ({} of all at once), {} restarts, {} partitions, {} bad links, {} slow and {} failed disks, \
-             {} rotten bits, {} clock jumps, {} paused and {} lost gateways, {} changes of voters, \
+             {} rotten bits, {} clock jumps, {} paused and {} lost gateways, {} losses of answers, {} old layouts, {} changes of voters, \
              {} disks drained, {} given up, {} new, {} rebalancings",
             self.crashes,
             self.of_all,
@@ -67,6 +77,8 @@ impl fmt::Display for Mishaps {
             self.clock_jumps,
             self.paused_writers,
             self.lost_gateways,
+            self.lost_answers,
+            self.old_layouts,
             self.voter_changes,
             self.drained,
             self.given_up,

@@ -22,6 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) const USUAL_PACE: Pace = Pace { one_in: 3, longest: Duration::from_millis(4) };
 /// What they take on a disk that is slow.
 const SLOW_PACE: Pace = Pace { one_in: 2, longest: Duration::from_millis(400) };
+/// Mishaps that every run has, by their numbers.
+const CRASH_OF_ALL: u64 = 0;
+const LOST_ANSWERS: u64 = 1;
+const PAUSED_WRITER: u64 = 2;
+const OLD_LAYOUT: u64 = 4;
+/// All mishaps are numbered below this.
+const KINDS: u64 = 30;
 /// Disks that a node may have.
 const DISKS_MAX: usize = 2;
 /// What a segment begins with.
@@ -41,6 +48,10 @@ pub(crate) struct Nemesis {
     links: Vec<(Instant, usize, usize)>,
     /// When nodes are fast again.
     slow: Vec<(Instant, usize)>,
+    /// When gateways get all answers again.
+    lossy: Vec<(Instant, usize)>,
+    /// What belongs to the run and has not come yet.
+    due: Vec<u64>,
     /// The node on whose disks bits turn over, if they do.
     pub(crate) rotten: Option<usize>,
     pub(crate) mishaps: Mishaps,
@@ -51,7 +62,9 @@ impl Nemesis {
         let dice = SeededEntropy::new(seed);
         let (starts, links, slow) = (Vec::new(), Vec::new(), Vec::new());
         let rotten = dice.number().is_multiple_of(2).then(|| dice.number() as usize % NODES);
-        Self { dice, stage, starts, links, slow, rotten, mishaps: Mishaps::default() }
+        let due = vec![CRASH_OF_ALL, LOST_ANSWERS, PAUSED_WRITER, OLD_LAYOUT];
+        let (lossy, mishaps) = (Vec::new(), Mishaps::default());
+        Self { dice, stage, starts, links, slow, lossy, due, rotten, mishaps }
     }
 
     /// Does harm until then.
@@ -102,6 +115,9 @@ impl Nemesis {
             let names = [host_name(one), host_name(other)];
             cluster.site.network.set_faults_between(&names[0], &names[1], LinkFaults::default());
         }
+        for (_, gateway) in self.lossy.extract_if(.., |(due, _)| *due <= now) {
+            cluster.fronts[gateway].gate.lose_answers(0);
+        }
         for (_, node) in self.slow.extract_if(.., |(due, _)| *due <= now) {
             self.stage.set_pace(node as u64 + 1, USUAL_PACE);
         }
@@ -114,24 +130,53 @@ impl Nemesis {
     }
 
     async fn strike(&mut self, cluster: &mut Cluster) {
-        match self.below(27) {
-            0..=3 => self.crash(cluster),
-            4 => self.crash_all(cluster),
-            5 => self.restart(cluster).await,
-            6 | 7 => self.isolate(cluster),
-            8 => self.cut_one_way(cluster),
-            9 | 10 => self.break_connections(cluster),
-            11 | 12 => self.spoil_links(cluster),
-            13 => self.slow_down(),
-            14 => self.fail_disk(cluster),
-            15 => self.jump(cluster),
-            16 | 17 => self.pause_writer(cluster).await,
-            18 => self.replace_gateway(cluster).await,
-            19 => self.change_voters(cluster).await,
-            20 => self.cut_off_from_leader(cluster),
-            21 => self.rot(cluster),
+        let mishap = match self.due.len() {
+            0 => self.below(KINDS),
+            // What belongs to every run, in between.
+            due if self.below(2) == 0 => self.due.swap_remove(self.below(due as u64) as usize),
+            _ => self.below(KINDS),
+        };
+        match mishap {
+            CRASH_OF_ALL => self.crash_all(cluster),
+            LOST_ANSWERS => self.lose_answers(cluster),
+            PAUSED_WRITER | 3 => self.pause_writer(cluster).await,
+            OLD_LAYOUT => self.keep_layout_back(cluster).await,
+            5..=8 => self.crash(cluster),
+            9 => self.restart(cluster).await,
+            10 | 11 => self.isolate(cluster),
+            12 => self.cut_one_way(cluster),
+            13 | 14 => self.break_connections(cluster),
+            15 | 16 => self.spoil_links(cluster),
+            17 => self.slow_down(),
+            18 => self.fail_disk(cluster),
+            19 => self.jump(cluster),
+            20 => self.replace_gateway(cluster).await,
+            21 => self.change_voters(cluster).await,
+            22 => self.cut_off_from_leader(cluster),
+            23 => self.rot(cluster),
             _ => self.move_slots(cluster).await,
         }
+    }
+
+    /// Commands of a gateway are done and it is not told: it repeats them.
+    fn lose_answers(&mut self, cluster: &Cluster) {
+        let gateway = self.below(GATEWAYS as u64) as usize;
+        self.mishaps.lost_answers += 1;
+        cluster.fronts[gateway].gate.lose_answers(2 + self.below(4));
+        let due = self.after(3_000);
+        self.lossy.push((due, gateway));
+    }
+
+    /// A gateway goes on by the layout as it is while slots move.
+    async fn keep_layout_back(&mut self, cluster: &mut Cluster) {
+        let gateway = self.below(GATEWAYS as u64) as usize;
+        self.mishaps.old_layouts += 1;
+        cluster.fronts[gateway].gate.show_layout(false);
+        let disk = cluster.any_disk(self.dice.number());
+        self.mishaps.drained += u64::from(cluster.wish(disk, DiskWish::Drain).await);
+        let moving = Duration::from_millis(1_500 + self.below(3_000));
+        tokio::time::sleep(moving).await;
+        cluster.fronts[gateway].gate.show_layout(true);
     }
 
     fn crash(&mut self, cluster: &mut Cluster) {
