@@ -126,6 +126,7 @@ pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn 
     let scrub = ScrubServices {
         index: index.clone(),
         shards: shards.clone(),
+        all_shards: all_shards.clone(),
         layout: layout.clone(),
         repairs: Arc::new(repairs),
         clock: clock.clone(),

@@ -15,6 +15,8 @@ pub(crate) const HEAL_PATIENCE: Duration = Duration::from_secs(90);
 const SETTLING_PATIENCE: Duration = Duration::from_secs(300);
 /// How long it takes to verify and repair all shards.
 const SCRUB_PATIENCE: Duration = Duration::from_secs(20);
+/// By how much the archive may be behind.
+const ARCHIVE_LAG_MAX: Duration = Duration::from_secs(10);
 /// How often a read may fail before the object passes for lost.
 const ATTEMPTS_OF_A_READ: usize = 4;
 /// How often something is tried.
@@ -37,13 +39,11 @@ impl Aftermath {
     /// Reads, writes and lists all keys until that works; what can't be in time, though it is there.
     pub(crate) async fn works_again(&mut self) -> Vec<String> {
         let deadline = Instant::now() + HEAL_PATIENCE;
-        let mut wrong = Vec::new();
         let all: Vec<Subject> = [&self.keys[..], &self.once, &self.versioned].concat();
         for subject in all {
             while self.client.get(subject.clone()).await == Outcome::Unknown {
                 if Instant::now() > deadline {
-                    wrong.push(format!("{subject:?} cannot be read though nothing is wrong any more"));
-                    break;
+                    return vec![format!("{subject:?} cannot be read though nothing is wrong any more")];
                 }
                 tokio::time::sleep(PERIOD).await;
             }
@@ -52,15 +52,14 @@ impl Aftermath {
         for subject in self.keys.clone() {
             while self.client.put_whatever(subject.clone()).await == Outcome::Unknown {
                 if Instant::now() > deadline {
-                    wrong.push(format!("{subject:?} cannot be written though nothing is wrong any more"));
-                    break;
+                    return vec![format!("{subject:?} cannot be written though nothing is wrong any more")];
                 }
                 tokio::time::sleep(PERIOD).await;
             }
             self.client.get(subject).await;
         }
         self.list().await;
-        wrong
+        Vec::new()
     }
 
     async fn list(&mut self) {
@@ -70,16 +69,24 @@ impl Aftermath {
         }
     }
 
-    /// Waits until slots have stopped moving and shards were verified, and reads all with the disks of one node after the
-    /// other taken for lost; what cannot be read, though as much may be lost. Where bits have turned over on one node's
-    /// disks, that node is the one: a loss of its own beside another's is more than is promised.
-    pub(crate) async fn stands_a_loss(&mut self, cluster: &mut Cluster, rotten: Option<usize>) -> Vec<String> {
+    /// Waits until slots have stopped moving, what they left is gone, and all shards were verified; what is not done then.
+    pub(crate) async fn settles(&mut self, cluster: &Cluster) -> Vec<String> {
         if let Err(reason) = cluster.settle_slots(SETTLING_PATIENCE).await {
-            return vec![format!("slots have not settled though nothing is wrong any more: {reason}")];
+            return vec![format!("slots have not settled: {reason}")];
         }
         cluster.scrub();
         tokio::time::sleep(SCRUB_PATIENCE).await;
-        let mut wrong = cluster.damaged_shards().await;
+        let mut undone = cluster.damaged_shards().await;
+        undone.extend(cluster.garbage_left().await);
+        undone.extend(cluster.archives_behind(ARCHIVE_LAG_MAX));
+        undone
+    }
+
+    /// Reads all with the disks of one node after the other taken for lost; what cannot be read, though as much may be lost.
+    /// Where bits have turned over on one node's disks, that node is the one: a loss of its own beside another's is more than
+    /// is promised.
+    pub(crate) async fn stands_a_loss(&mut self, cluster: &Cluster, rotten: Option<usize>) -> Vec<String> {
+        let mut wrong = Vec::new();
         for node in (0..NODES).filter(|node| rotten.is_none_or(|rotten| rotten == *node)) {
             let shunned = cluster.disks_of(node);
             cluster.fronts.iter().for_each(|front| front.gate.shun(shunned.clone()));

@@ -5,6 +5,7 @@ mod applied_once;
 mod linearizable;
 mod list_agrees;
 mod replicas_equal;
+mod settles;
 mod shards_live;
 mod torn;
 mod winners;
@@ -24,6 +25,8 @@ pub struct Evidence {
     pub torn: Vec<String>,
     /// What each voter holds after the heal, once all have applied the same.
     pub replicas: Vec<Replica>,
+    /// What is left to be done in the background, though there was time.
+    pub undone: Vec<String>,
     /// Objects that the index names and that could not be read after the heal, and why.
     pub unreadable: Vec<String>,
 }
@@ -65,13 +68,14 @@ type Check = fn(&Evidence) -> Vec<String>;
 /// Checks all invariants.
 pub fn check(evidence: &Evidence) -> Findings {
     let mut findings = Findings::default();
-    let checks: [(&str, Check); 6] = [
+    let checks: [(&str, Check); 7] = [
         ("torn read", torn::check),
         ("list disagrees with reads", list_agrees::check),
         ("two winners of a precondition", winners::check),
         ("lost shard", shards_live::check),
         ("applied twice", applied_once::check),
         ("replicas differ", replicas_equal::check),
+        ("left undone", settles::check),
     ];
     for (name, check) in checks {
         findings.violations.extend(check(evidence).into_iter().map(|what| format!("{name}: {what}")));

@@ -7,7 +7,7 @@ use index::command::Rebalancing;
 use index::{Command, CommandBody, Query, QueryAnswer};
 use shards::ShardAddress;
 use tokio::time::Instant;
-use types::{DiskId, DiskState, Layout, RequestNumber, Slot};
+use types::{CommitStamp, DiskId, DiskState, Layout, RequestNumber, Slot};
 
 use crate::cluster::Cluster;
 use crate::machine::node_id;
@@ -164,6 +164,32 @@ impl Cluster {
             }
         }
         damaged
+    }
+
+    /// What nothing refers to any more and was not collected.
+    pub(crate) async fn garbage_left(&self) -> Option<String> {
+        let query = Query::Garbage { freed_before: CommitStamp(u64::MAX), after: None, limit: SHARDS_MAX };
+        match self.operator.index.query(query).await {
+            Ok(QueryAnswer::Garbage(rows)) if rows.is_empty() => None,
+            Ok(QueryAnswer::Garbage(rows)) => {
+                Some(format!("garbage is left, {} runs and more: {:?}", rows.len(), rows[0]))
+            }
+            other => Some(format!("garbage cannot be asked for: {other:?}")),
+        }
+    }
+
+    /// Archives that are further behind than that, or not there.
+    pub(crate) fn archives_behind(&self, lag_max: Duration) -> Vec<String> {
+        let mut behind = Vec::new();
+        for node in &self.nodes {
+            let Some(archive) = node.running.as_ref().and_then(|running| running.archive.get()) else { continue };
+            for (range, lag) in archive.lags() {
+                if lag.is_none_or(|lag| lag > lag_max) {
+                    behind.push(format!("node {}: the archive of range {range} is behind by {lag:?}", node.number));
+                }
+            }
+        }
+        behind
     }
 
     /// Whether the index names the run of a shard.

@@ -2,10 +2,10 @@
 //! archives what it leads. The real code does it; what `node` does with directories and operators is done here.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use archive::{ArchiveSettings, Archiver, ArchiverParts};
+use archive::{ArchiveSettings, ArchiveStatus, Archiver, ArchiverParts};
 use consensus::ReplicatedIndex;
 use index::IndexService;
 use node::parts::{
@@ -41,6 +41,8 @@ pub(crate) struct Role {
     pub(crate) index: Arc<ReplicatedIndex>,
     pub(crate) shards: Arc<LocalShards>,
     pub(crate) own: Arc<OwnShards>,
+    /// Where it is shown how the archive is.
+    pub(crate) archive: Arc<OnceLock<ArchiveStatus>>,
     pub(crate) scrub_wanted: watch::Receiver<u64>,
 }
 
@@ -119,10 +121,12 @@ async fn begin(role: &Role, stopped: &watch::Receiver<bool>) -> Begun {
         DutySettings { ticket_idle_max: TICKET_IDLE_MAX, garbage_grace: GARBAGE_GRACE, scrub_period: SCRUB_PERIOD };
     let (duties, _) = assemble(settings, services);
     let duties = shared_out(duties, node_id(machine.number), &index.leaders());
+    let archiver = archiver(role, &layout);
+    let _only_once = role.archive.set(archiver.status());
     let tasks = vec![
         tokio::spawn(layout.clone().follow(stopped.clone())),
         tokio::spawn(care(role.machine.number, shards.clone(), index.clone(), layout.clone())),
-        tokio::spawn(archiver(role, &layout).run(stopped.clone())),
+        tokio::spawn(archiver.run(stopped.clone())),
     ];
     (Duties::start(duties), objects, tasks)
 }

@@ -156,7 +156,11 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
     };
     evidence.unreadable = aftermath.works_again().await;
     evidence.unreadable.append(&mut cluster.lost_nodes);
-    evidence.unreadable.extend(aftermath.stands_a_loss(&mut cluster, nemesis.rotten).await);
+    // What is broken already need not be looked at for more.
+    if evidence.unreadable.is_empty() {
+        evidence.undone = aftermath.settles(&cluster).await;
+        evidence.unreadable = aftermath.stands_a_loss(&cluster, nemesis.rotten).await;
+    }
     evidence.replicas = cluster.replicas(HEAL_PATIENCE).await;
     let (terms, moved_slots) = (cluster.terms(), cluster.moved_slots());
     let simulated = start.elapsed();

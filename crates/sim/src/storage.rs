@@ -1,8 +1,9 @@
 //! A storage node of the real code, on disks that forget what was not synced.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use archive::ArchiveStatus;
 use consensus::{ConsensusSettings, DatabaseUpkeep, Founding, LogSettings, ReplicatedIndex, RpcTransport};
 use index::IndexSettings;
 use node::parts::{OwnShards, SuperblockRegistry};
@@ -42,6 +43,8 @@ pub(crate) struct NodeDisk {
 pub(crate) struct Running {
     pub(crate) index: Arc<ReplicatedIndex>,
     pub(crate) shards: Arc<LocalShards>,
+    /// How the archive is, once it is kept.
+    pub(crate) archive: Arc<OnceLock<ArchiveStatus>>,
     /// Counts wishes for a pass of scrub.
     pub(crate) scrub_wanted: watch::Sender<u64>,
     machine: Machine,
@@ -171,16 +174,17 @@ async fn start(site: &Site, number: usize, disks: &[NodeDisk], clock: &SimClock)
     let listener = machine.plug.listen(&address(number)).await.map_err(|error| error.to_string())?;
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(async move { server.serve(&*listener).await }).abort_handle();
-    let scrub_wanted = watch::Sender::new(0);
+    let (archive, scrub_wanted) = (Arc::new(OnceLock::new()), watch::Sender::new(0));
     let role = Role {
         machine: machine.clone(),
         index: index.clone(),
         shards: shards.clone(),
         own,
+        archive: archive.clone(),
         scrub_wanted: scrub_wanted.subscribe(),
     };
     let role = tokio::spawn(Stage::on_node(number as u64 + 1, role::play(role, stopped)));
-    Ok(Running { index, shards, scrub_wanted, machine, serving, role, stop })
+    Ok(Running { index, shards, archive, scrub_wanted, machine, serving, role, stop })
 }
 
 fn consensus_settings(machine: &Machine, disks: &[NodeDisk], shards: &Arc<LocalShards>) -> ConsensusSettings {

@@ -37,12 +37,12 @@ fn fresh_seeds_hold() {
 #[test]
 fn the_seeds_of_the_net_hold() {
     for seed in 1..=SEEDS_OF_THE_NET {
-        holds(seed, 20);
+        holds(seed, 12);
     }
 }
 
 /// As many as it takes until each of the rules is missed.
-const SEEDS_OF_THE_NET: u64 = if cfg!(feature = "leave-out-by-name") { 16 } else { 3 };
+const SEEDS_OF_THE_NET: u64 = if cfg!(feature = "leave-out-by-name") { 8 } else { 3 };
 
 #[test]
 fn a_seed_gives_one_history() {

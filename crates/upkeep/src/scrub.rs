@@ -26,6 +26,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 pub struct Scrub {
     index: Arc<dyn IndexService>,
     shards: Arc<LocalShards>,
+    all_shards: Arc<dyn ShardService>,
     layout: watch::Receiver<Arc<Layout>>,
     repairs: Arc<dyn RepairSink>,
     clock: Arc<dyn Clock>,
@@ -50,6 +51,8 @@ pub struct ScrubServices {
     pub index: Arc<dyn IndexService>,
     /// The disks of this process.
     pub shards: Arc<LocalShards>,
+    /// The disks of the whole cluster: what a damaged shard is of, the others of its stripe say.
+    pub all_shards: Arc<dyn ShardService>,
     /// The layout.
     pub layout: watch::Receiver<Arc<Layout>>,
     /// Where bad shards go.
@@ -65,9 +68,9 @@ pub struct ScrubServices {
 impl Scrub {
     /// A pass takes `period`.
     pub fn new(services: ScrubServices, period: Duration) -> Self {
-        let ScrubServices { index, shards, layout, repairs, clock, progress, wanted } = services;
+        let ScrubServices { index, shards, all_shards, layout, repairs, clock, progress, wanted } = services;
         let (wanted, pass) = (Mutex::new(wanted), Mutex::new(Pass::default()));
-        Self { index, shards, layout, repairs, clock, progress, period, wanted, pass }
+        Self { index, shards, all_shards, layout, repairs, clock, progress, period, wanted, pass }
     }
 
     async fn begin(&self, pass: &mut Pass) {
@@ -112,7 +115,7 @@ impl Scrub {
         let shards = 0..u8::try_from(group.slots.len()).expect("slots are counted in 8 bits");
         for shard in shards.filter(|shard| *shard != address.shard) {
             for disk in group.slots.iter().flat_map(types::Slot::disks) {
-                if let Ok(header) = self.shards.header(disk, ShardAddress { shard, ..address }).await {
+                if let Ok(header) = self.all_shards.header(disk, ShardAddress { shard, ..address }).await {
                     return Some(header);
                 }
             }
