@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use index::{Answer, CommandBody, IndexService};
 use placement::{FinishedMove, MovingSlot, finish_moves, moving_slots};
-use shards::LocalShards;
+use shards::{LocalShards, SlotClaim};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 use types::{Heir, Layout, NodeId, PlacementGroupId, SlotIndex, TicketId};
@@ -93,19 +93,28 @@ impl Moves {
         Self { services, layout, state: Mutex::default() }
     }
 
-    /// The moves whose heirs are here, the most endangered first.
-    fn own_moves(&self) -> Vec<(MoveId, MovingSlot)> {
+    /// The moves whose heirs are here, the most endangered first; and whether there are some whose heirs have not taken the
+    /// slot yet. What such a disk has of the group is of a slot that it handed on, and will be dropped: it must not pass for
+    /// what it inherits.
+    fn own_moves(&self) -> (Vec<(MoveId, MovingSlot)>, bool) {
         let layout = self.services.repair.layout.borrow().clone();
         let states = self.services.disks.disk_states();
-        let is_here = |heir: &Heir| {
-            let is_up = states.get(&heir.disk).is_some_and(|health| !health.is_down());
-            is_up && self.services.disks.knows_its_slots(heir.disk)
-        };
-        let own = moving_slots(&layout).into_iter().filter_map(|moving| {
+        let is_here = |heir: &Heir| states.get(&heir.disk).is_some_and(|health| !health.is_down());
+        let here = moving_slots(&layout).into_iter().filter_map(|moving| {
             let heir = moving.slot.heir.filter(is_here)?;
             Some(((moving.group, moving.index, heir), moving))
         });
-        own.collect()
+        let (own, later): (Vec<_>, Vec<_>) = here.partition(|(id, _)| self.has_taken(id));
+        (own, !later.is_empty())
+    }
+
+    /// Whether the heir of a move takes shards of the slot, as its disk has noted.
+    fn has_taken(&self, (group, slot, heir): &MoveId) -> bool {
+        let disks = &self.services.disks;
+        let takes =
+            |claim: &SlotClaim| (claim.group, claim.slot, claim.epoch) == (*group, *slot, heir.epoch) && !claim.sealed;
+        disks.knows_its_slots(heir.disk)
+            && disks.superblock(heir.disk).is_ok_and(|superblock| superblock.slots.iter().any(takes))
     }
 
     /// Begins the next pass that has something to show; `None` where there is none now.
@@ -218,7 +227,7 @@ impl Duty for Moves {
 
     async fn step(&self) -> Result<Step, DutyError> {
         let mut state = self.state.lock().await;
-        let own = self.own_moves();
+        let (own, some_later) = self.own_moves();
         let stands = |id: &MoveId| own.iter().any(|(other, _)| other == id);
         state.waiting.retain(|id, _| stands(id));
         state.tried.retain(|id| stands(id));
@@ -229,7 +238,7 @@ impl Duty for Moves {
         };
         let Some(mut under_way) = begun else {
             state.tried.clear();
-            return Ok(Step::Idle(if own.is_empty() { PERIOD } else { self.retry() }));
+            return Ok(Step::Idle(if own.is_empty() && !some_later { PERIOD } else { self.retry() }));
         };
         let is_busy = self.services.repair.data.is_busy();
         let began = Instant::now();

@@ -406,3 +406,28 @@ async fn a_sealed_owner_hands_on_what_may_still_be_committed() {
     assert!(world.write(&world.of_old, "stale", ticket).await.is_err(), "its layout is old");
     world.assert_all_without(&[1, 2], &["early", "open"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_disk_has_left_of_a_slot_does_not_pass_for_what_it_inherits() {
+    let world = World::new().await;
+    let ticket = world.ticket().await;
+    let early = world.write(&world.data, "early", ticket).await.expect("written");
+    assert!(put(&world.commit("early", ticket, 1, &early).await));
+    world.set_state(1, DiskState::Draining).await;
+    world.settle().await;
+    assert_eq!(world.slot(), Slot::owned(disk_id(4), SlotEpoch(3)));
+    // What it handed on is still there when it is to have the slot back: it takes that once the old shards are gone.
+    world.set_state(1, DiskState::Up).await;
+    world.disks.deaf.lock().insert(disk_id(1));
+    world.set_state(4, DiskState::Draining).await;
+    world.heirs.step().await.expect("heirs");
+    world.disks.deaf.lock().clear();
+    world.settle().await;
+    assert_eq!(world.slot().heir.map(|heir| heir.disk), Some(disk_id(1)), "it has not taken the slot");
+    let runs = early.iter().map(|run| run.id).collect();
+    world.disks.local.free(disk_id(1), PlacementGroupId(1), runs).await.expect("freed");
+    world.changes.set((*world.changes.now()).clone()).await;
+    world.settle().await;
+    assert_eq!(world.slot(), Slot::owned(disk_id(1), SlotEpoch(5)));
+    world.assert_all_without(&[2, 4], &["early"]).await;
+}
