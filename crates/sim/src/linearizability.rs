@@ -5,6 +5,7 @@
 //! come at any time after its beginning, or never.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::history::{Record, Subject};
 use crate::model::State;
@@ -34,7 +35,8 @@ struct Search<'a> {
     taken: Vec<u64>,
     /// The order, with the state before each.
     order: Vec<(usize, State)>,
-    seen: HashSet<(Vec<u64>, State)>,
+    /// Names of the configurations that were tried: what is in the order, and the state.
+    seen: HashSet<[u64; 2]>,
     left: usize,
 }
 
@@ -91,7 +93,7 @@ impl<'a> Search<'a> {
             let Some(after) = after else { continue };
             let mut taken = self.taken.clone();
             taken[at / 64] |= 1 << (at % 64);
-            if self.seen.insert((taken, after.clone())) {
+            if self.seen.insert(name_of(&taken, &after)) {
                 return Some((at, after));
             }
         }
@@ -112,6 +114,15 @@ impl<'a> Search<'a> {
         self.taken[at / 64] &= !(1 << (at % 64));
         self.left += usize::from(self.records[at].1.answered.is_some());
     }
+}
+
+/// Names a configuration in so many bits that no two of some millions have the same name.
+fn name_of(taken: &[u64], state: &State) -> [u64; 2] {
+    [0_u8, 1].map(|salt| {
+        let mut hasher = DefaultHasher::new();
+        (salt, taken, state).hash(&mut hasher);
+        hasher.finish()
+    })
 }
 
 #[cfg(test)]

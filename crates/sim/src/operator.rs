@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use index::command::Rebalancing;
 use index::{Command, CommandBody, Query, QueryAnswer};
+use platform::Clock;
 use shards::ShardAddress;
 use tokio::time::Instant;
 use types::{CommitStamp, DiskId, DiskState, Layout, RequestNumber, Slot};
@@ -14,6 +15,8 @@ use crate::machine::node_id;
 
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than garbage waits, in microseconds.
+const GARBAGE_WAITS_MICROS: u64 = 60_000_000;
 /// Shards that are verified at once.
 const SHARDS_MAX: usize = 64;
 /// How often something is looked at that is waited for.
@@ -168,7 +171,9 @@ impl Cluster {
 
     /// What nothing refers to any more and was not collected.
     pub(crate) async fn garbage_left(&self) -> Option<String> {
-        let query = Query::Garbage { freed_before: CommitStamp(u64::MAX), after: None, limit: SHARDS_MAX };
+        // What was freed while a clock was ahead waits until the others are as far.
+        let long_ago = self.operator.clock.now().0.saturating_sub(GARBAGE_WAITS_MICROS);
+        let query = Query::Garbage { freed_before: CommitStamp(long_ago), after: None, limit: SHARDS_MAX };
         match self.operator.index.query(query).await {
             Ok(QueryAnswer::Garbage(rows)) if rows.is_empty() => None,
             Ok(QueryAnswer::Garbage(rows)) => {

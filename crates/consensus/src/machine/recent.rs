@@ -4,13 +4,14 @@
 //! commits, and keeps their part of the memory closed to new ones until readers see what it applied: so no reader brings
 //! back what it read before that, and nobody is answered something older than what anybody was answered.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
 use hashlink::LruCache;
 use index::command::{BucketRow, CommandBody, WhichVersion};
 use index::{Query, QueryAnswer, RangeEntry};
 use parking_lot::Mutex;
+use platform::Entropy;
 use types::{Extent, HomeKey, ObjectKey, Version, VersionKind};
 
 /// Parts of the memory, each with its lock; a set of them is the bits of a [`Change`].
@@ -25,7 +26,8 @@ const ENTRY_BYTES_MAX: usize = 32 << 10;
 pub(crate) struct RecentVersions {
     parts: Box<[Mutex<Part>]>,
     part_bytes_max: usize,
-    hashing: RandomState,
+    /// Which keys share a part is nobody's to know who chooses keys.
+    secret: u128,
 }
 
 #[derive(Debug)]
@@ -63,8 +65,8 @@ pub(crate) struct Lookup {
 pub(crate) struct Change(u64);
 
 impl RecentVersions {
-    /// Keeps versions of about `bytes_max` bytes; with 0, none.
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    /// Keeps versions of about `bytes_max` bytes; with 0, none. Random bits of `entropy` say which keys share a part.
+    pub(crate) fn new(bytes_max: usize, entropy: &dyn Entropy) -> Self {
         let part = || {
             let entries = LruCache::new_unbounded();
             Mutex::new(Part { entries, bytes: 0, is_changing: false, changes: 0, is_closed: false })
@@ -72,7 +74,7 @@ impl RecentVersions {
         Self {
             parts: (0..PARTS).map(|_| part()).collect(),
             part_bytes_max: bytes_max / PARTS,
-            hashing: RandomState::new(),
+            secret: u128::from_le_bytes(entropy.id()),
         }
     }
 
@@ -176,7 +178,9 @@ impl RecentVersions {
     }
 
     fn part_of(&self, home: &HomeKey) -> usize {
-        self.hashing.hash_one(home) as usize % PARTS
+        let mut hasher = DefaultHasher::new();
+        (self.secret, home).hash(&mut hasher);
+        hasher.finish() as usize % PARTS
     }
 }
 
@@ -286,6 +290,7 @@ fn bytes_of_extent(extent: &Extent) -> usize {
 mod tests {
     use index::command::BucketConfig;
     use index::contract::samples;
+    use platform::SystemEntropy;
     use types::{BucketId, BucketState, Timestamp, VersionId};
 
     use super::*;
@@ -326,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_was_read_is_kept_until_a_command_touches_it() {
-        let recent = RecentVersions::new(1 << 20);
+        let recent = RecentVersions::new(1 << 20, &SystemEntropy);
         let (query, found) = answer("key", 10);
         let lookup = recent.before_read(&query).expect("nothing changes");
         assert_eq!(recent.get(&query), None);
@@ -340,7 +345,7 @@ mod tests {
 
     #[test]
     fn what_was_read_before_or_while_a_command_was_applied_is_not_kept() {
-        let recent = RecentVersions::new(1 << 20);
+        let recent = RecentVersions::new(1 << 20, &SystemEntropy);
         let (query, found) = answer("key", 10);
         let before = recent.before_read(&query).expect("nothing changes");
         let change = recent.begin_change(&[entry_that_puts("key")]);
@@ -355,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_lookup_without_bytes_is_answered_out_of_a_whole_one_and_not_the_other_way_round() {
-        let recent = RecentVersions::new(1 << 20);
+        let recent = RecentVersions::new(1 << 20, &SystemEntropy);
         let (query, found) = answer("key", 10);
         let Query::Version { bucket, key, which } = query.clone() else { panic!("as asked") };
         let head_query = Query::VersionHead { bucket, key, which };
@@ -363,14 +368,14 @@ mod tests {
         let head = recent.get(&head_query).expect("it is there");
         let QueryAnswer::Version { version: Some(version), .. } = &head else { panic!("a version") };
         assert!(matches!(&version.kind, VersionKind::Single(part) if part.extents.is_empty()));
-        let recent = RecentVersions::new(1 << 20);
+        let recent = RecentVersions::new(1 << 20, &SystemEntropy);
         recent.keep(recent.before_read(&head_query).expect("nothing changes"), &head);
         assert_eq!((recent.get(&query), recent.get(&head_query)), (None, Some(head)));
     }
 
     #[test]
     fn those_read_last_stay_within_the_bytes() {
-        let recent = RecentVersions::new(1 << 20);
+        let recent = RecentVersions::new(1 << 20, &SystemEntropy);
         for number in 0..2000 {
             let (query, found) = answer(&format!("key {number}"), 4096);
             recent.keep(recent.before_read(&query).expect("nothing changes"), &found);

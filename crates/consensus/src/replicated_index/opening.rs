@@ -262,7 +262,7 @@ impl Machine {
     ) -> Result<Self, ConsensusError> {
         let progress = Arc::new(Progress::new(RANGES));
         let (work, queued) = work_queue();
-        let recent = Arc::new(RecentVersions::new(settings.recent_versions_bytes));
+        let recent = Arc::new(RecentVersions::new(settings.recent_versions_bytes, &*settings.entropy));
         let readers = Arc::new(ReaderPool::start(progress.clone(), recent.clone(), &work)?);
         let desk = Arc::new(DatabaseDesk::default());
         desk.has_rows.store(true, Ordering::SeqCst);
