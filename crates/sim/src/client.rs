@@ -91,11 +91,11 @@ impl Client {
             let subject = Subject::Versions(versioned_bucket(pick(self.shared.versioned)));
             return self.act_on_versions(subject).await;
         }
-        let about_bucket = self.shared.buckets > 0 && (number / 36).is_multiple_of(4);
-        let subject = match about_bucket {
-            true => Subject::Bucket(format!("comes-and-goes-{}", pick(self.shared.buckets))),
-            false => Subject::Key(key_name(pick(self.shared.keys))),
-        };
+        if self.shared.buckets > 0 && (number / 36).is_multiple_of(3) {
+            let subject = Subject::Bucket(format!("comes-and-goes-{}", pick(self.shared.buckets)));
+            return self.act_on_bucket(subject).await;
+        }
+        let subject = Subject::Key(key_name(pick(self.shared.keys)));
         match number / 4096 % 14 {
             0 | 1 => self.put(subject, Condition::None).await,
             2 | 3 => self.put(subject, Condition::New).await,
@@ -103,10 +103,22 @@ impl Client {
             6 => drop(self.delete(subject).await),
             7..=9 => drop(self.get(subject).await),
             10 => self.delete_over(subject).await,
-            11 | 12 if about_bucket => self.create_bucket(subject).await,
-            13 if about_bucket => self.delete_bucket(subject).await,
             11 => self.copy(subject).await,
             _ => self.upload(subject).await,
+        }
+    }
+
+    /// Does something to a bucket that comes and goes, often to make it or to have it gone: it must be empty for that.
+    async fn act_on_bucket(&mut self, subject: Subject) {
+        match self.dice.number() % 14 {
+            0 | 1 => self.put(subject, Condition::None).await,
+            2 => self.put(subject, Condition::New).await,
+            3 => self.put(subject, Condition::Over).await,
+            4 => self.delete_over(subject).await,
+            5..=7 => drop(self.delete(subject).await),
+            8 => drop(self.get(subject).await),
+            9 | 10 => self.create_bucket(subject).await,
+            _ => self.delete_bucket(subject).await,
         }
     }
 

@@ -26,6 +26,8 @@ use crate::storage::StorageNode;
 pub(crate) const NODES: usize = 4;
 /// Voters of each range.
 pub(crate) const VOTERS: usize = 3;
+/// So many nodes vote in both ranges at least, though a change of voters may have come to one of them alone.
+const VOTE_IN_BOTH_MIN: usize = 2 * VOTERS - NODES;
 /// Gateways.
 pub(crate) const GATEWAYS: usize = 2;
 /// How long the cluster may take to form.
@@ -82,8 +84,7 @@ impl Cluster {
     pub(crate) async fn replace_gateway(&mut self, gateway: usize) {
         self.fronts[gateway].kill(&self.site);
         // Until the cluster answers it, clients find the others.
-        let left = self.fronts.iter().enumerate().filter(|(number, _)| *number != gateway);
-        self.gateways.send_replace(left.map(|(_, front)| front.objects.clone()).collect());
+        self.show_gateways();
         let started = tokio::time::timeout(GATEWAY_PATIENCE, Front::start(&self.site, NODES + gateway)).await;
         if let Ok(front) = started {
             self.fronts[gateway] = front;
@@ -91,8 +92,11 @@ impl Cluster {
         }
     }
 
+    /// Shows clients the gateways that live; where none does, those that answer nothing.
     fn show_gateways(&self) {
-        self.gateways.send_replace(self.fronts.iter().map(|front| front.objects.clone()).collect());
+        let is_any_alive = self.fronts.iter().any(|front| !front.is_dead());
+        let shown = self.fronts.iter().filter(|front| !is_any_alive || !front.is_dead());
+        self.gateways.send_replace(shown.map(|front| front.objects.clone()).collect());
     }
 
     /// The numbers of the nodes whose processes run.
@@ -155,7 +159,7 @@ impl Cluster {
         loop {
             let replicas = self.look_at_replicas().await;
             let alike = |one: &Replica| one.applied == replicas[0].applied;
-            if replicas.len() >= VOTERS && replicas.iter().all(alike) {
+            if replicas.len() >= VOTE_IN_BOTH_MIN && replicas.iter().all(alike) {
                 return replicas;
             }
             if Instant::now() > deadline {

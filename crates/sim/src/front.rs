@@ -45,6 +45,11 @@ impl Front {
         Stage::on_node(number as u64 + 1, start(site, number)).await
     }
 
+    /// Whether it was killed.
+    pub(crate) fn is_dead(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     /// Kills it: what it was doing has no outcome.
     pub(crate) fn kill(&self, site: &Site) {
         self.machine.plug.pull();

@@ -103,7 +103,7 @@ impl Nemesis {
         }
         for gateway in 0..GATEWAYS {
             // One that did not find the cluster when it was started.
-            if cluster.gateways.borrow().len() < GATEWAYS {
+            if cluster.fronts[gateway].is_dead() {
                 cluster.replace_gateway(gateway).await;
             }
         }
