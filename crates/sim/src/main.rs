@@ -1,6 +1,8 @@
 //! `sim --seeds 100`: runs seeds, each in a process of its own, says what was checked, and fails with those that broke an
 //! invariant.
 
+mod randomness;
+
 use std::collections::VecDeque;
 use std::ops::AddAssign;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -93,6 +95,7 @@ fn main() -> ExitCode {
 }
 
 fn one(seed: u64, args: &Args) -> ExitCode {
+    randomness::fix();
     if let Some(filter) = &args.log {
         let filter = tracing_subscriber::EnvFilter::new(filter);
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
