@@ -12,7 +12,7 @@ use types::{ClusterId, GatewayId, NodeId};
 
 pub use hello::Lane;
 pub(crate) use hello::{ClientHello, Role, ServerHello};
-pub(crate) use http::{Admitted, Established, InFlightMax, ServerSelf, answer, request};
+pub(crate) use http::{Admitted, Established, InFlightMax, KeyOf, ServerSelf, answer, request};
 
 use crate::wire::SessionKeys;
 

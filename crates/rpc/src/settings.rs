@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct RpcSettings {
     /// Opening a connection, the handshake included.
     pub connect_timeout: Duration,
+    /// How long a gateway whose credential is not known waits for it to become known: it may just have been added, and
+    /// nodes look for that once a second. Less than `connect_timeout`.
+    pub credential_patience: Duration,
     /// After a connection could not be opened, calls to that node fail at once for so long.
     pub reconnect_pause: Duration,
     /// Appending a shard, or changing anything else on a disk.
@@ -34,6 +37,7 @@ impl Default for RpcSettings {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(3),
+            credential_patience: Duration::from_secs(2),
             reconnect_pause: Duration::from_millis(200),
             append_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(10),

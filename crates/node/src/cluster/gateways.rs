@@ -139,6 +139,22 @@ mod tests {
         assert!(remote.query(Query::Cluster).await.is_err(), "and stays so");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_that_was_just_added_is_let_in_by_a_node_that_looks_only_later() {
+        let network = MemoryNetwork::new(1);
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));
+        let index = Arc::new(LocalIndex::in_memory(clock).expect("opened"));
+        let gateways = Arc::new(FollowedGateways::new());
+        let (_stop, stopped) = watch::channel(false);
+        tokio::spawn(gateways.clone().follow(index.clone(), stopped));
+        let address = serve(&network, &index, gateways.clone()).await;
+        // It has looked a moment ago.
+        tokio::time::sleep(PERIOD + PERIOD / 10).await;
+        let new = gateway_credentials::add(&*index, &SystemEntropy, AddGateway::default()).await.expect("added");
+        let remote = index_of(&network, new.credential.parse().expect("a credential"), &address);
+        remote.query(Query::Cluster).await.expect("it waits at the door, and is let in");
+    }
+
     #[tokio::test]
     async fn what_does_not_change_closes_no_connection() {
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));

@@ -2,6 +2,7 @@
 //!
 //! A stranger gets an HTTP answer that says what is spoken here, and nothing else.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -171,6 +172,10 @@ impl InFlightMax {
     }
 }
 
+/// Looks up the key that a caller must know.
+pub(crate) type KeyOf<'a> =
+    dyn Fn(Role) -> Pin<Box<dyn Future<Output = Option<[u8; 32]>> + Send + 'a>> + Send + Sync + 'a;
+
 /// What the server says of itself.
 pub(crate) struct ServerSelf<'a> {
     pub(crate) cluster: Option<ClusterId>,
@@ -178,7 +183,7 @@ pub(crate) struct ServerSelf<'a> {
     pub(crate) in_flight_max: InFlightMax,
     pub(crate) nonce: [u8; 32],
     /// The key that a caller of this name must know; `None` for one who is not known, or no more.
-    pub(crate) key_of: &'a (dyn Fn(Role) -> Option<[u8; 32]> + Send + Sync),
+    pub(crate) key_of: Box<KeyOf<'a>>,
 }
 
 /// A connection that a client was let in on.
@@ -210,7 +215,8 @@ pub(crate) async fn answer(
     let Agreed { client, client_hello, server_hello } = agreed;
     let mut proof = [0; PROOF_BYTES];
     read_exact(&mut connection, &mut ahead, &mut proof).await?;
-    let shared = (server.key_of)(client.role).map(|key| (key, Transcript::new(&key, &client_hello, &server_hello)));
+    let key = (server.key_of)(client.role).await;
+    let shared = key.map(|key| (key, Transcript::new(&key, &client_hello, &server_hello)));
     let is_true = |transcript: &Transcript| blake3::Hash::from_bytes(proof) == transcript.client_proof();
     let Some((key, transcript)) = shared.filter(|(_, transcript)| is_true(transcript)) else {
         let _ = connection.write_all(&[REFUSED]).await;

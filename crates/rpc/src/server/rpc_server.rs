@@ -10,7 +10,7 @@ use platform::{BufferPool, Entropy, MemoryBudget};
 use shards::{ArchiveService, ShardService};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use types::NodeId;
+use types::{GatewayId, NodeId};
 
 use super::dispatch::Dispatch;
 use super::serving::{Running, Serving};
@@ -19,8 +19,8 @@ use crate::RpcSettings;
 use crate::cluster_cell::ClusterCell;
 use crate::connection::Connection;
 use crate::encoding::FrameHead;
-use crate::handshake::{self, Admitted, Caller, HandshakeError, InFlightMax, Lane, Role, ServerSelf};
-use crate::secret::ClusterSecret;
+use crate::handshake::{self, Admitted, Caller, HandshakeError, InFlightMax, KeyOf, Lane, Role, ServerSelf};
+use crate::secret::{ClusterSecret, GatewayKey};
 use crate::wire::BodyMemory;
 
 /// Strangers that are being heard at a time; more wait.
@@ -140,10 +140,14 @@ impl Core {
     async fn admit(&self, connection: Box<dyn NetConnection>) -> Result<Admitted, HandshakeError> {
         let mut nonce = [0; 32];
         self.entropy.fill(&mut nonce);
-        let key_of = |role| match role {
-            Role::Node(_) => Some(*self.identity.secret.key()),
-            Role::Gateway(gateway) => self.gateways.key(gateway).map(|key| key.handshake_key()),
-        };
+        let key_of: Box<KeyOf<'_>> = Box::new(|role| {
+            Box::pin(async move {
+                match role {
+                    Role::Node(_) => Some(*self.identity.secret.key()),
+                    Role::Gateway(gateway) => self.key_of_gateway(gateway).await.map(|key| key.handshake_key()),
+                }
+            })
+        });
         let server = ServerSelf {
             cluster: self.identity.cluster.get(),
             node: self.identity.node,
@@ -152,11 +156,25 @@ impl Core {
                 bulk: self.settings.bulk_in_flight_max,
             },
             nonce,
-            key_of: &key_of,
+            key_of,
         };
         let answer = handshake::answer(connection, server);
         let late = |_elapsed| HandshakeError::Connection { reason: "the handshake took too long".to_owned() };
         tokio::time::timeout(self.settings.connect_timeout, answer).await.map_err(late)?
+    }
+
+    /// The key of a gateway's credential; one that is not known is waited for, as it may just have been added.
+    async fn key_of_gateway(&self, gateway: GatewayId) -> Option<GatewayKey> {
+        let mut changes = self.gateways.changes();
+        let known = async {
+            loop {
+                if let Some(key) = self.gateways.key(gateway) {
+                    return Some(key);
+                }
+                changes.changed().await.ok()?;
+            }
+        };
+        tokio::time::timeout(self.settings.credential_patience, known).await.unwrap_or_default()
     }
 
     async fn run(&self, admitted: Admitted, mut closing: watch::Receiver<bool>, peer: &str) {
