@@ -10,6 +10,10 @@ pub trait GatewayRegistry: Send + Sync {
     /// The key of a credential; `None` for one that is not known, or was revoked.
     fn key(&self, gateway: GatewayId) -> Option<GatewayKey>;
 
+    /// Whether a credential is known to have been revoked: it is refused at once, where one that is not known is waited
+    /// for a while.
+    fn is_revoked(&self, gateway: GatewayId) -> bool;
+
     /// Changes whenever [`GatewayRegistry::key`] may answer otherwise than before: connections of gateways whose key
     /// is another or none are closed then.
     fn changes(&self) -> watch::Receiver<u64>;
@@ -30,6 +34,10 @@ impl Default for NoGateways {
 impl GatewayRegistry for NoGateways {
     fn key(&self, _gateway: GatewayId) -> Option<GatewayKey> {
         None
+    }
+
+    fn is_revoked(&self, _gateway: GatewayId) -> bool {
+        true
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -171,6 +171,9 @@ impl Core {
                 if let Some(key) = self.gateways.key(gateway) {
                     return Some(key);
                 }
+                if self.gateways.is_revoked(gateway) {
+                    return None;
+                }
                 changes.changed().await.ok()?;
             }
         };

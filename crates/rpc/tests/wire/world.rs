@@ -329,6 +329,10 @@ impl GatewayRegistry for Gateways {
         self.keys.lock().get(&gateway).cloned()
     }
 
+    fn is_revoked(&self, gateway: GatewayId) -> bool {
+        !self.keys.lock().contains_key(&gateway)
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
