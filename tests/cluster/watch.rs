@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::processes::{Launch, Member, Starting, assert_all, free_addresses, put_all};
 
 /// How long anything may take that nodes notice by themselves.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Nodes that are quick to give each other up. Those that no longer run are `None`.
 pub struct Watched {
@@ -55,12 +55,19 @@ impl Watched {
         self.nodes.iter().flatten()
     }
 
-    /// A node's id, by its address.
+    /// A node's id, by its address; others see a node that has just joined when they look at the layout again.
     pub fn id(&self, at: usize) -> String {
         let address = address_of(&self.launches[at]);
-        let nodes = self.running().next().expect("one runs").admin(&["node", "list"]);
-        let own = nodes.as_array().expect("a list").iter().find(|node| node["address"] == address);
-        own.unwrap_or_else(|| panic!("{address} is listed: {nodes}"))["id"].as_str().expect("an id").to_owned()
+        let asked = self.running().next().expect("one runs");
+        let begun = Instant::now();
+        loop {
+            let nodes = asked.admin(&["node", "list"]);
+            let own = nodes.as_array().expect("a list").iter().find(|node| node["address"] == address);
+            if let Some(own) = own {
+                return own["id"].as_str().expect("an id").to_owned();
+            }
+            assert!(begun.elapsed() < PATIENCE, "{address} is listed: {nodes}");
+        }
     }
 
     /// Which one leads a range.
