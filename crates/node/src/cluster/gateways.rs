@@ -127,8 +127,16 @@ mod tests {
         RemoteIndex::new(client, directory)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_gateway_is_let_in_once_it_is_added_and_cut_off_once_it_is_removed() {
+    /// A node that follows the rows of its index.
+    struct Served {
+        network: MemoryNetwork,
+        index: Arc<LocalIndex>,
+        gateways: Arc<FollowedGateways>,
+        address: String,
+        _stop: watch::Sender<bool>,
+    }
+
+    async fn served() -> Served {
         let network = MemoryNetwork::new(1);
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));
         let index = Arc::new(LocalIndex::in_memory(clock).expect("opened"));
@@ -136,6 +144,12 @@ mod tests {
         let (_stop, stopped) = watch::channel(false);
         tokio::spawn(gateways.clone().follow(index.clone(), stopped));
         let address = serve(&network, &index, gateways.clone()).await;
+        Served { network, index, gateways, address, _stop }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_is_let_in_once_it_is_added_and_cut_off_once_it_is_removed() {
+        let Served { network, index, gateways, address, _stop } = served().await;
         let mut changes = gateways.changes();
         let new = gateway_credentials::add(&*index, &SystemEntropy, AddGateway::default()).await.expect("added");
         changes.changed().await.expect("it is seen");
@@ -153,13 +167,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_gateway_that_was_just_added_is_let_in_by_a_node_that_looks_only_later() {
-        let network = MemoryNetwork::new(1);
-        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));
-        let index = Arc::new(LocalIndex::in_memory(clock).expect("opened"));
-        let gateways = Arc::new(FollowedGateways::new());
-        let (_stop, stopped) = watch::channel(false);
-        tokio::spawn(gateways.clone().follow(index.clone(), stopped));
-        let address = serve(&network, &index, gateways.clone()).await;
+        let Served { network, index, address, _stop, .. } = served().await;
         // It has looked a moment ago.
         tokio::time::sleep(PERIOD + PERIOD / 10).await;
         let new = gateway_credentials::add(&*index, &SystemEntropy, AddGateway::default()).await.expect("added");
