@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::processes::{Launch, Member, Starting, assert_all, free_addresses, put_all};
 
 /// How long anything may take that nodes notice by themselves.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Nodes that are quick to give each other up. Those that no longer run are `None`.
 pub struct Watched {

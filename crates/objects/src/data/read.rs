@@ -31,8 +31,8 @@ use super::pace::Pace;
 const STEP_BYTES_MIN: usize = 64 << 10;
 /// The longest step: one call to a disk.
 pub(super) const STEP_BYTES_MAX: usize = 512 << 10;
-/// Steps are so long that all readers together could hold so many of them. What a reader was given stays reserved until
-/// its socket took it, and one that stalls has two steps there that nobody can take back.
+/// A step is at most the budget's share of one reader, divided by this. What a reader was given stays reserved until its
+/// socket took it, and one that stalls has two steps there that nobody can take back: half of the budget, of all readers.
 const STEPS_PER_READER: u64 = 4;
 /// How many times faster than slow a reader must be to be read ahead for again.
 const FAST_AGAIN: u64 = 4;
