@@ -68,6 +68,14 @@ fn all_are_up(asked: &Member) -> bool {
     status["not_ready"].is_null() && nodes.len() == NODES && nodes.iter().all(|node| node["state"] == "up")
 }
 
+/// The nodes that a newer one of them names as those that keep the cluster at the older level.
+fn held_back_by(asked: &Member) -> BTreeSet<String> {
+    let status = asked.admin(&["status"])["feature_level"].clone();
+    assert_eq!((&status["level"], &status["known"]), (&1.into(), &2.into()), "{status}");
+    let nodes = status["held_back_by"].as_array().expect("a list").iter();
+    nodes.map(|id| id.as_str().expect("an id").to_owned()).collect()
+}
+
 /// What the newer build's verb says through a node of it: the refusal, or nothing.
 fn probe(node: &Member) -> Option<String> {
     let output = node.admin_command(&["probe"]).output().expect("the verb runs");
@@ -123,18 +131,17 @@ async fn roll_nodes(nodes: &mut [Member], load: &Load) {
         load.until_it_goes_on(&format!("node {at} was rolled")).await;
         let rolled = &nodes[at];
         until("all nodes are up", || all_are_up(rolled));
-        let left: BTreeSet<&str> = ids[at + 1..].iter().map(String::as_str).collect();
+        let left: BTreeSet<String> = ids[at + 1..].iter().cloned().collect();
         if left.is_empty() {
             return;
         }
-        let status = rolled.admin(&["status"])["feature_level"].clone();
-        let holds = status["held_back_by"].as_array().expect("a list").iter().filter_map(|id| id.as_str());
-        assert_eq!((&status["level"], &status["known"]), (&1.into(), &2.into()), "{status}");
-        assert_eq!(holds.collect::<BTreeSet<_>>(), left);
+        until("the rolled node's level is known", || held_back_by(rolled) == left);
         for node in &nodes[..=at] {
-            let told = probe(node).expect("it is refused while a node does not know it");
+            let told = || probe(node).expect("it is refused while a node does not know it");
+            until("the rolled node's level is known everywhere", || !told().contains(&ids[at]));
+            let told = told();
             assert!(told.contains("the cluster's feature level is 1: nodes "), "{told}");
-            assert!(left.iter().all(|id| told.contains(id)) && !told.contains(&ids[at]), "{left:?}: {told}");
+            assert!(left.iter().all(|id| told.contains(id.as_str())), "{left:?}: {told}");
         }
     }
 }

@@ -87,8 +87,9 @@ pub enum ShardError {
         /// The disk.
         disk: DiskId,
     },
-    /// The writer's layout is old: the disk owns the slot at another epoch. Read the layout again.
-    #[error("the slot is owned at epoch {owned}, not {named}")]
+    /// The writer's layout is old: the disk owns the slot at another epoch, or has sealed it, or has not been told its
+    /// slots since it was opened. Read the layout again.
+    #[error("the slot is owned at epoch {owned} or sealed, and the shard names {named}")]
     Stale {
         /// What the disk holds.
         owned: SlotEpoch,

@@ -21,9 +21,9 @@ pub(super) enum AppendError {
     /// Other disks may have room.
     #[error("the disk is full")]
     Full,
-    /// A newer layout is on its way.
-    #[error("the layout is old")]
-    Stale,
+    /// A newer layout is on its way, or this disk has yet to hear of the one there is.
+    #[error("the layout is old, or disk {0} has not been told it yet")]
+    Stale(DiskId),
     /// Another group may take it.
     #[error("{0}")]
     Failed(String),
@@ -102,8 +102,12 @@ fn note(core: &Core, disk: DiskId, error: ShardError) -> AppendError {
             core.disks.note_full(disk, core.settings.avoid_full);
             AppendError::Full
         }
-        ShardError::Stale { .. } => AppendError::Stale,
+        ShardError::Stale { .. } => AppendError::Stale(disk),
         ShardError::Invalid { .. } => AppendError::Refused(error.to_string()),
+        ShardError::Unreachable { .. } => {
+            core.disks.note_unreachable(disk, core.settings.avoid_unreachable);
+            AppendError::Failed(error.to_string())
+        }
         error => {
             core.disks.note_failed(disk, core.settings.avoid_failed);
             AppendError::Failed(error.to_string())

@@ -17,6 +17,7 @@ pub struct DiskConditions {
 #[derive(Debug, Default)]
 struct Condition {
     failed_until: Option<Instant>,
+    unreachable_until: Option<Instant>,
     full_until: Option<Instant>,
     slow_until: Option<Instant>,
     free_bytes: Option<u64>,
@@ -25,10 +26,12 @@ struct Condition {
 /// Disks that a write keeps away from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Avoided {
-    /// Failed, too slow or full.
+    /// Failed, too slow, out of reach or full.
     pub(super) disks: Vec<DiskId>,
     /// Those of them that are only full.
     pub(super) full: Vec<DiskId>,
+    /// Those of them that are only out of reach.
+    pub(super) unreachable: Vec<DiskId>,
 }
 
 impl DiskConditions {
@@ -41,6 +44,7 @@ impl DiskConditions {
     pub fn clear(&self, disk: DiskId) {
         if let Some(condition) = self.by_id.lock().get_mut(&disk) {
             condition.failed_until = None;
+            condition.unreachable_until = None;
             condition.full_until = None;
             condition.slow_until = None;
         }
@@ -49,6 +53,11 @@ impl DiskConditions {
     /// Keeps writes away from a disk that failed or was too slow, for so long.
     pub fn note_failed(&self, disk: DiskId, avoid: Duration) {
         self.by_id.lock().entry(disk).or_default().failed_until = Some(Instant::now() + avoid);
+    }
+
+    /// Keeps writes away from a disk whose node could not be reached, for so long.
+    pub(super) fn note_unreachable(&self, disk: DiskId, avoid: Duration) {
+        self.by_id.lock().entry(disk).or_default().unreachable_until = Some(Instant::now() + avoid);
     }
 
     /// Keeps writes away from a disk that was full, for so long.
@@ -62,18 +71,22 @@ impl DiskConditions {
         let by_id = self.by_id.lock();
         let mut avoided = Avoided::default();
         for (&disk, condition) in &*by_id {
-            let failed = condition.failed_until.is_some_and(|until| until > now);
-            let full = condition.full_until.is_some_and(|until| until > now);
-            if failed || full {
+            let holds = |until: Option<Instant>| until.is_some_and(|until| until > now);
+            let (failed, full) = (holds(condition.failed_until), holds(condition.full_until));
+            let unreachable = holds(condition.unreachable_until);
+            if failed || unreachable || full {
                 avoided.disks.push(disk);
             }
-            if full && !failed {
-                avoided.full.push(disk);
+            match (failed, unreachable, full) {
+                (false, false, true) => avoided.full.push(disk),
+                (false, true, false) => avoided.unreachable.push(disk),
+                _ => {}
             }
         }
         drop(by_id);
         avoided.disks.sort_unstable();
         avoided.full.sort_unstable();
+        avoided.unreachable.sort_unstable();
         avoided
     }
 
@@ -84,12 +97,12 @@ impl DiskConditions {
 
     /// Whether the disk failed a moment ago.
     pub(super) fn is_failed(&self, disk: DiskId) -> bool {
-        self.until(disk, |condition| condition.failed_until)
+        self.until(disk, |condition| condition.failed_until.max(condition.unreachable_until))
     }
 
     /// Whether a read should try the other shards first.
     pub(super) fn is_failed_or_slow(&self, disk: DiskId) -> bool {
-        self.until(disk, |condition| condition.failed_until.max(condition.slow_until))
+        self.until(disk, |condition| condition.failed_until.max(condition.unreachable_until).max(condition.slow_until))
     }
 
     fn until(&self, disk: DiskId, of: impl Fn(&Condition) -> Option<Instant>) -> bool {
@@ -111,14 +124,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_disk_is_avoided_for_its_time_and_no_longer() {
         let conditions = DiskConditions::default();
-        let [failed, full, fine] = [1, 2, 3].map(|number| DiskId::from_bytes([number; 16]));
+        let [failed, full, fine, away] = [1, 2, 3, 4].map(|number| DiskId::from_bytes([number; 16]));
         conditions.note_failed(failed, Duration::from_secs(10));
         conditions.note_full(full, Duration::from_secs(5));
+        conditions.note_unreachable(away, Duration::from_secs(1));
         conditions.set_free_bytes(fine, 7);
-        assert_eq!(conditions.avoided(), Avoided { disks: vec![failed, full], full: vec![full] });
+        let all = Avoided { disks: vec![failed, full, away], full: vec![full], unreachable: vec![away] };
+        assert_eq!(conditions.avoided(), all);
+        assert!(conditions.is_failed(away) && conditions.is_failed_or_slow(away));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(conditions.avoided(), Avoided { disks: vec![failed, full], full: vec![full], unreachable: vec![] });
         assert!(conditions.is_failed(failed) && !conditions.is_failed(full) && !conditions.is_failed(fine));
         tokio::time::advance(Duration::from_secs(6)).await;
-        assert_eq!(conditions.avoided(), Avoided { disks: vec![failed], full: vec![] });
+        assert_eq!(conditions.avoided(), Avoided { disks: vec![failed], ..Avoided::default() });
         conditions.clear(failed);
         assert_eq!(conditions.avoided(), Avoided::default());
     }

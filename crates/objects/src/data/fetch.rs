@@ -42,6 +42,7 @@ pub(super) struct StripeReader {
 /// The bytes of a unit.
 pub(super) async fn fetch(core: Arc<Core>, unit: ShardUnit) -> Result<ShardBody, ReadError> {
     let ShardUnit { run, home, stripe, shard, range } = unit;
+    core.learn_group(&run).await;
     let reader = StripeReader { core, run, home, stripe };
     match reader.run.form {
         RunForm::Copies { .. } => reader.read_copy(range).await,
@@ -52,11 +53,22 @@ pub(super) async fn fetch(core: Arc<Core>, unit: ShardUnit) -> Result<ShardBody,
 /// All bytes of a stripe, out of any k shards.
 pub(super) async fn fetch_stripe(core: Arc<Core>, unit: StripeUnit) -> Result<ShardBody, ReadError> {
     let StripeUnit { run, home, stripe } = unit;
+    core.learn_group(&run).await;
     let reader = StripeReader { core, run, home, stripe };
     reader.read_whole().await
 }
 
 impl Core {
+    /// Has the layout read anew where it does not know a run's group: another gateway wrote there a moment after it was
+    /// made.
+    async fn learn_group(&self, run: &Run) {
+        if self.layout().group(run.group).is_none()
+            && let Err(error) = self.seams.planner.refresh().await
+        {
+            tracing::debug!(%error, "the layout could not be read anew");
+        }
+    }
+
     /// Whether some data shard of a run is better rebuilt than read.
     pub(super) fn lacks_data(&self, run: &Run) -> bool {
         let layout = self.layout();
@@ -273,8 +285,11 @@ impl StripeReader {
                 let run = (*self.run).clone();
                 self.core.seams.repairs.report(BadShard { run, home: (*self.home).clone(), address, disk });
             }
-            ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. } | ShardError::Unreachable { .. } => {
+            ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. } => {
                 self.core.disks.note_failed(disk, self.core.settings.avoid_failed);
+            }
+            ShardError::Unreachable { .. } => {
+                self.core.disks.note_unreachable(disk, self.core.settings.avoid_unreachable);
             }
             ShardError::DiskFull { .. } | ShardError::Stale { .. } | ShardError::Invalid { .. } => {
                 tracing::error!(%disk, %error, "a read was answered with an error that reads don't have");

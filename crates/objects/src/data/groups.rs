@@ -36,7 +36,7 @@ pub(super) fn likely_profile(core: &Core, wanted: Profile) -> Result<Profile, Wr
     if !live_groups(&layout, wanted, &avoided.disks).is_empty() {
         return Ok(wanted);
     }
-    widest(&layout, wanted, &avoided)
+    widest(&layout, wanted, &avoided).map(|(profile, _)| profile)
 }
 
 /// A group for stripes.
@@ -89,19 +89,17 @@ async fn choose<T>(
         if let Some(chosen) = found(&layout, wanted, &avoided.disks) {
             return Ok(chosen);
         }
-        let profile = widest(&layout, wanted, &avoided)?;
-        if profile != wanted
-            && let Some(chosen) = found(&layout, profile, &avoided.disks)
-        {
+        let (profile, avoid) = widest(&layout, wanted, &avoided)?;
+        if let Some(chosen) = found(&layout, profile, &avoid) {
             return Ok(chosen);
         }
-        tracing::info!(profile = %profile, avoided = avoided.disks.len(), "no live placement group; asking for some");
+        tracing::info!(profile = %profile, avoided = avoid.len(), "no live placement group; asking for some");
         let short = |reason: String| WriteError::InsufficientDisks { profile: wanted, reason };
-        let made = timeout_at(deadline, core.seams.planner.make_groups(profile, &avoided.disks)).await;
+        let made = timeout_at(deadline, core.seams.planner.make_groups(profile, &avoid)).await;
         made.map_err(|_| short("no placement groups were made in time".to_owned()))?
             .map_err(|error| short(format!("no placement groups were made: {}", error.reason)))?;
         // The planner returns when they are committed; the layout that this process sees may be a moment behind.
-        let visible = changes.wait_for(|layout| !live_groups(layout, profile, &avoided.disks).is_empty());
+        let visible = changes.wait_for(|layout| !live_groups(layout, profile, &avoid).is_empty());
         match timeout_at(deadline, visible).await {
             Ok(Ok(_)) => {}
             Ok(Err(_)) | Err(_) => return Err(short("the groups made did not become known in time".to_owned())),
@@ -109,11 +107,18 @@ async fn choose<T>(
     }
 }
 
-fn widest(layout: &Layout, wanted: Profile, avoided: &Avoided) -> Result<Profile, WriteError> {
-    if let Some(profile) = widest_live(layout, wanted, &avoided.disks) {
-        return Ok(profile);
+/// The widest profile that the live disks hold, and the disks to keep away from with it. Those that are only out of reach
+/// are tried again rather than that a write is refused: the layout calls them up, and they may be back.
+fn widest(layout: &Layout, wanted: Profile, avoided: &Avoided) -> Result<(Profile, Vec<DiskId>), WriteError> {
+    let all_but = |spared: &[DiskId]| -> Vec<DiskId> {
+        avoided.disks.iter().copied().filter(|disk| !spared.contains(disk)).collect()
+    };
+    for avoid in [avoided.disks.clone(), all_but(&avoided.unreachable)] {
+        if let Some(profile) = widest_live(layout, wanted, &avoid) {
+            return Ok((profile, avoid));
+        }
     }
-    let failed: Vec<DiskId> = avoided.disks.iter().copied().filter(|disk| !avoided.full.contains(disk)).collect();
+    let failed = all_but(&avoided.full);
     if widest_live(layout, wanted, &failed).is_some() {
         return Err(WriteError::Full);
     }

@@ -189,9 +189,14 @@ impl RunWriter {
         if attempts == ATTEMPTS_MAX || matches!(error, AppendError::Refused(_)) {
             return Err(error.into_write_error(self.wanted));
         }
-        if let AppendError::Stale = error {
-            // Without a newer one, the next attempt finds out whether it was this layout's fault.
+        if let AppendError::Stale(disk) = error {
+            let epoch = self.core.layout().epoch;
+            // Without an answer, the next attempt finds out whether it was this layout's fault.
             let _ = timeout(LAYOUT_PATIENCE, self.core.seams.planner.refresh()).await;
+            if self.core.layout().epoch == epoch {
+                // It wasn't: the disk was opened a moment ago and takes nothing before it was told its slots.
+                self.core.disks.note_unreachable(disk, self.core.settings.avoid_unreachable);
+            }
         }
         Ok(())
     }

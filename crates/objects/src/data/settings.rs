@@ -17,6 +17,9 @@ pub struct DataPathSettings {
     pub planner_patience: Duration,
     /// How long a write keeps away from a disk that failed, or was too slow, while the layout still calls it up.
     pub avoid_failed: Duration,
+    /// How long a write keeps away from a disk whose node could not be reached, or was only starting. Such calls fail at
+    /// once, so that trying again costs little, and a node that is restarted is back before this is over.
+    pub avoid_unreachable: Duration,
     /// How long a write keeps away from a disk that was full.
     pub avoid_full: Duration,
     /// A sender or reader slower than this many bytes a second gives its buffers back.
@@ -38,6 +41,7 @@ impl Default for DataPathSettings {
             memory_patience: Duration::from_secs(10),
             planner_patience: Duration::from_secs(10),
             avoid_failed: Duration::from_secs(10),
+            avoid_unreachable: Duration::from_secs(1),
             avoid_full: Duration::from_secs(5),
             slow_bytes_per_second: 64 << 10,
             pace_window: Duration::from_secs(2),

@@ -28,6 +28,10 @@ use super::{
 pub(crate) enum Behaviour {
     Fine,
     Down,
+    /// Its node cannot be reached.
+    Away,
+    /// Opened a moment ago, and not told its slots yet.
+    Untold,
     Full,
     /// Every call takes so long.
     Slow(Duration),
@@ -71,7 +75,8 @@ impl MemoryShards {
             Behaviour::Down => return Err(ShardError::DiskDown { disk, reason: "told so".to_owned() }),
             Behaviour::Slow(time) => tokio::time::sleep(time).await,
             Behaviour::Hangs => std::future::pending().await,
-            Behaviour::Fine | Behaviour::Full => {}
+            Behaviour::Away => return Err(ShardError::Unreachable { disk, reason: "told so".to_owned() }),
+            Behaviour::Fine | Behaviour::Full | Behaviour::Untold => {}
         }
         Ok(behaviour)
     }
@@ -80,8 +85,10 @@ impl MemoryShards {
 #[async_trait]
 impl ShardService for MemoryShards {
     async fn append(&self, disk: DiskId, header: ShardHeader, body: ShardBody) -> Result<(), ShardError> {
-        if self.behave(disk).await? == Behaviour::Full {
-            return Err(ShardError::DiskFull { disk });
+        match self.behave(disk).await? {
+            Behaviour::Full => return Err(ShardError::DiskFull { disk }),
+            Behaviour::Untold => return Err(ShardError::Stale { owned: header.slot_epoch, named: header.slot_epoch }),
+            _ => {}
         }
         let bytes = body.concat();
         assert!(body.iter().all(|piece| !piece.is_empty() && piece.len() <= 256 << 10), "pieces of up to 256 KiB");
@@ -146,6 +153,8 @@ impl ShardService for MemoryShards {
 pub(crate) struct Planner {
     layout: watch::Sender<Arc<Layout>>,
     pub(crate) refuses: Mutex<bool>,
+    /// What a refresh brings.
+    pub(crate) newer: Mutex<Option<Arc<Layout>>>,
 }
 
 #[async_trait]
@@ -162,6 +171,9 @@ impl GroupPlanner for Planner {
     }
 
     async fn refresh(&self) -> Result<(), PlannerError> {
+        if let Some(newer) = self.newer.lock().take() {
+            self.layout.send_replace(newer);
+        }
         Ok(())
     }
 }
@@ -218,7 +230,7 @@ impl Fixture {
         layout = add_groups(&layout, missing_groups(&layout, &[profile], &[]));
         let (sender, receiver) = watch::channel(Arc::new(layout));
         let shards = Arc::new(MemoryShards::default());
-        let planner = Arc::new(Planner { layout: sender.clone(), refuses: Mutex::new(false) });
+        let planner = Arc::new(Planner { layout: sender.clone(), refuses: Mutex::default(), newer: Mutex::default() });
         let notices = Arc::new(Notices::default());
         let budget = MemoryBudget::new(budget_bytes);
         let seams = DataPathSeams {

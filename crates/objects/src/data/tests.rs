@@ -226,6 +226,52 @@ async fn profiles_narrow_down_to_two_copies_and_then_writes_are_refused() {
     }
 }
 
+/// Nodes that are restarted one after the other are each away for a moment, and back before the layout calls them down.
+#[tokio::test]
+async fn disks_that_were_out_of_reach_are_tried_again_rather_than_that_a_write_is_refused() {
+    let settings = DataPathSettings { avoid_unreachable: Duration::from_secs(60), ..hasty() };
+    let fixture = Fixture::new(6, small_profile(), settings);
+    let whole = body_bytes(300_000);
+    let set_all = |behaviour| (0..5).for_each(|disk| fixture.shards.set(fixture.disk(disk), behaviour));
+    set_all(Behaviour::Away);
+    for bytes in [300_000, 9000] {
+        let refused = fixture.data.write(fixture.request(None), &mut WholeBody::new(whole.slice(..bytes))).await;
+        assert!(matches!(refused, Err(WriteError::InsufficientDisks { .. })), "{refused:?}");
+    }
+    set_all(Behaviour::Fine);
+    assert_eq!(fixture.data.disks().avoided().unreachable.len(), 5);
+    assert!(!written(&fixture, &whole, 50_000).await.degraded);
+}
+
+#[tokio::test]
+async fn a_disk_that_was_not_told_its_slots_yet_is_gone_around() {
+    let fixture = Fixture::new(6, small_profile(), hasty());
+    fixture.shards.set(fixture.disk(3), Behaviour::Untold);
+    let whole = body_bytes(300_000);
+    for bytes in [300_000, 9000] {
+        let stored = written(&fixture, &whole.slice(..bytes), 50_000).await;
+        assert_eq!(stored.degraded, bytes == 300_000, "3+2 instead of 4+2, copies as wanted");
+    }
+}
+
+/// Another gateway had the group made, wrote to it, and this one hears of the object first.
+#[tokio::test]
+async fn a_group_that_is_newer_than_the_layout_is_read_all_the_same() {
+    let fixture = Fixture::new(6, small_profile(), hasty());
+    let before = fixture.layout.borrow().clone();
+    fixture.shards.set(fixture.disk(3), Behaviour::Away);
+    let whole = body_bytes(600_000);
+    let stored = written(&fixture, &whole, 50_000).await;
+    let after = fixture.layout.borrow().clone();
+    assert!(before.group(runs(&stored)[0].group).is_none() && after.group(runs(&stored)[0].group).is_some());
+    for range in [0..600_000, 5..7000] {
+        fixture.layout.send_replace(Arc::clone(&before));
+        *fixture.planner.newer.lock() = Some(Arc::clone(&after));
+        let part = read(&fixture, &stored, range.start as u64..range.end as u64).await.expect("readable");
+        assert_eq!(part, whole.slice(range));
+    }
+}
+
 #[tokio::test]
 async fn a_disk_that_fails_in_the_middle_ends_the_run_and_a_new_one_begins() {
     let fixture = Fixture::new(6, small_profile(), hasty());
