@@ -3,13 +3,16 @@
 mod slots;
 mod watch;
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::operation::RequestId;
+use tempfile::TempDir;
 
-use crate::processes::{Cluster, Member, Starting, assert_all, put_all};
+use crate::processes::{Cluster, Launch, Member, Starting, arguments, assert_all, free_addresses, put_all};
 use crate::server::{ACCESS_KEY, SECRET_KEY, client_at};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,4 +183,39 @@ async fn all_nodes_end_in_order_one_after_the_other() {
     cluster.nodes[0].client().create_bucket().bucket("ended").send().await.expect("created");
     // The last two have no majority to ask for anything.
     cluster.nodes.iter_mut().for_each(Member::terminate);
+}
+
+/// Whoever asks why a request went wrong finds it by its id on each machine that worked for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_named_in_the_log_lines_of_gateway_and_node() {
+    let logs = TempDir::new().expect("a temporary directory");
+    let logging = |launch: Launch, log: &Path| {
+        let to_file = format!("exec \"$@\" 2>{}", log.display());
+        let launcher = ["sh", "-c", &to_file, "sh"].map(str::to_owned).to_vec();
+        let environment = vec![("CAIRN_LOG".to_owned(), "gateway=debug,rpc=debug".to_owned())];
+        Launch { launcher, environment, ..launch }
+    };
+    let [of_node, of_gateway] = ["node", "gateway"].map(|name| logs.path().join(name));
+    let addresses = free_addresses(1);
+    let launch = |_, disks: &[PathBuf]| logging(Launch::of(arguments(&addresses, 0, disks), None), &of_node);
+    let cluster = Cluster::of_launches(addresses.clone(), launch, 3);
+    let gateway = logging(cluster.gateway_launch(), &of_gateway).start().ready();
+    let client = gateway.client();
+    client.create_bucket().bucket("named").send().await.expect("created");
+    // Of the form that a task of its own writes.
+    let put = client.put_object().bucket("named").key("long").body(vec![7; 300_000].into()).send().await.expect("put");
+    let got = client.get_object().bucket("named").key("long").send().await.expect("got");
+    let (put, got) = (put.request_id().expect("an id").to_owned(), got.request_id().expect("an id").to_owned());
+    let lines = |log: &Path, id: &str, what: &str| {
+        let text = std::fs::read_to_string(log).expect("it is written");
+        let is_of_it = |line: &&str| line.contains(&format!("\"request_id\":\"{id}\"")) && line.contains(what);
+        text.lines().filter(is_of_it).count()
+    };
+    let shards = "\"service\":\"Shards\"";
+    for id in [&put, &got] {
+        until("the gateway tells of it", || lines(&of_gateway, id, "\"message\":\"request\"") == 1);
+        assert!(lines(&of_node, id, "\"service\":\"Index\"") >= 1, "{id}");
+    }
+    assert_eq!(lines(&of_node, &put, shards), 3);
+    assert!(lines(&of_node, &got, shards) >= 1);
 }

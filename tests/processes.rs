@@ -221,12 +221,9 @@ pub struct Cluster {
 impl Cluster {
     /// Forms a cluster of so many nodes with so many disks each.
     pub fn of(nodes: usize, disks: usize) -> Self {
-        let directory = TempDir::new().expect("a temporary directory");
         let addresses = free_addresses(nodes);
-        let start = |at: usize| Launch::of(arguments(&directory, &addresses, at, disks), None).start();
-        let starting: Vec<Starting> = (0..nodes).map(start).collect();
-        let nodes = starting.into_iter().map(Starting::ready).collect();
-        Self { nodes, addresses, directory }
+        let launch = |at: usize, disks: &[PathBuf]| Launch::of(arguments(&addresses, at, disks), None);
+        Self::of_launches(addresses.clone(), launch, disks)
     }
 
     /// Forms a cluster of what `launch` gives for each node's number and directory. `addresses` are where the nodes
@@ -259,9 +256,10 @@ impl Cluster {
     }
 }
 
-fn arguments(directory: &TempDir, addresses: &[String], at: usize, disks: usize) -> Vec<String> {
+/// What a node that serves S3 too is started with.
+pub fn arguments(addresses: &[String], at: usize, disks: &[PathBuf]) -> Vec<String> {
     let mut arguments = vec!["server".to_owned()];
-    arguments.extend((1..=disks).map(|disk| directory.path().join(format!("n{at}/d{disk}")).display().to_string()));
+    arguments.extend(disks.iter().map(|disk| disk.display().to_string()));
     let options = ["--join", &addresses.join(","), "--rpc-listen", &addresses[at]];
     arguments.extend(options.map(str::to_owned));
     arguments

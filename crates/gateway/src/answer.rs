@@ -88,17 +88,7 @@ impl AnswerBody {
         body
     }
 
-    fn note(&mut self, bytes: &Bytes) {
-        self.record.sent_bytes += bytes.len() as u64;
-        self.record.is_complete = self.is_end_stream();
-    }
-}
-
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = ObjectsError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ObjectsError>>> {
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ObjectsError>>> {
         let next = match &mut self.content {
             Content::Whole(bytes) if bytes.is_empty() => None,
             Content::Whole(bytes) => Some(std::mem::take(bytes)),
@@ -121,6 +111,20 @@ impl Body for AnswerBody {
             self.note(&bytes);
             Ok(Frame::data(bytes))
         }))
+    }
+
+    fn note(&mut self, bytes: &Bytes) {
+        self.record.sent_bytes += bytes.len() as u64;
+        self.record.is_complete = self.is_end_stream();
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = ObjectsError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ObjectsError>>> {
+        self.record.id().name().sync_scope(|| self.poll_content(cx))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -121,6 +121,11 @@ impl RequestRecord {
         }
     }
 
+    /// The request's.
+    pub(crate) fn id(&self) -> RequestId {
+        self.id
+    }
+
     /// Has the request shown when it ends.
     pub(crate) fn trace(&mut self, traces: &Traces, peer: SocketAddr, head: &Parts) {
         let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
@@ -155,16 +160,17 @@ impl Drop for RequestRecord {
         metrics.received.increment(self.received_bytes);
         metrics.sent.increment(self.sent_bytes);
         self.metrics.under_way().decrement(1.0);
-        tracing::debug!(
-            request_id = %self.id,
-            operation = metrics.name,
-            status = self.status.as_u16(),
-            received_bytes = self.received_bytes,
-            sent_bytes = self.sent_bytes,
-            took_us = took.as_micros() as u64,
-            is_complete = self.is_complete,
-            "request"
-        );
+        self.id.name().sync_scope(|| {
+            tracing::debug!(
+                operation = metrics.name,
+                status = self.status.as_u16(),
+                received_bytes = self.received_bytes,
+                sent_bytes = self.sent_bytes,
+                took_us = took.as_micros() as u64,
+                is_complete = self.is_complete,
+                "request"
+            );
+        });
         let name = metrics.name;
         self.show(name, took);
     }

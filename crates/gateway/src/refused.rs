@@ -14,7 +14,7 @@ pub(crate) fn answer(core: &GatewayCore, refusal: Refusal) -> Vec<u8> {
     let id = core.request_ids.next();
     let host = core.request_ids.host();
     let error = in_words(refusal);
-    tracing::debug!(request_id = %id, error = %refusal, "request refused");
+    id.name().sync_scope(|| tracing::debug!(error = %refusal, "request refused"));
     // What the request was aimed at has not been read.
     let body = error.body(&ErrorContext { resource: "/", request_id: id.as_str(), host_id: host.as_str() });
     let date = s3_wire::time::http_date(core.services.clock.now());

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::HeaderValue;
 use platform::Entropy;
+use telemetry::RequestName;
 
 /// Makes ids that no other request of this or another gateway has had, without asking the system for randomness each
 /// time.
@@ -24,7 +25,10 @@ pub(crate) struct HostId {
 
 /// The value of `x-amz-request-id`: 16 upper-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RequestId([u8; 16]);
+pub(crate) struct RequestId {
+    name: RequestName,
+    digits: [u8; 16],
+}
 
 impl RequestIds {
     pub(crate) fn new(entropy: &dyn Entropy) -> Self {
@@ -59,15 +63,20 @@ impl RequestId {
         for (index, digit) in digits.iter_mut().enumerate() {
             *digit = b"0123456789ABCDEF"[(number >> (60 - 4 * index)) as usize & 0xf];
         }
-        Self(digits)
+        Self { name: RequestName(number), digits }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("hex digits are ASCII")
+        std::str::from_utf8(&self.digits).expect("hex digits are ASCII")
     }
 
     pub(crate) fn header(&self) -> HeaderValue {
-        HeaderValue::from_bytes(&self.0).expect("hex digits are a header value")
+        HeaderValue::from_bytes(&self.digits).expect("hex digits are a header value")
+    }
+
+    /// What log lines call it.
+    pub(crate) fn name(self) -> RequestName {
+        self.name
     }
 }
 
@@ -105,6 +114,7 @@ mod tests {
         let made: HashSet<String> = (0..10_000).map(|_| ids.next().to_string()).collect();
         assert_eq!(made.len(), 10_000);
         assert!(made.iter().all(|id| id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit())));
-        assert_eq!(RequestId::from_number(0x0123_4567_89ab_cdef).as_str(), "0123456789ABCDEF");
+        let id = RequestId::from_number(0x0123_4567_89ab_cdef);
+        assert_eq!((id.as_str(), id.name().to_string().as_str()), ("0123456789ABCDEF", "0123456789ABCDEF"));
     }
 }

@@ -49,6 +49,16 @@ pub(crate) async fn respond(
     let (head, incoming) = request.into_parts();
     // Its name, under which it is counted and logged.
     let id = core.request_ids.next();
+    id.name().scope(answer_as(core, connection, head, incoming, id)).await
+}
+
+async fn answer_as(
+    core: Arc<GatewayCore>,
+    connection: Arc<Connection>,
+    head: Parts,
+    incoming: Incoming,
+    id: RequestId,
+) -> Response<AnswerBody> {
     let under_way = connection.activity.begin_request();
     let mut record = RequestRecord::begin(Arc::clone(&core.metrics), Arc::clone(&core.services.clock), id);
     if core.traces.is_watched() {
@@ -177,7 +187,7 @@ async fn ask(
 /// The answer to a request that was refused.
 fn refuse(core: &GatewayCore, id: RequestId, head: &Parts, error: &S3Error) -> Answer {
     if error.status().is_server_error() {
-        tracing::warn!(request_id = %id, code = error.code().as_str(), "request failed");
+        tracing::warn!(code = error.code().as_str(), "request failed");
     }
     let host_id = core.request_ids.host().as_str();
     let context = ErrorContext { resource: head.uri.path(), request_id: id.as_str(), host_id };

@@ -51,7 +51,8 @@ fn line(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Line {
 fn hellos() -> (ClientHello, ServerHello) {
     let cluster = Some(ClusterId::from_bytes([0xc1; 16]));
     let role = Role::Node(NodeId::from_bytes([0xa2; 16]));
-    let client = ClientHello::new(cluster, role, Some(NODE), Lane::Bulk, [0x11; 32]);
+    let newest = ClientHello::new(cluster, role, Some(NODE), Lane::Bulk, [0x11; 32]);
+    let client = ClientHello { version_max: 1, ..newest };
     let server = ServerHello {
         version: 1,
         version_min: 1,
@@ -70,7 +71,10 @@ fn hellos_are_those_of_the_golden_file() {
     let gateway = ClientHello { role: Role::Gateway(GatewayId::from_bytes([0x61; 16])), ..client.clone() };
     let blank = ClientHello { cluster: None, wanted: None, lane: Lane::Raft, ..client.clone() };
     let mut lines = Vec::new();
-    for (name, hello) in [("client_node", client), ("client_gateway", gateway), ("client_blank", blank)] {
+    let names = ClientHello { version_max: 2, ..client.clone() };
+    for (name, hello) in
+        [("client_node", client), ("client_gateway", gateway), ("client_blank", blank), ("client_version_2", names)]
+    {
         assert_eq!(ClientHello::decode(&hello.encode()).as_ref(), Ok(&hello));
         lines.push(line(name, hello.encode()));
     }
@@ -124,6 +128,7 @@ fn frame_heads_are_those_of_the_golden_file() {
         ("ping", FrameHead::Ping),
         ("pong", FrameHead::Pong),
         ("closing", FrameHead::Closing),
+        ("named", FrameHead::Named { number: 300, timeout_ms: 10_000, service: Service::Index, name: 1 << 63 }),
         ("forbidden", refused(CallRefusal::Forbidden { what: "this".to_owned() })),
         ("busy", refused(CallRefusal::Busy)),
         ("deadline_passed", refused(CallRefusal::DeadlinePassed)),

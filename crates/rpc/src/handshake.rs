@@ -17,7 +17,9 @@ pub(crate) use http::{Admitted, Established, InFlightMax, KeyOf, ServerSelf, ans
 use crate::wire::SessionKeys;
 
 /// The newest protocol that this release speaks.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
+/// The protocol from which on requests carry the name of the S3 request that they are for.
+pub(crate) const NAMES_SINCE: u16 = 2;
 /// The oldest protocol that this release speaks.
 pub const PROTOCOL_VERSION_MIN: u16 = 1;
 

@@ -8,7 +8,9 @@ mod causes;
 pub mod fields;
 pub mod logging;
 pub mod metric;
+mod request;
 
 pub use causes::with_causes;
 pub use logging::{LogFormat, LoggingError, init_logging};
 pub use metric::{Metrics, MetricsError};
+pub use request::{RequestName, carried};

@@ -44,7 +44,8 @@ pub(crate) async fn complete_multipart_upload(call: &mut Call<'_>, bytes_max: us
     };
     let objects = call.objects().clone();
     // A task of its own: a client that goes away meanwhile leaves no upload half completed.
-    let mut completing = tokio::spawn(async move { objects.complete_multipart_upload(translate(request)).await });
+    let completing = async move { objects.complete_multipart_upload(translate(request)).await };
+    let mut completing = tokio::spawn(call.id.name().scope(completing));
     match tokio::time::timeout(call.core.settings.complete_patience, &mut completing).await {
         Ok(done) => match joined(done) {
             Ok(written) => Ok(whole(about.answer(&written).write())),

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use telemetry::{RequestName, carried};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use types::{Checksum, Extent, Profile};
@@ -282,10 +283,10 @@ impl BodyWriter {
         self.settle().await?;
         let stripe_bytes = if self.mode == Mode::Slow { PROBE_BYTES } else { self.profile.stripe_bytes() };
         let mut runs = self.runs.take().expect("no stripe is under way");
-        self.in_flight = Some(tokio::spawn(async move {
+        self.in_flight = Some(tokio::spawn(carried(RequestName::current(), async move {
             let outcome = runs.append(plain, stripe_bytes).await;
             (runs, outcome)
-        }));
+        })));
         self.is_striped = true;
         Ok(())
     }

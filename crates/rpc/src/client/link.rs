@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use platform::BufferPool;
+use telemetry::RequestName;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -12,7 +13,7 @@ use super::CallError;
 use crate::RpcSettings;
 use crate::connection::{Connection, Receiver};
 use crate::encoding::{FrameHead, Service};
-use crate::handshake::Established;
+use crate::handshake::{Established, NAMES_SINCE};
 use crate::wire::{BodyMemory, InFrame, Outbox, Reply};
 
 /// The client's end of one connection.
@@ -20,6 +21,8 @@ pub(crate) struct Link {
     outbox: Arc<Outbox>,
     /// One for each request that the server lets be unanswered.
     permits: Semaphore,
+    /// Whether the server reads the names of S3 requests.
+    reads_names: bool,
     /// The server takes no more requests here.
     is_closing: Arc<AtomicBool>,
 }
@@ -47,10 +50,11 @@ impl Link {
     /// Begins to use a connection.
     pub(crate) fn start(established: Established, pool: BufferPool, settings: RpcSettings) -> Arc<Self> {
         let permits = Semaphore::new(established.in_flight_max as usize);
+        let reads_names = established.version >= NAMES_SINCE;
         let memory = BodyMemory { pool, budget: None, patience: settings.memory_patience };
         let connection = Connection::new(established, memory, &settings);
         let is_closing = Arc::new(AtomicBool::new(false));
-        let link = Self { outbox: connection.outbox(), permits, is_closing: Arc::clone(&is_closing) };
+        let link = Self { outbox: connection.outbox(), permits, reads_names, is_closing: Arc::clone(&is_closing) };
         let receiver = Answers { outbox: connection.outbox(), is_closing };
         tokio::spawn(connection.run(receiver, settings));
         Arc::new(link)
@@ -77,7 +81,11 @@ impl Link {
         };
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
-        let head = |number| FrameHead::Request { number, timeout_ms, service };
+        let name = RequestName::current().filter(|_| self.reads_names);
+        let head = |number| match name {
+            None => FrameHead::Request { number, timeout_ms, service },
+            Some(RequestName(name)) => FrameHead::Named { number, timeout_ms, service, name },
+        };
         let (number, outcome) = self.outbox.request(head, payload, body)?;
         let mut asked = Asked { outbox: &self.outbox, number: Some(number) };
         match timeout_at(deadline, outcome).await {
@@ -112,7 +120,11 @@ impl Receiver for Answers {
             }
             FrameHead::Refused { number, refusal } => self.outbox.settle(number, Err(CallError::Refused(refusal))),
             FrameHead::Closing => self.is_closing.store(true, Ordering::Relaxed),
-            FrameHead::Request { .. } | FrameHead::Cancel { .. } | FrameHead::Ping | FrameHead::Pong => {
+            FrameHead::Request { .. }
+            | FrameHead::Named { .. }
+            | FrameHead::Cancel { .. }
+            | FrameHead::Ping
+            | FrameHead::Pong => {
                 return Err("the server asks, where it is to answer".to_owned());
             }
         }

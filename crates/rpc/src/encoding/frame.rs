@@ -31,6 +31,8 @@ pub(crate) enum FrameHead {
     Pong,
     /// The server takes no more requests on this connection; those under way are answered.
     Closing,
+    /// As `Request`, for the S3 request of this name: what is logged on its behalf says so.
+    Named { number: u64, timeout_ms: u32, service: Service, name: u64 },
 }
 
 /// Why a server did not do what a call asked for. It had no effect, but for [`CallRefusal::DeadlinePassed`].

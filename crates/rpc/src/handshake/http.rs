@@ -39,6 +39,8 @@ pub(crate) struct Established {
     pub(crate) writing: SessionKeys,
     pub(crate) reading: SessionKeys,
     pub(crate) in_flight_max: u32,
+    /// The protocol that both speak.
+    pub(crate) version: u16,
     /// What the connection is for.
     pub(crate) lane: Lane,
 }
@@ -71,8 +73,8 @@ pub(crate) async fn request(
         return Err(HandshakeError::Unproven);
     }
     let (writing, reading) = (transcript.client_keys(), transcript.server_keys());
-    let (in_flight_max, lane) = (server.in_flight_max, hello.lane);
-    Ok((Established { connection, ahead, writing, reading, in_flight_max, lane }, server.node))
+    let (in_flight_max, version, lane) = (server.in_flight_max, server.version, hello.lane);
+    Ok((Established { connection, ahead, writing, reading, in_flight_max, version, lane }, server.node))
 }
 
 /// What the server says must fit what the client asked for; that nobody changed it, the proof will tell.
@@ -212,7 +214,7 @@ pub(crate) async fn answer(
         nonce: server.nonce,
     };
     let (agreed, mut connection, mut ahead) = take_upgrade(connection, hello, server.in_flight_max).await?;
-    let Agreed { client, client_hello, server_hello } = agreed;
+    let Agreed { client, version, client_hello, server_hello } = agreed;
     let mut proof = [0; PROOF_BYTES];
     read_exact(&mut connection, &mut ahead, &mut proof).await?;
     let key = (server.key_of)(client.role).await;
@@ -229,7 +231,8 @@ pub(crate) async fn answer(
     connection.flush().await.map_err(broken)?;
     let (writing, reading) = (transcript.server_keys(), transcript.client_keys());
     let in_flight_max = server.in_flight_max.of(client.lane);
-    let established = Established { connection, ahead, writing, reading, in_flight_max, lane: client.lane };
+    let lane = client.lane;
+    let established = Established { connection, ahead, writing, reading, in_flight_max, version, lane };
     let caller = match client.role {
         Role::Node(node) => Caller::Node(node),
         Role::Gateway(gateway) => Caller::Gateway(gateway),
@@ -239,6 +242,7 @@ pub(crate) async fn answer(
 
 struct Agreed {
     client: ClientHello,
+    version: u16,
     client_hello: Vec<u8>,
     server_hello: Vec<u8>,
 }
@@ -309,7 +313,7 @@ fn respond(
     let mut response = with_hello(StatusCode::SWITCHING_PROTOCOLS, &server_hello);
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static(PROTOCOL));
-    let agreed = Agreed { client, client_hello, server_hello };
+    let agreed = Agreed { client, version, client_hello, server_hello };
     (response, Ok((agreed, hyper::upgrade::on(request))))
 }
 

@@ -61,13 +61,18 @@ impl Dispatch {
         payload: Bytes,
         body: Vec<Bytes>,
     ) -> Result<Answered, CallRefusal> {
-        match service {
+        let answer = match service {
             Service::Shards => self.shards(caller, &payload, body).await,
             Service::Index => self.index(caller, &payload).await,
             Service::Raft => self.raft(caller, &payload).await,
             Service::Join => self.join(caller, payload).await,
             Service::Archive => self.archive(caller, &payload, body).await,
+        };
+        match &answer {
+            Ok(_) => tracing::debug!(?service, ?caller, "a call was answered"),
+            Err(refusal) => tracing::debug!(?service, ?caller, %refusal, "a call was refused"),
         }
+        answer
     }
 
     async fn shards(&self, caller: Caller, payload: &[u8], body: Vec<Bytes>) -> Result<Answered, CallRefusal> {

@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use telemetry::{RequestName, carried};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -62,7 +63,11 @@ impl Receiver for Serving {
     fn receive(&mut self, frame: InFrame) -> Result<(), String> {
         match frame.head {
             FrameHead::Request { number, timeout_ms, service } => {
-                self.begin(number, Duration::from_millis(timeout_ms.into()), service, frame)
+                self.begin(number, Duration::from_millis(timeout_ms.into()), service, None, frame)
+            }
+            FrameHead::Named { number, timeout_ms, service, name } => {
+                let timeout = Duration::from_millis(timeout_ms.into());
+                self.begin(number, timeout, service, Some(RequestName(name)), frame)
             }
             FrameHead::Cancel { number } => {
                 let task = self.running.tasks.lock().remove(&number);
@@ -82,7 +87,14 @@ impl Receiver for Serving {
 }
 
 impl Serving {
-    fn begin(&self, number: u64, timeout: Duration, service: Service, frame: InFrame) -> Result<(), String> {
+    fn begin(
+        &self,
+        number: u64,
+        timeout: Duration,
+        service: Service,
+        name: Option<RequestName>,
+        frame: InFrame,
+    ) -> Result<(), String> {
         let mut tasks = self.running.tasks.lock();
         if tasks.len() >= self.in_flight_max {
             return Err("more requests are unanswered than were agreed".to_owned());
@@ -104,7 +116,7 @@ impl Serving {
         let (outbox, running) = (Arc::clone(&self.outbox), Arc::clone(&self.running));
         let (payload, answering) = (frame.payload, self.outbox.answering());
         let answer = async move {
-            let answer = dispatch.answer(caller, service, payload, body);
+            let answer = carried(name, dispatch.answer(caller, service, payload, body));
             let answer = tokio::time::timeout(timeout, answer).await;
             let frame = frame_of(&outbox, number, answer.unwrap_or(Err(CallRefusal::DeadlinePassed)));
             drop(answering);
