@@ -40,8 +40,8 @@ pub(crate) struct DiskCare {
     pub(crate) places: Mutex<BTreeMap<PathBuf, Option<DiskId>>>,
     /// Wakes the rebuilding of a disk that was replaced.
     pub(crate) replaced: watch::Sender<u64>,
-    /// Keep other servers off the directories.
-    pub(crate) locks: Mutex<Vec<Arc<DirectoryLock>>>,
+    /// Keep other servers off the directories, by path.
+    pub(crate) locks: Mutex<BTreeMap<PathBuf, Arc<DirectoryLock>>>,
     /// How many shards each disk of this node has or, while it is down or not rebuilt yet, should have, as far as this
     /// process has seen.
     pub(crate) shards_due: Mutex<BTreeMap<DiskId, u64>>,
@@ -179,6 +179,9 @@ impl DiskCare {
 
     /// Formats `path` and serves it in the place of `old`, or as a new disk.
     pub(crate) async fn replace(&self, path: &Path, old: Option<DiskId>) -> Result<(), String> {
+        // A directory that was only emptied is locked still, for the disk that it was. Another server that gets in between
+        // leaves a disk there, and this one then refuses it.
+        drop(self.locks.lock().remove(path));
         let known = disks::format(path, self.cluster, self.node, &*self.entropy).map_err(|error| error.to_string())?;
         if let Some(old) = old {
             self.shards.remove_disk(old).await;
@@ -187,7 +190,7 @@ impl DiskCare {
                 due.insert(known.id, shards);
             }
         }
-        self.locks.lock().push(known.lock.clone());
+        self.locks.lock().insert(path.to_owned(), known.lock.clone());
         self.shards.add_disk(known.disk.clone()).await.map_err(|error| error.to_string())?;
         self.places.lock().insert(path.to_owned(), Some(known.id));
         self.admit(&known, old).await?;

@@ -289,7 +289,7 @@ impl Server {
             credential: credential.clone(),
             places: Mutex::new(places(&directories)),
             replaced: watch::Sender::new(0),
-            locks: Mutex::new(directories.known.iter().map(|known| known.lock.clone()).collect()),
+            locks: Mutex::new(directories.known.iter().map(|known| (known.path.clone(), known.lock.clone())).collect()),
             shards_due: Mutex::default(),
             scrub_wanted: watch::Sender::new(0),
         });
