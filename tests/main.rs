@@ -9,6 +9,7 @@ mod admin;
 mod body;
 mod cluster;
 mod crash;
+mod draining;
 mod faults;
 mod golden;
 mod layering;

@@ -390,6 +390,10 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
 fn disk_lines(status: &Status) -> String {
     let line = |disk: &crate::status::DiskStatus| {
         let reason = disk.reason.as_ref().map(|reason| format!("  ({reason})")).unwrap_or_default();
+        let cure = match disk.state.as_str() {
+            "down" => "  a blank directory there is taken at once; if the disk itself is back: cairn admin readmit",
+            _ => "",
+        };
         let place = match status.nodes.iter().find(|node| node.id == disk.node) {
             Some(node) if status.nodes.len() > 1 => format!("{} on {}", disk.path, node.address),
             _ => disk.path.clone(),
@@ -397,7 +401,7 @@ fn disk_lines(status: &Status) -> String {
         let roles =
             if disk.index_roles.is_empty() { String::new() } else { format!("  [{}]", disk.index_roles.join(" ")) };
         format!(
-            "  {}  {:5} {:>10} free of {:>10}, {} in {} shards, {} read errors  {}{roles}{reason}",
+            "  {}  {:5} {:>10} free of {:>10}, {} in {} shards, {} read errors  {}{roles}{reason}{cure}",
             disk.id,
             disk.state,
             human_bytes(disk.free_bytes),

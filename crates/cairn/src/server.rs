@@ -445,7 +445,7 @@ fn print_summary(summary: &Summary) {
         }
         (Some(file), false) => {
             println!("  secret   in {}", file.display());
-            "...".to_owned()
+            format!(r#""$(sed -n 's/.*"secret_key": "\(.*\)".*/\1/p' '{}')""#, file.display())
         }
         (None, false) => "...".to_owned(),
     };

@@ -194,7 +194,7 @@ impl DiskCare {
         self.shards.add_disk(known.disk.clone()).await.map_err(|error| error.to_string())?;
         self.places.lock().insert(path.to_owned(), Some(known.id));
         self.admit(&known, old).await?;
-        tracing::info!(disk = %known.id, path = %path.display(), replaces = ?old, "a blank directory is served as a disk");
+        tracing::info!(disk = %known.id, path = %path.display(), replaces = old.map(tracing::field::display), "a blank directory is served as a disk");
         self.replaced.send_modify(|count| *count += 1);
         Ok(())
     }

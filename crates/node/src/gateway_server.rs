@@ -28,6 +28,7 @@ use crate::front::{self, Front};
 use crate::layout::LayoutKeeper;
 use crate::memory;
 use crate::metrics_page::show_calls;
+use crate::readiness::ReadinessWatch;
 use crate::s3_side::{self, DataSide};
 use crate::server::{Reach, StartError, World, create_first_bucket, follow_profile};
 use crate::settings::ServerSettings;
@@ -55,6 +56,7 @@ pub struct GatewayServer {
     admin_endpoint: String,
     gateway: GatewayHandle,
     admin: AdminFront,
+    readiness: ReadinessWatch,
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     objects: Objects,
@@ -131,7 +133,6 @@ impl GatewayServer {
             tokio::spawn(follow_profile(layout.watch_wanted(), objects.clone(), stopped.clone())),
             tokio::spawn(layout.clone().follow(stopped.clone())),
             tokio::spawn(credential::follow_root(reach.index.clone(), credentials, stopped.clone())),
-            tokio::spawn(crate::status::watch_readiness(reach.index.clone(), readiness, stopped.clone())),
             // Scrub on the nodes finds them too.
             tokio::spawn(discard_reports(bad_shards, stopped)),
         ];
@@ -141,6 +142,7 @@ impl GatewayServer {
             admin_endpoint: format!("{scheme}://{}", admin.address()),
             gateway,
             admin,
+            readiness: ReadinessWatch::start(reach.index.clone(), readiness),
             tasks,
             stop,
             objects,
@@ -171,6 +173,7 @@ impl GatewayServer {
 
     /// Takes no more requests, and waits for those under way.
     pub async fn shutdown(self) {
+        self.readiness.drain().await;
         if !self.gateway.drain(self.drain_timeout).await {
             tracing::warn!("requests were broken off: they took longer than the drain timeout");
         }

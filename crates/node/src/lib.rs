@@ -27,6 +27,7 @@ mod metrics_page;
 mod operator;
 mod overview;
 mod protection;
+mod readiness;
 mod rebuild;
 mod registry;
 mod report;

@@ -34,6 +34,7 @@ use crate::front::{self, AdminSide, Front};
 use crate::layout::{LayoutError, LayoutKeeper};
 use crate::member::{self, Joined, Membership};
 use crate::memory;
+use crate::readiness::ReadinessWatch;
 use crate::report::NodeReporter;
 use crate::s3_side::{self, DataSide};
 use crate::settings::ServerSettings;
@@ -120,6 +121,7 @@ pub struct Server {
     summary: Summary,
     gateway: Option<GatewayHandle>,
     admin: AdminFront,
+    readiness: ReadinessWatch,
     duties: Duties,
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
@@ -415,11 +417,9 @@ impl Server {
             credential_file: directories.known.first().map(|disk| disk.path.join(admin::client::CREDENTIAL_FILE)),
         };
         let (stop, stopped) = watch::channel(false);
-        let mut tasks = vec![
-            tokio::spawn(care.clone().run(stopped.clone())),
-            tokio::spawn(archiver.run(stopped.clone())),
-            tokio::spawn(crate::status::watch_readiness(reach.index.clone(), readiness, stopped.clone())),
-        ];
+        let mut tasks =
+            vec![tokio::spawn(care.clone().run(stopped.clone())), tokio::spawn(archiver.run(stopped.clone()))];
+        let readiness = ReadinessWatch::start(reach.index.clone(), readiness);
         tasks.push(tokio::spawn(follow_profile(layout.watch_wanted(), objects.clone(), stopped.clone())));
         if let Some(membership) = &membership {
             tasks.push(tokio::spawn(credential::follow_root(reach.index.clone(), credentials, stopped.clone())));
@@ -437,7 +437,21 @@ impl Server {
         tasks.extend(tls.map(|tls| tokio::spawn(until(stopped.clone(), tls.follow_files()))));
         let duties = Duties::start(duties);
         let drain_timeout = settings.drain_timeout;
-        Ok(Self { summary, gateway, admin, duties, tasks, stop, objects, index, shards, rpc, layout, drain_timeout })
+        Ok(Self {
+            summary,
+            gateway,
+            admin,
+            readiness,
+            duties,
+            tasks,
+            stop,
+            objects,
+            index,
+            shards,
+            rpc,
+            layout,
+            drain_timeout,
+        })
     }
 
     /// What it serves and where.
@@ -452,6 +466,7 @@ impl Server {
 
     /// Takes no more requests, waits for those under way, and leaves everything so that the next start is quick.
     pub async fn shutdown(self) {
+        self.readiness.drain().await;
         if let Some(gateway) = self.gateway
             && !gateway.drain(self.drain_timeout).await
         {

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use admin::{
-    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, IndexStatus, KnownGateway, MovesStatus,
-    NewGateway, NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, RepairStatus,
-    ScrubStatus, Status, UsageStatus, WantedProfile,
+    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, DiskStatus, IndexStatus, KnownGateway,
+    MovesStatus, NewGateway, NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus,
+    RepairStatus, ScrubStatus, Status, UsageStatus, WantedProfile,
 };
 use archive::ArchiveStatus;
 use async_trait::async_trait;
@@ -31,11 +31,6 @@ use crate::gateway_credentials;
 use crate::overview::{Overview, proposed_profile};
 use crate::report::NodeReporter;
 use crate::watch::{Lookout, NodeReport, NodeState, Reporter};
-
-/// How often readiness is looked at.
-const READINESS_PERIOD: Duration = Duration::from_secs(2);
-/// How long the index may take to answer before the node is not ready.
-const READINESS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The admin API's view of the node.
 pub(crate) struct NodeAdmin {
@@ -114,7 +109,10 @@ impl AdminService for NodeAdmin {
             profile: wanted.to_string(),
             proposed_profile: proposed_profile(&self.care.layout.current(), wanted).map(|profile| profile.to_string()),
             feature_level,
-            protection: self.care.protection(wanted).to_string(),
+            protection: match all_full(&disks) {
+                true => format!("{}; ALL DISKS ARE FULL: writes are refused", self.care.protection(wanted)),
+                false => self.care.protection(wanted).to_string(),
+            },
             uptime_seconds: (self.clock.monotonic() - self.started).as_secs(),
             not_ready,
             nodes,
@@ -328,35 +326,8 @@ impl NodeAdmin {
     }
 }
 
-/// Keeps readiness true to the index: a node that cannot ask it can neither read nor write.
-pub(crate) async fn watch_readiness(
-    index: Arc<dyn IndexService>,
-    readiness: watch::Sender<Readiness>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let mut ticks = tokio::time::interval(READINESS_PERIOD);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stopped.changed() => return,
-        }
-        let asked = tokio::select! {
-            asked = tokio::time::timeout(READINESS_PATIENCE, index.query(Query::Cluster)) => asked,
-            // Nobody wants to know any more, and an index without a majority takes its time to say so.
-            _ = stopped.changed() => return,
-        };
-        let now = match asked {
-            Ok(Ok(_)) => Readiness::Ready,
-            Ok(Err(error)) => Readiness::NotReady { reason: error.to_string() },
-            Err(_) => Readiness::NotReady { reason: "the index does not answer".to_owned() },
-        };
-        readiness.send_if_modified(|before| {
-            let changed = *before != now;
-            if changed {
-                *before = now;
-            }
-            changed
-        });
-    }
+/// Whether every disk that works is full.
+fn all_full(disks: &[DiskStatus]) -> bool {
+    let mut working = disks.iter().filter(|disk| matches!(&*disk.state, "up" | "full" | "draining")).peekable();
+    working.peek().is_some() && working.all(|disk| disk.state == "full")
 }

@@ -115,7 +115,9 @@ pub enum Found {
 #[derive(Debug, thiserror::Error)]
 pub enum SuperblockError {
     /// It holds files but no superblock: somebody else's directory, never formatted over.
-    #[error("the directory is not empty and has no superblock (it holds {example:?})")]
+    #[error(
+        "the directory is not empty and has no superblock (it holds {example:?}); name an empty one, or one within it"
+    )]
     Foreign {
         /// The name of one file.
         example: String,
