@@ -155,6 +155,8 @@ fn lose_index(server: &mut Server) {
     server.restart();
     let ready = get(server.admin_endpoint(), "/readyz");
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("cairn admin index rebuild"), "{ready}");
+    // Disks are told by where they are: nobody can ask for the status now.
+    assert!(ready.contains(&server.disk(1).display().to_string()), "{ready}");
     let s3 = get(server.endpoint(), "/bucket/key");
     assert!(s3.starts_with("HTTP/1.1 503") && s3.contains("<Code>ServiceUnavailable</Code>"), "{s3}");
 }

@@ -18,6 +18,7 @@ use types::Credential;
 
 use crate::admin_front::AdminFront;
 use crate::credential;
+use crate::disks::KnownDisk;
 use crate::front::{self, AdminSide, Front};
 use crate::rebuild;
 use crate::server::{Opened, Server, Standing, StartError};
@@ -43,8 +44,12 @@ impl WaitingServer {
         let copy = || opened.directories.known.iter().find_map(|known| credential::read_copy(&*known.disk));
         // Without either nobody could ask for the rebuild: the copies lie on every disk.
         let Some(root) = given.or_else(copy) else { return Err(error.into()) };
+        // Whoever reads this cannot ask for the status: disks are told by where they are.
+        let by_path =
+            |why: String, known: &KnownDisk| why.replace(&known.id.to_string(), &known.path.display().to_string());
+        let why = opened.directories.known.iter().fold(error.to_string(), by_path);
         let reason = format!(
-            "the index is lost ({error}); bring missing disks back and start again, or rebuild it: cairn admin index rebuild"
+            "the index is lost ({why}); bring missing disks back and start again, or rebuild it: cairn admin index rebuild"
         );
         tracing::error!(reason, "there are shards and no index");
         let Front { s3, tls } = front;
