@@ -16,7 +16,7 @@ import urllib.request
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 KEY, SECRET = "root-of-the-benches", "a secret of the benches"
 KIB, MIB = 1 << 10, 1 << 20
-UNITS = {"KiB": KIB, "MiB": MIB}
+UNITS = {"KiB": KIB, "MiB": MIB, "GiB": 1 << 30}
 HOST, PORT, ADMIN_PORT = "127.0.0.1", 9410, 9411
 
 
@@ -29,11 +29,11 @@ def hmac_sha256(key, text):
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-def head(method, path, length=None, query="", headers=()):
+def head(method, path, length=None, query="", headers=(), host=f"{HOST}:{PORT}"):
     """A request's head, signed; `query` in the order and the encoding of the canonical request."""
     now = datetime.datetime.now(datetime.timezone.utc)
     date, stamp = now.strftime("%Y%m%d"), now.strftime("%Y%m%dT%H%M%SZ")
-    headers = {"host": f"{HOST}:{PORT}", "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": stamp, **dict(headers)}
+    headers = {"host": host, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": stamp, **dict(headers)}
     names = ";".join(sorted(headers))
     canonical = "\n".join([method, path, query, *(f"{name}:{headers[name]}" for name in sorted(headers)), "", names, "UNSIGNED-PAYLOAD"])
     scope = f"{date}/us-east-1/s3/aws4_request"
