@@ -39,6 +39,11 @@ impl Failure {
         self.0.reason.borrow().clone()
     }
 
+    /// Whether it can't go on.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.0.reason.borrow().is_some()
+    }
+
     /// Waits until it can't go on.
     pub(crate) async fn reported(&self) -> String {
         let mut reason = self.0.reason.subscribe();

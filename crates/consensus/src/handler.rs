@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rpc::server::{RaftError, RaftHandler};
 use types::{NodeId, RangeId, VoterId};
 
+use crate::failure::Failure;
 use crate::group::RaftGroup;
 use crate::messages::{Reply, Request};
 use crate::snapshots::SnapshotReceiver;
@@ -16,11 +17,17 @@ pub(crate) struct VoterHandler {
     voter: VoterId,
     groups: BTreeMap<RangeId, RaftGroup>,
     receiver: SnapshotReceiver,
+    failure: Failure,
 }
 
 impl VoterHandler {
-    pub(crate) fn new(voter: VoterId, groups: BTreeMap<RangeId, RaftGroup>, receiver: SnapshotReceiver) -> Self {
-        Self { voter, groups, receiver }
+    pub(crate) fn new(
+        voter: VoterId,
+        groups: BTreeMap<RangeId, RaftGroup>,
+        receiver: SnapshotReceiver,
+        failure: Failure,
+    ) -> Self {
+        Self { voter, groups, receiver, failure }
     }
 
     async fn reply(&self, range: RangeId, group: &RaftGroup, request: Request) -> Result<Reply, String> {
@@ -38,7 +45,9 @@ impl VoterHandler {
 #[async_trait]
 impl RaftHandler for VoterHandler {
     async fn handle(&self, from: NodeId, range: RangeId, voter: VoterId, message: Bytes) -> Result<Bytes, RaftError> {
-        let group = self.groups.get(&range).filter(|_| voter == self.voter).ok_or(RaftError::NotHere)?;
+        // A voter that has ended does not come back under this id.
+        let is_here = voter == self.voter && !self.failure.is_reported();
+        let group = self.groups.get(&range).filter(|_| is_here).ok_or(RaftError::NotHere)?;
         let failed = |reason: String| RaftError::Failed { reason };
         let request = Request::decode(&message).map_err(|error| failed(error.to_string()))?;
         drop(message);

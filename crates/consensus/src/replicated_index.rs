@@ -311,6 +311,9 @@ impl fmt::Debug for ReplicatedIndex {
 #[async_trait]
 impl IndexService for ReplicatedIndex {
     async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
+        if self.has_peers && self.failure.is_reported() {
+            return Err(IndexError::NotLeader { leader: None });
+        }
         if adds_data(&command.body) && self.low_space() {
             return Err(IndexError::Unavailable { reason: "the disks of the index are full".to_owned() });
         }
@@ -333,6 +336,9 @@ impl IndexService for ReplicatedIndex {
     }
 
     async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
+        if self.has_peers && self.failure.is_reported() {
+            return Err(IndexError::NotLeader { leader: None });
+        }
         let range = range_of(&query);
         let (job, answered) = ReadJob::new(query, range);
         let range = self.range(range)?;

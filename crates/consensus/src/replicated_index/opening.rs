@@ -86,7 +86,7 @@ impl ReplicatedIndex {
         };
         let opened = Self {
             ranges: groups.into_iter().map(start).collect(),
-            handler: Arc::new(VoterHandler::new(log.voter(), by_range, receiver)),
+            handler: Arc::new(VoterHandler::new(log.voter(), by_range, receiver, failure.clone())),
             log,
             places,
             readers: machine.readers,
@@ -161,18 +161,27 @@ impl ReplicatedIndex {
     fn watch_leaders(&self, stopped: &watch::Receiver<bool>) {
         for (id, range) in &self.ranges {
             let (id, group, leaders) = (*id, range.group.clone(), self.leaders.clone());
-            let mut stopped = stopped.clone();
+            let (mut stopped, failure) = (stopped.clone(), self.failure.clone());
             tokio::spawn(async move {
                 let mut known = None;
                 loop {
-                    tokio::select! {
+                    let has_ended = tokio::select! {
                         biased;
                         _ = stopped.changed() => return,
-                        leader = group.other_leader(known) => known = leader,
-                    }
+                        // From here on nothing is heard of leaders: who led last must not be taken for who leads.
+                        _ = failure.reported() => true,
+                        leader = group.other_leader(known) => {
+                            known = leader;
+                            false
+                        }
+                    };
+                    let now = known.filter(|_| !has_ended);
                     leaders.send_modify(|leaders| {
-                        leaders.insert(id, known);
+                        leaders.insert(id, now);
                     });
+                    if has_ended {
+                        return;
+                    }
                 }
             });
         }
@@ -180,7 +189,7 @@ impl ReplicatedIndex {
 
     /// Once nothing works any more, everybody is told at once.
     fn watch_for_failure(&self, mut stopped: watch::Receiver<bool>) {
-        let failure = self.failure.clone();
+        let (failure, has_peers) = (self.failure.clone(), self.has_peers);
         let readers = self.readers.clone();
         let groups = self.ranges.values().map(|range| range.group.clone()).filter(|_| self.has_peers);
         let groups: Vec<RaftGroup> = groups.collect();
@@ -195,7 +204,9 @@ impl ReplicatedIndex {
                 _ = stopped.changed() => return,
                 reason = failure.reported() => reason,
             };
-            let error = IndexError::Unavailable { reason };
+            // With peers, others lead now; none of what is refused here was proposed.
+            let error =
+                if has_peers { IndexError::NotLeader { leader: None } } else { IndexError::Unavailable { reason } };
             for (proposer, barrier) in &ends {
                 proposer.close(&error);
                 barrier.close(&error);

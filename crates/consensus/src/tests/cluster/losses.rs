@@ -98,8 +98,15 @@ async fn a_node_whose_disk_fails_ends_its_voters_and_the_others_go_on() {
     acknowledged.extend(cluster.put_all(bucket, keys("during", 50)).await);
     let failed = tokio::time::timeout(PATIENCE, cluster.index(leader).failed()).await.expect("it notices");
     assert_eq!(cluster.index(leader).status().failed, Some(failed));
-    assert!(look_up(cluster.index(leader), bucket, "before 0").await.is_err());
     let next = cluster.leader_other_than(FIRST_DATA_RANGE, &[leader]).await;
+    // Its own callers are to ask those that lead now.
+    let asked = look_up(cluster.index(leader), bucket, "before 0").await;
+    assert!(matches!(asked, Err(IndexError::NotLeader { .. })), "{asked:?}");
+    let told = cluster.index(leader).propose(put(bucket, "elsewhere", b"x")).await;
+    assert!(matches!(told, Err(IndexError::NotLeader { .. })), "{told:?}");
+    let mut leaders = cluster.index(leader).leaders();
+    let forgot = leaders.wait_for(|leaders| leaders.values().all(Option::is_none));
+    tokio::time::timeout(PATIENCE, forgot).await.expect("it takes nobody for the leader").expect("it is told");
     assert_all_there(cluster.index(next), bucket, &acknowledged, "without the failed one").await;
     cluster.shutdown().await;
 }
