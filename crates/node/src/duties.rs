@@ -16,6 +16,7 @@ use upkeep::buckets::UnfinishedBuckets;
 use upkeep::collect::Collect;
 use upkeep::heirs::Heirs;
 use upkeep::moves::{Moves, MovesServices};
+use upkeep::pace::Pace;
 use upkeep::progress::Progress;
 use upkeep::rebalance::Rebalance;
 use upkeep::repair::{RebuildDisks, Repair, RepairServices};
@@ -122,6 +123,7 @@ pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn 
         data,
         layout: layout.clone(),
         progress: progress.clone(),
+        pace: Pace::default(),
     };
     let scrub = ScrubServices {
         index: index.clone(),

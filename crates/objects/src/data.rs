@@ -38,6 +38,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use platform::MemoryBudget;
 use types::Layout;
 
 pub use body::{BodyError, BodySource, ExpectedDigests, StoredBody, WholeBody, WriteError, WriteRequest};
@@ -60,6 +61,8 @@ pub struct DataPath {
 struct Core {
     settings: DataPathSettings,
     seams: DataPathSeams,
+    /// The budget, for what no client waits for.
+    upkeep_budget: MemoryBudget,
     disks: DiskConditions,
     md5: md5::Md5Batcher,
     readers: read::Readers,
@@ -86,6 +89,7 @@ impl DataPath {
             disks: DiskConditions::default(),
             readers: read::Readers::default(),
             run_sequence: AtomicU32::new(0),
+            upkeep_budget: seams.budget.for_upkeep(),
             settings,
             seams,
         };
@@ -120,9 +124,10 @@ impl DataPath {
         self.core.layout()
     }
 
-    /// Whether transfers are under way: what can wait should leave the disks to them.
-    pub fn is_busy(&self) -> bool {
-        self.core.seams.budget.reserved_bytes() > 0
+    /// How often memory was reserved for a client's transfer, here or by a gateway or another node that sent or asked for
+    /// shards: what can wait should leave the disks to clients while this rises.
+    pub fn reservations_for_clients(&self) -> u64 {
+        self.core.seams.budget.reservations_for_clients()
     }
 
     /// Reads bytes `range` of the concatenated parts; `range` lies within them. Nothing is done before the first poll.

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
-use futures::stream;
+use futures::stream::FuturesUnordered;
 use index::{CommandBody, IndexService, Query, QueryAnswer};
 use objects::data::{ReadError, RebuildError, ShardToRebuild};
 use shards::{ShardAddress, ShardError};
+use tokio::time::Instant;
 use types::{DiskId, DiskState, Layout, PlacementGroupId, RunId, SlotIndex, TicketId};
 
 use crate::duty::{DutyError, propose};
@@ -18,8 +19,6 @@ use crate::repair::{RepairServices, run_lives, run_of};
 
 /// Shards of each disk that a step looks at.
 const SHARDS_MAX: usize = 64;
-/// How many are brought at once.
-const AT_ONCE: usize = 4;
 
 /// A slot, and the disk that is to have all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,11 +109,25 @@ impl Pass {
         layout: &Layout,
         lacking: Vec<(StripeId, Vec<(DiskId, u8)>)>,
     ) -> Result<(), DutyError> {
-        let (slot, floor) = (self.slot, self.floor);
-        let brought = stream::iter(lacking)
-            .map(|(stripe, holders)| async move { bring_one(services, layout, slot, floor, stripe, &holders).await })
-            .buffer_unordered(AT_ONCE);
-        let outcomes: Vec<_> = brought.collect().await;
+        let (slot, floor, data) = (self.slot, self.floor, &services.data);
+        let mut waiting = lacking.into_iter();
+        let mut under_way = FuturesUnordered::new();
+        let mut outcomes = Vec::new();
+        loop {
+            let free = services.pace.at_once(data).saturating_sub(under_way.len());
+            for (stripe, holders) in waiting.by_ref().take(free) {
+                under_way.push(async move {
+                    let begun = Instant::now();
+                    let outcome = bring_one(services, layout, slot, floor, stripe, &holders).await;
+                    (outcome, begun.elapsed())
+                });
+            }
+            let Some((outcome, took)) = under_way.next().await else { break };
+            outcomes.push(outcome);
+            if under_way.is_empty() {
+                services.pace.rest(data, took).await;
+            }
+        }
         for outcome in outcomes {
             match outcome? {
                 Brought::Now { bytes } => {

@@ -11,6 +11,7 @@ pub mod duty;
 mod fill;
 pub mod heirs;
 pub mod moves;
+pub mod pace;
 pub mod progress;
 pub mod rebalance;
 pub mod repair;

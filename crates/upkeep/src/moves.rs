@@ -15,7 +15,7 @@ use index::{Answer, CommandBody, IndexService};
 use placement::{FinishedMove, MovingSlot, finish_moves, moving_slots};
 use shards::{LocalShards, SlotClaim};
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use types::{Heir, Layout, NodeId, PlacementGroupId, SlotIndex, TicketId};
 
 use crate::duty::{Duty, DutyError, Step, propose};
@@ -33,8 +33,6 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 const RETRY_SHARE: u32 = 10;
 /// How long an owner may take to be sealed.
 const SEAL_PATIENCE: Duration = Duration::from_secs(5);
-/// The longest pause between two steps while transfers are under way.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// What moving works with.
 pub struct MovesServices {
@@ -240,8 +238,6 @@ impl Duty for Moves {
             state.tried.clear();
             return Ok(Step::Idle(if own.is_empty() && !some_later { PERIOD } else { self.retry() }));
         };
-        let is_busy = self.services.repair.data.is_busy();
-        let began = Instant::now();
         let before = under_way.pass.found.clone();
         let outcome = under_way.pass.step(&self.services.repair).await;
         self.count(&before, &under_way.pass.found);
@@ -253,12 +249,11 @@ impl Duty for Moves {
                 tracing::warn!(%group, %index, disk = %heir.disk, %error, "a slot was not brought to its heir yet");
             }
         }
-        // Half of the time is the clients' while there are any.
-        Ok(if is_busy { Step::Idle(began.elapsed().min(PAUSE_MAX)) } else { Step::Again })
+        Ok(Step::Again)
     }
 
     async fn wake(&self) {
-        // Steps are short of each other while something moves: only an idle duty is woken.
+        // Only an idle duty is woken.
         if self.state.lock().await.under_way.is_some() {
             std::future::pending::<()>().await;
         }

@@ -13,10 +13,12 @@ use objects::data::{BadShard, DataPath, ReadError, RebuildError, ShardToRebuild}
 use parking_lot::Mutex;
 use shards::{LocalShards, ShardError, ShardHeader, ShardService};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
+use tokio::time::Instant;
 use types::{DiskId, HomeKey, Layout, Run, RunForm, RunId};
 
 use crate::duty::{Duty, DutyError, Step};
-use crate::fill::{Pass, SlotToFill};
+use crate::fill::{Findings, Pass, SlotToFill};
+use crate::pace::Pace;
 use crate::progress::{Progress, add};
 
 /// The superblock's note of a disk that took another's place and is not whole yet.
@@ -40,6 +42,8 @@ pub struct RepairServices {
     pub layout: watch::Receiver<Arc<Layout>>,
     /// What was done.
     pub progress: Progress,
+    /// How fast it may go.
+    pub pace: Pace,
 }
 
 impl RepairServices {
@@ -104,7 +108,9 @@ impl Duty for Repair {
         };
         if self.services.layout.borrow().disk_state(bad.disk).is_read() {
             let BadShard { run, home, address, .. } = bad;
+            let begun = Instant::now();
             self.services.repair(&ShardToRebuild { run, home, stripe: address.stripe, shard: address.shard }).await?;
+            self.services.pace.rest(&self.services.data, begun.elapsed()).await;
         }
         Ok(Step::Again)
     }
@@ -170,7 +176,10 @@ impl RebuildDisks {
             },
         };
         let disk = pass.slot.disk;
-        match pass.step(&self.services).await {
+        let before = pass.found.clone();
+        let outcome = pass.step(&self.services).await;
+        self.count(&before, &pass.found);
+        match outcome {
             Ok(true) => round.pass = Some(pass),
             Ok(false) => {
                 let layout = self.services.layout.borrow().clone();
@@ -181,10 +190,6 @@ impl RebuildDisks {
                     add(&self.services.progress.lost_shards, pass.found.lacking);
                     metrics::counter!(telemetry::metric::LOST_SHARDS).increment(pass.found.lacking);
                 }
-                add(&self.services.progress.repaired_shards, pass.found.brought);
-                metrics::counter!(telemetry::metric::REPAIRED_SHARDS).increment(pass.found.brought);
-                add(&self.services.progress.repaired_bytes, pass.found.bytes);
-                metrics::counter!(telemetry::metric::REPAIRED_BYTES).increment(pass.found.bytes);
             }
             Err(error) => {
                 // It failed again, most likely, or is full; the index may not answer.
@@ -193,6 +198,14 @@ impl RebuildDisks {
             }
         }
         Ok(true)
+    }
+
+    fn count(&self, before: &Findings, now: &Findings) {
+        let (shards, bytes) = (now.brought - before.brought, now.bytes - before.bytes);
+        add(&self.services.progress.repaired_shards, shards);
+        metrics::counter!(telemetry::metric::REPAIRED_SHARDS).increment(shards);
+        add(&self.services.progress.repaired_bytes, bytes);
+        metrics::counter!(telemetry::metric::REPAIRED_BYTES).increment(bytes);
     }
 
     /// Notes on the disks that were rebuilt that they are whole.

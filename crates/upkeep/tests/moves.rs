@@ -33,6 +33,7 @@ use types::{
 };
 use upkeep::heirs::{ClusterChanges, Heirs, LayoutPlan};
 use upkeep::moves::{Moves, MovesServices};
+use upkeep::pace::Pace;
 use upkeep::progress::Progress;
 use upkeep::repair::RepairServices;
 use upkeep::{Duty, DutyError, Step};
@@ -255,6 +256,7 @@ impl World {
             data: now.clone(),
             layout: changes.layout.subscribe(),
             progress: Progress::default(),
+            pace: Pace::default(),
         };
         let moves = Moves::new(MovesServices {
             repair,

@@ -37,13 +37,15 @@ pub(super) struct StripeReader {
     pub(super) run: Arc<Run>,
     pub(super) home: Arc<HomeKey>,
     pub(super) stripe: u32,
+    /// Nobody waits for it.
+    pub(super) is_for_upkeep: bool,
 }
 
 /// The bytes of a unit.
 pub(super) async fn fetch(core: Arc<Core>, unit: ShardUnit) -> Result<ShardBody, ReadError> {
     let ShardUnit { run, home, stripe, shard, range } = unit;
     core.learn_group(&run).await;
-    let reader = StripeReader { core, run, home, stripe };
+    let reader = StripeReader { core, run, home, stripe, is_for_upkeep: false };
     match reader.run.form {
         RunForm::Copies { .. } => reader.read_copy(range).await,
         RunForm::Striped => reader.read_shard(shard, range).await,
@@ -54,7 +56,7 @@ pub(super) async fn fetch(core: Arc<Core>, unit: ShardUnit) -> Result<ShardBody,
 pub(super) async fn fetch_stripe(core: Arc<Core>, unit: StripeUnit) -> Result<ShardBody, ReadError> {
     let StripeUnit { run, home, stripe } = unit;
     core.learn_group(&run).await;
-    let reader = StripeReader { core, run, home, stripe };
+    let reader = StripeReader { core, run, home, stripe, is_for_upkeep: false };
     reader.read_whole().await
 }
 
@@ -174,7 +176,7 @@ impl StripeReader {
     pub(super) async fn rebuild_range(&self, shard: u8, range: Range<u64>) -> Result<ShardBody, ReadError> {
         let coder = self.coder()?;
         let columns = coder.k() as u64 + 1;
-        let budget = &self.core.seams.budget;
+        let budget = if self.is_for_upkeep { &self.core.upkeep_budget } else { &self.core.seams.budget };
         let mut memory = budget.try_reserve((range.end - range.start) * columns).map(Arc::new);
         let column_bytes = if memory.is_some() { range.end - range.start } else { NARROW_COLUMN_BYTES };
         let mut rebuilt = ShardBody::new();

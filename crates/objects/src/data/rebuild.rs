@@ -69,9 +69,10 @@ impl DataPath {
         let (_, slot_epoch) = group.slots.get(usize::from(slot.0)).ok_or(RebuildError::NoSlot)?.target();
 
         let bytes = run.shard_len_of(*stripe) as u64;
-        let memory = core.seams.budget.reserve(bytes, core.settings.memory_patience).await;
+        let memory = core.upkeep_budget.reserve(bytes, core.settings.memory_patience).await;
         let memory = Arc::new(memory.map_err(|_| ReadError::SlowDown)?);
-        let reader = StripeReader { core, run: Arc::new(run.clone()), home: Arc::new(home.clone()), stripe: *stripe };
+        let (run_read, home) = (Arc::new(run.clone()), Arc::new(home.clone()));
+        let reader = StripeReader { core, run: run_read, home, stripe: *stripe, is_for_upkeep: true };
         let pieces = match run.form {
             RunForm::Striped => reader.rebuild_range(*shard, 0..bytes).await?,
             RunForm::Copies { .. } => reader.read_other_copy(*shard, 0..bytes).await?,
@@ -92,7 +93,8 @@ impl DataPath {
     /// What the headers of a part's first run say of the part; `None` where no header of its first stripe can be read.
     pub async fn part_metadata(&self, run: &Run, home: &HomeKey) -> Option<Bytes> {
         let core = Arc::clone(&self.core);
-        let reader = StripeReader { core, run: Arc::new(run.clone()), home: Arc::new(home.clone()), stripe: 0 };
+        let (run, home) = (Arc::new(run.clone()), Arc::new(home.clone()));
+        let reader = StripeReader { core, run, home, stripe: 0, is_for_upkeep: true };
         reader.header_of_another(u8::MAX).await.ok()?.part_metadata
     }
 
@@ -124,12 +126,12 @@ impl DataPath {
     /// A shard as it is on a disk, under the epoch of whoever takes its slot's shards now; each block was verified.
     async fn copy_shard(&self, wanted: &ShardToRebuild, disk: DiskId) -> Option<(ShardHeader, ShardBody)> {
         let ShardToRebuild { run, stripe, shard, .. } = wanted;
-        let Core { settings, seams, .. } = &*self.core;
+        let Core { settings, seams, upkeep_budget, .. } = &*self.core;
         let address = ShardAddress { group: run.group, run: run.id, stripe: *stripe, shard: *shard };
         let slot = run.slot_of(*shard);
         let (_, slot_epoch) = self.core.layout().group(run.group)?.slots.get(usize::from(slot.0))?.target();
         let bytes = run.shard_len_of(*stripe) as u64;
-        let memory = Arc::new(seams.budget.reserve(bytes, settings.memory_patience).await.ok()?);
+        let memory = Arc::new(upkeep_budget.reserve(bytes, settings.memory_patience).await.ok()?);
         let header = seams.shards.header(disk, address).await.ok()?;
         let pieces = seams.shards.read(disk, address, 0..bytes).await.ok()?;
         let body = pieces.into_iter().map(|piece| tied_bytes(piece, Arc::clone(&memory))).collect();

@@ -22,6 +22,9 @@ pub struct MemoryBudget {
     permits: Arc<Semaphore>,
     permits_max: u32,
     reserved_bytes: Arc<AtomicU64>,
+    /// How often something was reserved for a client.
+    for_clients: Arc<AtomicU64>,
+    is_for_upkeep: bool,
 }
 
 /// Bytes of a budget, given back when dropped.
@@ -47,7 +50,20 @@ impl MemoryBudget {
             permits: Arc::new(Semaphore::new(permits_max as usize)),
             permits_max,
             reserved_bytes: Arc::new(AtomicU64::new(0)),
+            for_clients: Arc::new(AtomicU64::new(0)),
+            is_for_upkeep: false,
         }
+    }
+
+    /// The same budget for work that no client waits for: what is reserved through it is not counted as a client's.
+    #[must_use]
+    pub fn for_upkeep(&self) -> Self {
+        Self { is_for_upkeep: true, ..self.clone() }
+    }
+
+    /// How often something was reserved for a client since the start. Whoever sees it rise has clients beside it.
+    pub fn reservations_for_clients(&self) -> u64 {
+        self.for_clients.load(Ordering::Relaxed)
     }
 
     /// Waits in line for `bytes` (a wish above the whole budget gets the whole budget), at most for `patience`.
@@ -96,6 +112,9 @@ impl MemoryBudget {
     fn reservation(&self, permit: OwnedSemaphorePermit) -> Reservation {
         let reservation = Reservation { permit, reserved_bytes: Arc::clone(&self.reserved_bytes) };
         self.reserved_bytes.fetch_add(reservation.bytes(), Ordering::Relaxed);
+        if !self.is_for_upkeep {
+            self.for_clients.fetch_add(1, Ordering::Relaxed);
+        }
         reservation
     }
 }
@@ -175,6 +194,19 @@ mod tests {
         assert_eq!((all.bytes(), budget.reserved_bytes(), budget.total_bytes()), (4096, 4096, 4096));
         drop(all);
         assert_eq!(budget.reserved_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_reserved_for_upkeep_is_of_the_same_bytes_and_not_counted_as_a_clients() {
+        let budget = MemoryBudget::new(4096);
+        let upkeep = budget.for_upkeep();
+        let held = upkeep.reserve(3072, LONG).await.expect("free");
+        assert_eq!((budget.reserved_bytes(), budget.reservations_for_clients()), (3072, 0));
+        assert!(budget.try_reserve(2048).is_none(), "it is taken");
+        assert!(upkeep.try_reserve_ahead(1024, 0).is_none(), "needs come first");
+        drop(held);
+        drop(budget.try_reserve(2048).expect("free"));
+        assert_eq!((upkeep.reserved_bytes(), upkeep.reservations_for_clients()), (0, 1));
     }
 
     #[tokio::test]

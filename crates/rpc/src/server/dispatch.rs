@@ -38,6 +38,8 @@ impl Answered {
 pub(super) struct Dispatch {
     pub(super) services: Services,
     pub(super) budget: MemoryBudget,
+    /// The same, for what no client waits for.
+    pub(super) upkeep_budget: MemoryBudget,
     pub(super) patience: Duration,
 }
 
@@ -91,7 +93,9 @@ impl Dispatch {
                     let reason = format!("a range of {bytes} bytes is longer than any shard");
                     Err(ShardError::Invalid { reason })
                 } else {
-                    let reservation = self.budget.reserve(bytes, self.patience).await;
+                    // A node reads to make shards again, or for its own clients, whom it sees itself.
+                    let budget = if matches!(caller, Caller::Node(_)) { &self.upkeep_budget } else { &self.budget };
+                    let reservation = budget.reserve(bytes, self.patience).await;
                     let reservation = reservation.map_err(|_none| CallRefusal::Busy)?;
                     let read = shards.read(disk, address, start..end).await;
                     read.map(|body| (ShardAnswer::Bytes, held(body, [reservation])))
@@ -121,7 +125,8 @@ impl Dispatch {
             return Err(forbidden("a gateway keeps no archive"));
         }
         let archive = self.services.archive.as_ref().ok_or(CallRefusal::NoService)?;
-        archive::answer(&**archive, decode(payload).map_err(unreadable)?, body, &self.budget, self.patience).await
+        archive::answer(&**archive, decode(payload).map_err(unreadable)?, body, &self.upkeep_budget, self.patience)
+            .await
     }
 
     async fn index(&self, caller: Caller, payload: &[u8]) -> Result<Answered, CallRefusal> {

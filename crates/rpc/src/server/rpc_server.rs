@@ -82,7 +82,8 @@ impl RpcServer {
         budget: MemoryBudget,
         settings: RpcSettings,
     ) -> Self {
-        let dispatch = Dispatch { services, budget: budget.clone(), patience: settings.memory_patience };
+        let upkeep_budget = budget.for_upkeep();
+        let dispatch = Dispatch { services, budget: budget.clone(), upkeep_budget, patience: settings.memory_patience };
         let dispatch = Arc::new(dispatch);
         let core = Core { identity, gateways, entropy, dispatch, pool, budget, settings };
         Self { core: Arc::new(core), closing: watch::Sender::new(false) }
