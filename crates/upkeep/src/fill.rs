@@ -186,8 +186,10 @@ async fn bring_one(
         return Ok(Brought::NotNeeded);
     };
     let lives = run_lives(&*services.index, &header.home, run.id).await?;
-    // What its writer may still commit is kept as it is: its other shards may not be there yet.
-    let may_live = run.id.ticket >= floor && of_owner.is_some();
+    // What its writer may still commit comes along: off a former owner, as it is; on a disk in another's place, which may
+    // have acknowledged it, made out of the others.
+    let is_replaced = slot.owner == slot.disk;
+    let may_live = run.id.ticket >= floor && (of_owner.is_some() || is_replaced);
     if !lives && !may_live {
         return Ok(Brought::NotNeeded);
     }
@@ -196,6 +198,8 @@ async fn bring_one(
     match services.data.bring_shard(&wanted, of_owner.map(|(disk, _)| *disk)).await {
         Ok(()) => Ok(Brought::Now { bytes }),
         Err(RebuildError::Read(ReadError::Gone)) => Ok(Brought::NotNeeded),
+        // A stripe that is being written, or whose writer broke off.
+        Err(RebuildError::Read(ReadError::Unreadable { .. })) if !lives && is_replaced => Ok(Brought::NotNeeded),
         Err(RebuildError::Read(ReadError::Unreadable { reason })) => {
             tracing::warn!(run = %wanted.run.id, stripe, %reason, "a shard of a slot cannot be brought yet");
             Ok(Brought::NotYet)

@@ -35,7 +35,7 @@ use upkeep::heirs::{ClusterChanges, Heirs, LayoutPlan};
 use upkeep::moves::{Moves, MovesServices};
 use upkeep::pace::Pace;
 use upkeep::progress::Progress;
-use upkeep::repair::RepairServices;
+use upkeep::repair::{REBUILDING_NOTE, RebuildDisks, RepairServices};
 use upkeep::{Duty, DutyError, Step};
 
 const NODE: NodeId = NodeId::from_bytes([9; 16]);
@@ -191,6 +191,7 @@ struct World {
     of_old: DataPath,
     heirs: Heirs,
     moves: Moves,
+    repair: RepairServices,
     written: Mutex<Vec<Written>>,
 }
 
@@ -259,14 +260,15 @@ impl World {
             pace: Pace::default(),
         };
         let moves = Moves::new(MovesServices {
-            repair,
+            repair: repair.clone(),
             disks: disks.local.clone(),
             changes: changes.clone(),
             node: NODE,
             ticket_idle_max: IDLE_MAX,
         });
         let heirs = Heirs::new(changes.clone(), changes.layout.subscribe());
-        let world = Self { index, clock, disks, changes, data: now, of_old, heirs, moves, written: Mutex::default() };
+        let written = Mutex::default();
+        let world = Self { index, clock, disks, changes, data: now, of_old, heirs, moves, repair, written };
         let config = index::command::BucketConfig::default();
         world.propose(None, CommandBody::CreateBucketRow { id: BucketId(1), config }).await;
         world
@@ -328,6 +330,27 @@ impl World {
     async fn set_state(&self, disk: u8, state: DiskState) {
         let changed = placement::with_disk_state(&self.changes.now(), disk_id(disk), state).expect("a change");
         self.changes.set(changed).await;
+    }
+
+    /// Disk 4, which is blank, takes the place of one that is lost, and is rebuilt.
+    async fn replace(&self, lost: u8) {
+        self.disks.lost.lock().insert(disk_id(lost));
+        let mut layout = (*self.changes.now()).clone();
+        layout.disks.retain(|disk| disk.id != disk_id(lost));
+        for slot in
+            layout.groups.iter_mut().flat_map(|group| &mut group.slots).filter(|slot| slot.disk == disk_id(lost))
+        {
+            *slot = Slot::owned(disk_id(4), slot.epoch.next());
+        }
+        self.changes.set(layout).await;
+        let note = |superblock: &mut shards::Superblock| {
+            superblock.notes.insert(REBUILDING_NOTE.to_owned(), Vec::new());
+        };
+        self.disks.local.update_superblock(disk_id(4), note).await.expect("noted");
+        let rebuild = RebuildDisks::new(self.repair.clone(), self.disks.local.clone(), watch::channel(0).1);
+        while rebuild.step().await.expect("a step") == Step::Again {}
+        let superblock = self.disks.local.superblock(disk_id(4)).expect("it is open");
+        assert!(!superblock.notes.contains_key(REBUILDING_NOTE), "it is whole");
     }
 
     fn slot(&self) -> Slot {
@@ -432,4 +455,17 @@ async fn what_a_disk_has_left_of_a_slot_does_not_pass_for_what_it_inherits() {
     world.settle().await;
     assert_eq!(world.slot(), Slot::owned(disk_id(1), SlotEpoch(5)));
     world.assert_all_without(&[2, 4], &["early"]).await;
+}
+
+/// A writer has had its stripes acknowledged when one of their disks is lost, and commits them once that is rebuilt.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_after_its_disk_was_replaced_was_rebuilt_too() {
+    let world = World::new().await;
+    let ticket = world.ticket().await;
+    let early = world.write(&world.data, "early", ticket).await.expect("written");
+    assert!(put(&world.commit("early", ticket, 1, &early).await));
+    let open = world.write(&world.data, "open", ticket).await.expect("written");
+    world.replace(1).await;
+    assert!(put(&world.commit("open", ticket, 2, &open).await));
+    world.assert_all_without(&[1, 2], &["early", "open"]).await;
 }
