@@ -1,7 +1,7 @@
 //! Nodes and gateways as processes of their own: what one of them takes, all of them have.
 
-mod slots;
-mod watch;
+pub mod slots;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -45,6 +45,14 @@ impl Launch {
         Self { launcher: Vec::new(), binary, arguments, host, credential, environment: Vec::new() }
     }
 
+    /// A node with these disks, that listens at `own` and finds others at `named`.
+    pub fn node(disks: &[PathBuf], named: &[String], own: &str) -> Self {
+        let mut arguments = vec!["node".to_owned()];
+        arguments.extend(disks.iter().map(|disk| disk.display().to_string()));
+        arguments.extend(["--join", &named.join(","), "--rpc-listen", own].map(str::to_owned));
+        Self::of(arguments, None)
+    }
+
     /// Starts it; it is ready once [`Starting::ready`] returns.
     pub fn start(self) -> Starting {
         let binary = self.binary.display().to_string();

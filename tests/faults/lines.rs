@@ -22,12 +22,7 @@ async fn nothing_acknowledged_is_lost_over_lines_that_are_slow_break_and_flip_bi
         proxies.push(Proxy::to(address.clone()).await);
     }
     let reached: Vec<String> = proxies.iter().map(|proxy| proxy.address().to_owned()).collect();
-    let launch = |at: usize, disks: &[std::path::PathBuf]| {
-        let mut arguments = vec!["node".to_owned()];
-        arguments.extend(disks.iter().map(|disk| disk.display().to_string()));
-        arguments.extend(["--join", &reached.join(","), "--rpc-listen", &addresses[at]].map(str::to_owned));
-        Launch::of(arguments, None)
-    };
+    let launch = |at: usize, disks: &[std::path::PathBuf]| Launch::node(disks, &reached, &addresses[at]);
     // What waits for processes would hold up the proxies.
     let formed = tokio::task::block_in_place(|| {
         let cluster = Cluster::of_launches(reached.clone(), launch, 2);

@@ -62,11 +62,7 @@ impl Fleet {
         let network = Network::enter(test, NODES + GATEWAYS)?;
         let addresses: Vec<String> = (0..NODES).map(|at| format!("{}:9002", network.address(at))).collect();
         let launch = |at: usize, disks: &[std::path::PathBuf]| {
-            let mut arguments = vec!["node".to_owned()];
-            arguments.extend(disks.iter().map(|disk| disk.display().to_string()));
-            let options = ["--join", &addresses.join(","), "--rpc-listen", &addresses[at]];
-            arguments.extend(options.map(str::to_owned));
-            on_host(&network, at, Launch::of(arguments, None))
+            on_host(&network, at, Launch::node(disks, &addresses, &addresses[at]))
         };
         let cluster = Cluster::of_launches(addresses.clone(), launch, 2);
         let gateway = |at: usize| on_host(&network, at, cluster.gateway_launch()).start().ready();
