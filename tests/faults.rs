@@ -1,4 +1,4 @@
-//! A cluster of processes while its machines, its disks and its network fail, and while its slots move: whatever happens, what was acknowledged is there and
+//! A cluster of processes while its machines and its network fail, and while its slots move: whatever happens, what was acknowledged is there and
 //! intact, no reader sees anything else, and once all is well again writes go on.
 //!
 //! A seed decides which fault comes when. `CAIRN_FAULT_SEED` and `CAIRN_FAULT_ROUNDS` give others than those that every
@@ -9,7 +9,6 @@ use std::ops::Range;
 use serde_json::Value;
 
 mod conditional;
-mod disks;
 mod lines;
 pub mod load;
 mod machines;
