@@ -20,7 +20,7 @@ use crate::log::GroupLogStore;
 use crate::machine::{DurableMarks, Progress, ReceivedRows, SnapshotBody, StateMachine};
 use crate::messages::{Reply, Request};
 use crate::network::Peers;
-use crate::raft_types::{Answers, Callback, Member, Proposed, TypeConfig, Vote, Voter};
+use crate::raft_types::{Answers, Callback, LogId, Member, Proposed, TypeConfig, Vote, Voter};
 use crate::settings::Founding;
 
 /// How long a new voter may take to get the log, or the rows.
@@ -174,7 +174,7 @@ impl RaftGroup {
                 let replied = self.raft.handle_transfer_leader(transfer).await;
                 replied.map(Reply::Transfer).map_err(|error| told(&error))
             }
-            Request::Piece(_) | Request::Install(_) => Err("a snapshot does not come this way".to_owned()),
+            Request::Piece(_) | Request::Install(_) | Request::Host(_) => Err("this is not for a voter".to_owned()),
         }
     }
 
@@ -291,6 +291,30 @@ impl RaftGroup {
         membership.get_node(&member).is_some() && !membership.voter_ids().any(|voter| voter == member)
     }
 
+    /// Waits until a change of members that was answered shows in what this group says of itself: whoever applies may be
+    /// ahead of that.
+    async fn shown(&self, change: LogId) {
+        let shows = |metrics: &RaftMetrics<TypeConfig>| *metrics.membership_config.log_id() >= Some(change);
+        // An error here is the group's end, which shows elsewhere.
+        let _ = self.raft.wait(Some(SNAPSHOT_PATIENCE)).metrics(shows, "the change shows").await;
+    }
+
+    /// Whether this node's voter is the only one.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.metrics.borrow_watched().membership_config.membership().voter_ids().eq([self.voter])
+    }
+
+    /// Whether the voters are being changed: there are two sets of them.
+    pub(crate) fn is_changing_members(&self) -> bool {
+        self.metrics.borrow_watched().membership_config.membership().get_joint_config().len() > 1
+    }
+
+    /// Has this node ask for votes, where others would give theirs.
+    pub(crate) async fn campaign(&self) {
+        // An error here is the group's end, which shows elsewhere.
+        let _ = self.raft.trigger().elect(true).await;
+    }
+
     /// Which range it replicates.
     pub(crate) fn range(&self) -> RangeId {
         self.range
@@ -400,14 +424,15 @@ impl Group for RaftGroup {
         }
         let ids: BTreeSet<Voter> = voters.keys().copied().map(Voter).collect();
         let changed = self.raft.change_membership(ChangeMembers::ReplaceAllVoters(ids.clone()), false).await;
-        changed.map_err(unknown)?;
+        self.shown(changed.map_err(unknown)?.log_id).await;
         // Those that were to vote before something came in between learn no more.
         let others: BTreeSet<Voter> = known.difference(&ids).copied().filter(|other| self.learns(*other)).collect();
         if others.is_empty() {
             return Ok(());
         }
         let changed = self.raft.change_membership(ChangeMembers::RemoveNodes(others), false).await;
-        changed.map(drop).map_err(unknown)
+        self.shown(changed.map_err(unknown)?.log_id).await;
+        Ok(())
     }
 
     async fn transfer(&self, to: VoterId) -> Result<(), IndexError> {

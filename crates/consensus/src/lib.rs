@@ -18,6 +18,7 @@ mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod group;
+mod groups;
 mod handler;
 mod log;
 mod machine;

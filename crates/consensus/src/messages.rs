@@ -8,7 +8,7 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use serde::{Deserialize, Serialize};
-use types::VoterId;
+use types::{RangeDescriptor, VoterId};
 
 use crate::encoding::{LogIdForm, MalformedError, VoteForm, decode_entry, encode_entry, malformed};
 use crate::raft_types::{Entry, TypeConfig, Vote, Voter};
@@ -46,6 +46,8 @@ pub(crate) enum Request {
     Transfer(TransferLeaderRequest<TypeConfig>),
     Piece(SnapshotPiece),
     Install(SnapshotEnd),
+    /// Asks the node to begin a range, blank, that it is to be a voter of.
+    Host(RangeDescriptor),
 }
 
 /// What a voter answers.
@@ -57,6 +59,8 @@ pub(crate) enum Reply {
     /// The piece was written.
     Piece,
     Install(SnapshotResponse<TypeConfig>),
+    /// Whether the range is there now.
+    Host(bool),
 }
 
 const APPEND: u8 = 1;
@@ -65,6 +69,7 @@ const PRE_VOTE: u8 = 3;
 const TRANSFER: u8 = 4;
 const PIECE: u8 = 5;
 const INSTALL: u8 = 6;
+const HOST: u8 = 7;
 
 #[derive(Serialize, Deserialize)]
 struct AppendForm {
@@ -148,6 +153,7 @@ impl Request {
             Self::Install(SnapshotEnd { vote, id, bytes, hash }) => {
                 encode(INSTALL, &InstallForm { vote: VoteForm::of(vote), id: *id, bytes: *bytes, hash: *hash })
             }
+            Self::Host(descriptor) => encode(HOST, descriptor),
         }
     }
 
@@ -172,6 +178,7 @@ impl Request {
                 let InstallForm { vote, id, bytes, hash } = whole(what, message)?;
                 Self::Install(SnapshotEnd { vote: vote.into_vote(), id, bytes, hash })
             }
+            HOST => Self::Host(whole(what, message)?),
             other => return Err(malformed(what, format!("unknown kind {other}"))),
         })
     }
@@ -212,6 +219,7 @@ impl Reply {
             ),
             Self::Piece => encode(PIECE, &()),
             Self::Install(SnapshotResponse { vote }) => encode(INSTALL, &VoteForm::of(vote)),
+            Self::Host(is_there) => encode(HOST, is_there),
         }
     }
 
@@ -246,6 +254,7 @@ impl Reply {
                 Self::Piece
             }
             INSTALL => Self::Install(SnapshotResponse::new(whole::<VoteForm>(what, message)?.into_vote())),
+            HOST => Self::Host(whole(what, message)?),
             other => return Err(malformed(what, format!("unknown kind {other}"))),
         })
     }
@@ -376,7 +385,13 @@ mod tests {
             ("transfer", Request::Transfer(transfer)),
             ("piece", Request::Piece(piece)),
             ("install", Request::Install(SnapshotEnd { vote: vote(), id: [4; 16], bytes: 5000, hash: [6; 32] })),
+            ("host", Request::Host(descriptor())),
         ]
+    }
+
+    fn descriptor() -> RangeDescriptor {
+        let interval = types::RangeInterval { start: b"from".to_vec(), end: Some(b"to".to_vec()) };
+        RangeDescriptor { id: types::RangeId(300), interval, epoch: types::SplitEpoch(2) }
     }
 
     fn replies() -> Vec<(&'static str, Reply)> {
@@ -396,6 +411,7 @@ mod tests {
             ),
             ("piece", Reply::Piece),
             ("install", Reply::Install(SnapshotResponse::new(vote()))),
+            ("host", Reply::Host(true)),
         ]
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use futures::stream::{BoxStream, StreamExt};
 use futures::{FutureExt, Stream};
+use index::FIRST_DATA_RANGE;
 use openraft::alias::{SnapshotOf, VoteOf};
 use openraft::entry::RaftEntry;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
@@ -20,9 +21,11 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
-use types::{NodeId, RangeId};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use types::{NodeId, RangeDescriptor, RangeId, VoterId};
 
-use crate::machine::SnapshotBody;
+use crate::machine::{KnownRanges, SnapshotBody};
 use crate::messages::{Reply, Request, SnapshotEnd};
 use crate::peers::{RaftMessage, RaftTransport, TransportError};
 use crate::raft_types::{Member, TypeConfig, Voter};
@@ -34,6 +37,8 @@ const APPEND_PATIENCE: Duration = Duration::from_secs(2);
 const APPENDS_UNDER_WAY_MAX: usize = 16;
 /// How long the answer to a piece of a snapshot is waited for.
 const PIECE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a range is offered to a node that does not have it.
+const OFFER_PAUSE: Duration = Duration::from_millis(500);
 /// How long a snapshot may take to be installed.
 const INSTALL_PATIENCE: Duration = Duration::from_secs(600);
 
@@ -43,13 +48,14 @@ pub(crate) struct Peers {
     pub(crate) range: RangeId,
     pub(crate) transport: Option<Arc<dyn RaftTransport>>,
     pub(crate) source: SnapshotSource,
+    pub(crate) known: Arc<KnownRanges>,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Peers {
     type Network = PeerVoter;
 
     async fn new_client(&mut self, target: Voter, member: &Member) -> PeerVoter {
-        PeerVoter { peers: self.clone(), target, node: member.node }
+        PeerVoter { peers: self.clone(), target, node: member.node, offered: Arc::default() }
     }
 }
 
@@ -58,6 +64,8 @@ pub(crate) struct PeerVoter {
     peers: Peers,
     target: Voter,
     node: NodeId,
+    /// When the range was last offered to the node, which did not have it.
+    offered: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What a call came to that has no answer.
@@ -76,13 +84,17 @@ impl PeerVoter {
         let (range, voter, bytes) = (self.peers.range, self.target.0, request.encode());
         let message = RaftMessage { range, voter, bytes, is_bulk, timeout };
         let (transport, node) = (self.peers.transport.clone(), self.node);
+        let (known, offered) = (self.peers.known.clone(), self.offered.clone());
         async move {
             let Some(transport) = transport else {
                 return Err(NoReply::Unreachable(format!("this node has no peers, and voter {voter} is not here")));
             };
             match transport.send(node, message).await {
                 Ok(reply) => Reply::decode(&reply).map_err(|error| NoReply::Failed(error.to_string())),
-                Err(error @ TransportError::Unreachable { .. }) => Err(NoReply::Unreachable(error.to_string())),
+                Err(error @ TransportError::Unreachable { .. }) => {
+                    offer(&*transport, node, voter, known.get(range), &offered).await;
+                    Err(NoReply::Unreachable(error.to_string()))
+                }
                 Err(error @ TransportError::NoAnswer { .. }) => Err(NoReply::Failed(error.to_string())),
             }
         }
@@ -222,6 +234,29 @@ impl RaftNetworkV2<TypeConfig> for PeerVoter {
             _ => Err(misanswered().into()),
         }
     }
+}
+
+/// Asks a node to begin a range that a split made, for it may be a voter that does not have it: one that came later, or
+/// one that was given its parent's rows after the split.
+async fn offer(
+    transport: &dyn RaftTransport,
+    node: NodeId,
+    voter: VoterId,
+    range: Option<RangeDescriptor>,
+    offered: &Mutex<Option<Instant>>,
+) {
+    let Some(descriptor) = range.filter(|range| range.id != FIRST_DATA_RANGE) else { return };
+    {
+        let mut last = offered.lock();
+        if last.is_some_and(|last| last.elapsed() < OFFER_PAUSE) {
+            return;
+        }
+        *last = Some(Instant::now());
+    }
+    let (range, bytes) = (descriptor.id, Request::Host(descriptor).encode());
+    let message = RaftMessage { range, voter, bytes, is_bulk: false, timeout: APPEND_PATIENCE };
+    // Whether it has it now, the next message shows.
+    let _ = transport.send(node, message).await;
 }
 
 /// Answers to a stream of entries, in their order.

@@ -10,8 +10,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use index::command::SplitRange;
+use index::query::Usage;
+use index::service::{answer_of_range, query_answer_of_range};
 use index::{
-    Answer, Command, CommandBody, FIRST_DATA_RANGE, IndexError, IndexService, Query, QueryAnswer, Refusal, SYSTEM_RANGE,
+    Answer, Command, CommandBody, FIRST_DATA_RANGE, IndexDatabaseError, IndexError, IndexReader, IndexService, Query,
+    QueryAnswer, RangeMeasure, Refusal, Router, SPLITS_LEVEL, SYSTEM_RANGE,
 };
 use parking_lot::Mutex;
 use platform::Disk;
@@ -19,38 +23,35 @@ use platform::threads::{JoinHandle, run_blocking};
 use rpc::server::RaftHandler;
 use telemetry::with_causes;
 use tokio::sync::{mpsc, oneshot, watch};
-use types::{DiskId, NodeId, RangeId, VoterId};
+use types::{DiskId, FeatureLevel, HomeKey, NodeId, RangeDescriptor, RangeId, RequestNumber, VoterId};
 
-use crate::barrier::ReadBarrier;
 use crate::failure::Failure;
-use crate::group::{Group, RaftGroup, RangeStatus};
+#[cfg(test)]
+use crate::group::RaftGroup;
+use crate::group::{Group, RangeStatus};
+use crate::groups::{Groups, Range};
 use crate::handler::VoterHandler;
 use crate::log::{LogStatus, SharedLog};
 use crate::machine::{
-    DatabaseDesk, DatabasePlaces, KeeperRequest, LogHolds, Progress, ReadJob, ReaderPool, UpkeepStatus, Work, mark_of,
+    DatabaseDesk, DatabasePlaces, KeeperRequest, KnownRanges, LogHolds, Progress, ReadJob, ReaderPool, UpkeepStatus,
+    Work, mark_of,
 };
-use crate::proposer::Proposer;
 use crate::restore::LoggedProposals;
 
-/// The ranges of a node, until ranges split.
+/// The ranges that a cluster begins with.
 pub(crate) const RANGES: [RangeId; 2] = [SYSTEM_RANGE, FIRST_DATA_RANGE];
 /// How long a command may take, where it takes a majority of several voters.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a shutdown waits for the proposals under way.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a range's commands and queries go through.
-struct Range {
-    group: RaftGroup,
-    proposer: Proposer,
-    barrier: ReadBarrier,
-}
-
 /// The replicated index, as this node has it.
 pub struct ReplicatedIndex {
     log: SharedLog,
     places: Arc<DatabasePlaces>,
-    ranges: BTreeMap<RangeId, Range>,
+    groups: Arc<Groups>,
+    known: Arc<KnownRanges>,
+    router: Router,
     readers: Arc<ReaderPool>,
     progress: Arc<Progress>,
     desk: Arc<DatabaseDesk>,
@@ -104,7 +105,7 @@ impl ReplicatedIndex {
 
     /// Whether this node leads a range, as far as it knows: another may by now.
     pub fn leads(&self, range: RangeId) -> bool {
-        self.ranges.get(&range).is_some_and(|range| range.group.leads())
+        self.groups.get(range).is_some_and(|range| range.group.leads())
     }
 
     /// The voter that this node is in all groups.
@@ -191,7 +192,82 @@ impl ReplicatedIndex {
 
     /// The ranges that this node has.
     pub fn ranges(&self) -> Vec<RangeId> {
-        self.ranges.keys().copied().collect()
+        self.groups.all().iter().map(|range| range.group.range()).collect()
+    }
+
+    /// Which places the data ranges of this node have, as far as splits are applied here.
+    pub fn descriptors(&self) -> Vec<RangeDescriptor> {
+        self.known.all()
+    }
+
+    /// Reads through a range: how much it has, and where its middle is. Commands go on meanwhile.
+    ///
+    /// # Errors
+    /// [`IndexError::Unavailable`].
+    pub async fn measure(&self, range: RangeId) -> Result<RangeMeasure, IndexError> {
+        self.read_apart(move |reader| reader.measure(range)).await
+    }
+
+    /// What the part of a range from a key on has of the key's bucket.
+    async fn usage_from(&self, range: RangeId, at: HomeKey) -> Result<Usage, IndexError> {
+        self.read_apart(move |reader| reader.usage_from(range, &at)).await
+    }
+
+    /// About how many rows each range has, by its counters.
+    ///
+    /// # Errors
+    /// [`IndexError::Unavailable`].
+    pub async fn row_counts(&self) -> Result<BTreeMap<RangeId, u64>, IndexError> {
+        self.read_apart(IndexReader::row_counts).await
+    }
+
+    /// Says whether a range may be split now: not while its voters are being changed.
+    ///
+    /// # Errors
+    /// [`IndexError::Unavailable`].
+    pub fn check_settled(&self, range: RangeId) -> Result<(), IndexError> {
+        if self.range(range)?.group.is_changing_members() {
+            let reason = format!("the voters of range {range} are being changed: try again");
+            return Err(IndexError::Unavailable { reason });
+        }
+        Ok(())
+    }
+
+    /// Splits a range that this node leads: the key is the first of the new one, whose id is `child`
+    /// ([`CommandBody::AllotRange`]). Answers with both.
+    ///
+    /// # Errors
+    /// [`IndexError`]; [`IndexError::WrongRange`] where the range does not have the key, or begins with it.
+    pub async fn split(&self, range: RangeId, child: RangeId, at: HomeKey) -> Result<[RangeDescriptor; 2], IndexError> {
+        let command = self.split_command(range, child, at).await?;
+        match self.propose_to(range, command).await? {
+            Answer::Split(halves) => Ok(*halves),
+            other => Err(IndexError::Unavailable { reason: format!("range {range} was not split: {other:?}") }),
+        }
+    }
+
+    /// What splits a range that is here, whoever leads it: as [`ReplicatedIndex::split`] proposes it.
+    ///
+    /// # Errors
+    /// [`IndexError::Unavailable`]; also while the range's voters change.
+    pub async fn split_command(&self, range: RangeId, child: RangeId, at: HomeKey) -> Result<Command, IndexError> {
+        let gone = || IndexError::Unavailable { reason: format!("range {range} is not here") };
+        let expected = self.known.get(range).ok_or_else(gone)?.epoch;
+        self.check_settled(range)?;
+        let moved = self.usage_from(range, at.clone()).await?;
+        let body = CommandBody::SplitRange(Box::new(SplitRange { expected, child, at, moved }));
+        Ok(Command { request: None, answered: RequestNumber(0), body })
+    }
+
+    /// Reads with a connection of its own, beside the threads that answer queries.
+    async fn read_apart<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut IndexReader) -> Result<T, IndexDatabaseError> + Send + 'static,
+    ) -> Result<T, IndexError> {
+        let (answer, answered) = oneshot::channel();
+        let mut reader = self.ask_keeper(KeeperRequest::Reader(answer), answered).await?;
+        let read = run_blocking(move || read(&mut reader)).await;
+        read.map_err(|error| IndexError::Unavailable { reason: with_causes(&error) })
     }
 
     /// The index after the last entry of a range that is applied here.
@@ -215,9 +291,9 @@ impl ReplicatedIndex {
     pub fn status(&self) -> ReplicatedIndexStatus {
         let database_disk = *self.desk.disk.lock();
         ReplicatedIndexStatus {
-            leads: self.ranges.values().all(|range| range.group.leads()),
+            leads: self.groups.all().iter().all(|range| range.group.leads()),
             applied: self.progress.all(),
-            ranges: self.ranges.iter().map(|(id, range)| (*id, range.group.status())).collect(),
+            ranges: self.groups.all().iter().map(|range| (range.group.range(), range.group.status())).collect(),
             log: self.log.status(),
             database_disk,
             database_bytes: database_disk.map_or(0, |disk| self.places.database_bytes(disk)),
@@ -235,13 +311,14 @@ impl ReplicatedIndex {
     /// Hands the ranges that it leads to other voters, takes no more commands and queries, waits for those under way,
     /// checkpoints, and ends all threads.
     pub async fn shutdown(&self) {
-        futures::future::join_all(self.ranges.values().map(|range| range.group.hand_over())).await;
+        let ranges = self.groups.close();
+        futures::future::join_all(ranges.iter().map(|range| range.group.hand_over())).await;
         let ended = IndexError::Unavailable { reason: "the index is shutting down".to_owned() };
-        for range in self.ranges.values() {
+        for range in &ranges {
             range.proposer.close(&ended);
             range.barrier.close(&ended);
         }
-        let idle = futures::future::join_all(self.ranges.values().map(|range| range.proposer.idle()));
+        let idle = futures::future::join_all(ranges.iter().map(|range| range.proposer.idle()));
         if tokio::time::timeout(DRAIN_PATIENCE, idle).await.is_err() {
             tracing::warn!("proposals were still under way at the end");
         }
@@ -253,7 +330,7 @@ impl ReplicatedIndex {
             tracing::error!(%error, "the database's keeper ended badly");
         }
         self.failure.close();
-        for range in self.ranges.values() {
+        for range in &ranges {
             range.group.shutdown().await;
         }
         // An applier that has failed takes nothing; then the queue is closed.
@@ -269,14 +346,24 @@ impl ReplicatedIndex {
         .await;
     }
 
-    fn range(&self, id: RangeId) -> Result<&Range, IndexError> {
-        self.ranges.get(&id).ok_or_else(|| IndexError::Unavailable { reason: format!("range {id} is not here") })
+    fn range(&self, id: RangeId) -> Result<Arc<Range>, IndexError> {
+        self.groups.get(id).ok_or_else(|| IndexError::Unavailable { reason: format!("range {id} is not here") })
+    }
+
+    /// A range that runs here, or that a split which is applied here has made.
+    async fn range_to_ask(&self, id: RangeId) -> Result<Arc<Range>, IndexError> {
+        if let Some(range) = self.groups.get(id) {
+            return Ok(range);
+        }
+        let elsewhere = || IndexError::NotLeader { leader: None };
+        self.known.get(id).ok_or_else(elsewhere)?;
+        self.groups.get_soon(id).await.ok_or_else(elsewhere)
     }
 
     /// A range's group, to look at.
     #[cfg(test)]
     pub(crate) fn group(&self, range: RangeId) -> RaftGroup {
-        self.ranges[&range].group.clone()
+        self.groups.get(range).expect("it is here").group.clone()
     }
 
     /// The index up to which a range's log is purged here.
@@ -290,10 +377,14 @@ impl ReplicatedIndex {
     /// # Errors
     /// [`IndexError::Unavailable`].
     pub async fn digest(&self) -> Result<[u8; 32], IndexError> {
-        let (answer, answered) = oneshot::channel();
-        let mut reader = self.ask_keeper(KeeperRequest::Reader(answer), answered).await?;
-        let digest = run_blocking(move || reader.digest()).await;
-        digest.map_err(|error| IndexError::Unavailable { reason: with_causes(&error) })
+        self.read_apart(IndexReader::digest).await
+    }
+
+    /// The cluster's level, as far as this node, or what was applied of this range, shows it.
+    fn feature_level(&self, range: RangeId) -> FeatureLevel {
+        let level = self.desk.feature_level();
+        let is_split = self.known.get(range).is_some_and(|range| range.epoch.0 > 0);
+        if is_split { level.max(SPLITS_LEVEL) } else { level }
     }
 
     fn low_space(&self) -> bool {
@@ -311,49 +402,53 @@ impl fmt::Debug for ReplicatedIndex {
 #[async_trait]
 impl IndexService for ReplicatedIndex {
     async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
+        self.router.propose(self, command).await
+    }
+
+    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
+        self.router.query(self, query).await
+    }
+
+    async fn propose_to(&self, range: RangeId, command: Command) -> Result<Answer, IndexError> {
         if self.has_peers && self.failure.is_reported() {
             return Err(IndexError::NotLeader { leader: None });
         }
-        if adds_data(&command.body) && self.low_space() {
+        if adds_data(command.body.bare()) && self.low_space() {
             return Err(IndexError::Unavailable { reason: "the disks of the index are full".to_owned() });
         }
-        let range = if command.body.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE };
+        let standing = self.range_to_ask(range).await?;
         // A node that lags behind knows of a lower level at most: nothing goes into a log too early.
-        let level = self.desk.feature_level();
+        let level = self.feature_level(range);
         if command.body.feature_level() > level {
-            let group = &self.range(range)?.group;
-            return match group.leads() {
+            return match standing.group.leads() {
                 true => Ok(Answer::Refused(Refusal::FeatureLevel { level })),
                 false => Err(IndexError::NotLeader { leader: self.leaders.borrow().get(&range).copied().flatten() }),
             };
         }
-        let answered = self.range(range)?.proposer.propose(command);
-        if !self.has_peers {
-            return answered.await;
-        }
-        let late = |_elapsed| Err(IndexError::Unknown { reason: "a majority does not answer".to_owned() });
-        tokio::time::timeout(ANSWER_PATIENCE, answered).await.unwrap_or_else(late)
+        let answered = standing.proposer.propose(command);
+        let answer = if self.has_peers {
+            let late = |_elapsed| Err(IndexError::Unknown { reason: "a majority does not answer".to_owned() });
+            tokio::time::timeout(ANSWER_PATIENCE, answered).await.unwrap_or_else(late)?
+        } else {
+            answered.await?
+        };
+        answer_of_range(answer, || Ok(self.known.all()))
     }
 
-    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
+    async fn query_at(&self, range: RangeId, query: Query) -> Result<QueryAnswer, IndexError> {
         if self.has_peers && self.failure.is_reported() {
             return Err(IndexError::NotLeader { leader: None });
         }
-        let range = range_of(&query);
         let (job, answered) = ReadJob::new(query, range);
-        let range = self.range(range)?;
+        let range = self.range_to_ask(range).await?;
         if range.group.leads_alone() {
             self.readers.push([job]);
         } else {
             range.barrier.push(job);
         }
         let ended = |_| Err(IndexError::Unavailable { reason: "the index ended meanwhile".to_owned() });
-        answered.await.unwrap_or_else(ended)
+        query_answer_of_range(answered.await.unwrap_or_else(ended)?, || Ok(self.known.all()))
     }
-}
-
-fn range_of(query: &Query) -> RangeId {
-    if query.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE }
 }
 
 /// Whether a command stores something new; while disks are full, others are taken so that space can be made.

@@ -86,7 +86,7 @@ fn place(
 ) -> Result<(), ConsensusError> {
     let failed = |reason: String| ConsensusError::Database { reason };
     let mut source = untouched(built, &settings).map_err(failed)?;
-    let places = DatabasePlaces::new(voter, disks.clone(), settings, RANGES.to_vec());
+    let places = DatabasePlaces::new(voter, disks.clone(), settings);
     let (mut placed, mut reasons) = (0, Vec::new());
     for (id, disk) in &disks {
         if placed == mirrors {

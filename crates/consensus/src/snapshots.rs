@@ -15,7 +15,9 @@ use telemetry::with_causes;
 use tokio::sync::{mpsc, oneshot};
 use types::{DiskId, RangeId};
 
-use crate::machine::{DatabaseDesk, DatabasePlaces, KeeperRequest, ReceivedRows, check_rows, write_rows};
+use crate::machine::{
+    DatabaseDesk, DatabasePlaces, KeeperRequest, KnownRanges, ReceivedRows, check_rows, places_in, write_rows,
+};
 use crate::messages::{SnapshotEnd, SnapshotPiece};
 
 /// Bytes of a piece.
@@ -109,6 +111,7 @@ impl OutgoingRows {
 pub(crate) struct SnapshotReceiver {
     places: Arc<DatabasePlaces>,
     desk: Arc<DatabaseDesk>,
+    known: Arc<KnownRanges>,
     incoming: Mutex<BTreeMap<RangeId, Incoming>>,
 }
 
@@ -131,8 +134,8 @@ impl Incoming {
 }
 
 impl SnapshotReceiver {
-    pub(crate) fn new(places: Arc<DatabasePlaces>, desk: Arc<DatabaseDesk>) -> Self {
-        Self { places, desk, incoming: Mutex::default() }
+    pub(crate) fn new(places: Arc<DatabasePlaces>, desk: Arc<DatabaseDesk>, known: Arc<KnownRanges>) -> Self {
+        Self { places, desk, known, incoming: Mutex::default() }
     }
 
     /// Writes a piece.
@@ -190,13 +193,13 @@ impl SnapshotReceiver {
         let incoming = self.incoming.lock().remove(&range).ok_or("nothing was received")?;
         let is_whole =
             incoming.id == end.id && incoming.bytes == end.bytes && *incoming.hasher.finalize().as_bytes() == end.hash;
-        let (places, desk) = (self.places.clone(), self.desk.clone());
+        let (places, desk, known) = (self.places.clone(), self.desk.clone(), self.known.clone());
         run_blocking(move || {
             if !is_whole {
                 remove(&incoming);
                 return Err("what was received is not what was sent".to_owned());
             }
-            let kept = keep(&incoming, range, &places, &desk);
+            let kept = keep(&incoming, range, &places, &desk, &known);
             kept.inspect_err(|_| remove(&incoming))
         })
         .await
@@ -208,8 +211,15 @@ fn keep(
     range: RangeId,
     places: &DatabasePlaces,
     desk: &DatabaseDesk,
+    known: &KnownRanges,
 ) -> Result<ReceivedRows, String> {
     let mark = check_rows(&incoming.file, range).map_err(|error| with_causes(&error))?;
+    let comes = places_in(&incoming.file, range).map_err(|error| with_causes(&error))?;
+    if let Some(with) = comes.and_then(|comes| known.overlapping(&comes)) {
+        return Err(format!(
+            "range {with} has some of its places here: one of the two is behind the split between them"
+        ));
+    }
     let index = mark.applied.map_or(0, |applied| applied.index);
     incoming.file.sync_data().map_err(|error| error.to_string())?;
     let to = places.rows_at(incoming.disk, range, index).ok_or("the disk is gone")?;

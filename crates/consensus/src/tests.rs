@@ -5,6 +5,7 @@ mod failures;
 mod levels;
 mod power_loss;
 mod recent;
+mod splits;
 
 use std::sync::Arc;
 use std::time::Duration;

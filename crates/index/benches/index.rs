@@ -152,7 +152,11 @@ fn queries(criterion: &mut Criterion) {
     });
     criterion.bench_function("query/version of 4 KiB, 16 a transaction", |bencher| {
         let queries = || (0..16).map(|_| version()).collect::<Vec<_>>();
-        bencher.iter_batched(queries, |queries| reader.query_all(&queries).unwrap(), BatchSize::SmallInput);
+        bencher.iter_batched(
+            queries,
+            |queries| reader.query_all(queries.iter().map(|query| (FIRST_DATA_RANGE, query))).unwrap(),
+            BatchSize::SmallInput,
+        );
     });
     let mut list = |name: &str, range: ListRange| {
         let query = Query::Objects(range);

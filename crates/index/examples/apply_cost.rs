@@ -112,7 +112,7 @@ fn queries(reader: &mut IndexReader, rows: usize) {
     println!("version, one a transaction: {:.1} us", (cpu_us() - cpu) / queries.len() as f64);
     let cpu = cpu_us();
     for batch in queries.chunks(16) {
-        reader.query_all(batch).unwrap();
+        reader.query_all(batch.iter().map(|query| (FIRST_DATA_RANGE, query))).unwrap();
     }
     println!("version, 16 a transaction: {:.1} us", (cpu_us() - cpu) / queries.len() as f64);
     let mut list = |name: &str, delimiter: &'static str, limit: usize| {

@@ -14,19 +14,24 @@ mod garbage;
 mod put_object;
 mod put_part;
 mod replace_part;
+mod split_range;
 mod system;
 mod tickets;
 mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
 use platform::leaves_out;
 use rusqlite::Connection;
-use types::{BucketId, CommitStamp, FeatureLevel, HomeKey, ObjectKey, RangeId, TicketId};
+use types::{BucketId, CommitStamp, FeatureLevel, HomeKey, ObjectKey, RangeId, RangeInterval, TicketId};
 
 use crate::command::{Answer, BucketRow, Command, CommandBody, Refusal};
+use crate::rows::DescriptorRow;
 use crate::tables::{RangeRow, Tables, UsageChange};
-use crate::{AppliedState, FIRST_FEATURE_LEVEL, IndexDatabaseError, NewerLevel, RangeEntry, SYSTEM_RANGE, keys};
+use crate::{
+    AppliedState, FIRST_DATA_RANGE, FIRST_FEATURE_LEVEL, IndexDatabaseError, NewerLevel, RangeEntry, SYSTEM_RANGE, keys,
+};
 
 use answers::Answers;
 
@@ -34,6 +39,7 @@ use answers::Answers;
 #[derive(Debug)]
 pub(crate) struct Memory {
     ranges: BTreeMap<RangeId, RangeRow>,
+    descriptors: BTreeMap<RangeId, DescriptorRow>,
     answers: Answers,
     bucket_rows: HashMap<(RangeId, BucketId), Option<BucketRow>>,
     usage: BTreeMap<(RangeId, BucketId), UsageChange>,
@@ -58,6 +64,7 @@ impl Memory {
         }
         Ok(Self {
             ranges,
+            descriptors: tables.descriptor_rows()?.into_iter().collect(),
             answers: Answers::load(tables)?,
             bucket_rows: HashMap::new(),
             usage: BTreeMap::new(),
@@ -106,12 +113,24 @@ impl Memory {
                 return Ok(known);
             }
         }
+        let entry_id = &entry.applied;
+        let place =
+            Applying { tables, memory: self, range, stamp: CommitStamp(0), entry: entry_id }.check_place(&command.body);
+        match place {
+            Ok(()) => {}
+            Err(Stop::Refused(refusal)) => return Ok(Answer::Refused(*refusal)),
+            Err(Stop::Failed(error)) => return Err(error),
+        }
         let row = self.range_mut(range);
         row.stamp = CommitStamp::after(row.stamp, entry.time);
         let stamp = row.stamp;
-        let mut applying = Applying { tables, memory: self, range, stamp };
+        let mut applying = Applying { tables, memory: self, range, stamp, entry: entry_id };
         let answer = match applying.body(&command.body) {
             Ok(answer) => answer,
+            // As if it had not come, but for the time.
+            Err(Stop::Refused(refusal)) if matches!(*refusal, Refusal::NotInRange(_)) => {
+                return Ok(Answer::Refused(*refusal));
+            }
             Err(Stop::Refused(refusal)) => Answer::Refused(*refusal),
             Err(Stop::Failed(error)) => return Err(error),
         };
@@ -129,6 +148,16 @@ impl Memory {
             floor: TicketId(0),
             state: AppliedState { applied: bytes::Bytes::new(), membership: None },
         })
+    }
+
+    /// What a data range has; one that isn't here has nothing.
+    fn descriptor(&self, range: RangeId) -> DescriptorRow {
+        let nothing = RangeInterval { start: Vec::new(), end: Some(Vec::new()) };
+        match self.descriptors.get(&range) {
+            Some(row) => row.clone(),
+            None if range == FIRST_DATA_RANGE => DescriptorRow::WHOLE,
+            None => DescriptorRow { interval: nothing, ..DescriptorRow::WHOLE },
+        }
     }
 
     fn flush(&mut self, tables: Tables<'_>, batch: &[RangeEntry]) -> Result<(), IndexDatabaseError> {
@@ -178,6 +207,8 @@ struct Applying<'a> {
     memory: &'a mut Memory,
     range: RangeId,
     stamp: CommitStamp,
+    /// [`RangeEntry::applied`] of the entry that it is in.
+    entry: &'a Bytes,
 }
 
 /// A key that a command is about.
@@ -199,10 +230,10 @@ impl<'a> Site<'a> {
 
 impl Applying<'_> {
     fn body(&mut self, body: &CommandBody) -> Result<Answer, Stop> {
-        if body.is_of_system_range() != (self.range == SYSTEM_RANGE) {
+        if body.bare().is_of_system_range() != (self.range == SYSTEM_RANGE) {
             return Err(Refusal::WrongRange.into());
         }
-        match body {
+        match body.bare() {
             CommandBody::Form(form) => self.form(form),
             CommandBody::PutCredential(credential) => self.put_credential(credential),
             CommandBody::ChangeLayout { expected, layout } => self.change_layout(*expected, layout),
@@ -236,6 +267,11 @@ impl Applying<'_> {
             CommandBody::SetWantedProfile { profile, unless_set } => self.set_wanted_profile(*profile, *unless_set),
             CommandBody::NoteAway { away, back } => self.note_away(away, back),
             CommandBody::SetRebalancing(rebalancing) => self.set_rebalancing(*rebalancing),
+            CommandBody::AllotRange => self.allot_range(),
+            CommandBody::NoteRanges { ranges } => self.note_ranges(ranges),
+            CommandBody::SplitRange(split) => self.split_range(split),
+            CommandBody::AdoptBucketRow { row } => self.adopt_bucket_row(row),
+            CommandBody::Within { .. } => Err(Refusal::WrongRange.into()),
             #[cfg(feature = "next-level")]
             CommandBody::Probe => self.probe(),
         }

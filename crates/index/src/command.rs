@@ -1,15 +1,20 @@
 //! Commands: what changes the index.
 
 use serde::{Deserialize, Serialize};
-use types::{BucketEpoch, BucketId, CommitStamp, RequestId, RequestNumber, TicketId, UploadId, VersionId};
+use types::{
+    BucketEpoch, BucketId, CommitStamp, ObjectKey, RangeDescriptor, RangeId, RequestId, RequestNumber, SplitEpoch,
+    TicketId, UploadId, VersionId,
+};
 
 mod bucket;
 mod object;
+mod range;
 mod system;
 mod upload;
 
 pub use bucket::{BucketConfig, BucketRecord, BucketRecordState, BucketRow};
 pub use object::{DeleteObject, ETagCondition, NewVersion, PutObject, ReplacePart, WhichVersion, WriteConditions};
+pub use range::SplitRange;
 pub use system::{FormCluster, GatewayRow, Rebalancing, TicketRow};
 pub use upload::{CompletePart, CompleteUpload, CreateUpload, PutPart, UploadChecksum, UploadManifest};
 
@@ -196,6 +201,32 @@ pub enum CommandBody {
     },
     /// Notes whether slots are to be moved so that disks hold what is in proportion to their size.
     SetRebalancing(Rebalancing),
+    /// Gives out the id of a range that is to be made: [`Answer::Range`]. No id is given twice.
+    AllotRange,
+    /// Notes which ranges have which places: what is newer than what stands.
+    NoteRanges {
+        /// The ranges.
+        ranges: Vec<RangeDescriptor>,
+    },
+
+    // A data range again.
+    /// Splits the range in two: [`Answer::Split`]. No row of an object moves.
+    SplitRange(Box<SplitRange>),
+    /// A command that goes to several ranges, or tells of rows of many keys, as one of them takes it: only at this
+    /// epoch, for at another it has other places. Else [`Refusal::NotInRange`].
+    Within {
+        /// The epoch of the range's interval.
+        epoch: SplitEpoch,
+        /// The command.
+        #[serde(deserialize_with = "crate::nesting::only_level")]
+        body: Box<CommandBody>,
+    },
+    /// Has a bucket's row follow that of the range in which the bucket begins: its settings, and at least its epoch. A
+    /// row that is ahead, or isn't there, stays. Answers [`Answer::BucketRow`].
+    AdoptBucketRow {
+        /// The row of the range in which the bucket begins.
+        row: BucketRow,
+    },
     /// Writes a row that means nothing: what a build of the next level can do, for its test.
     #[cfg(feature = "next-level")]
     Probe,
@@ -230,7 +261,28 @@ impl CommandBody {
                 | Self::SetWantedProfile { .. }
                 | Self::NoteAway { .. }
                 | Self::SetRebalancing(_)
+                | Self::AllotRange
+                | Self::NoteRanges { .. }
         )
+    }
+
+    /// The key that the command is about; `None` for one that is about a bucket, about many keys, or about none.
+    pub fn key(&self) -> Option<(BucketId, &ObjectKey)> {
+        match self {
+            Self::PutObject(put) => Some((put.bucket.id, &put.key)),
+            Self::DeleteObject(delete) => Some((delete.bucket.id, &delete.key)),
+            Self::CreateUpload(create) => Some((create.bucket.id, &create.key)),
+            Self::PutPart(put) => Some((put.bucket.id, &put.key)),
+            Self::CompleteUpload(complete) => Some((complete.bucket.id, &complete.key)),
+            Self::AbortUpload { bucket, key, .. } => Some((bucket.id, key)),
+            Self::ReplacePart(replace) => Some((replace.bucket, &replace.key)),
+            _ => None,
+        }
+    }
+
+    /// The command itself, where it is one [`CommandBody::Within`] a range.
+    pub fn bare(&self) -> &Self {
+        if let Self::Within { body, .. } = self { body.bare() } else { self }
     }
 }
 
@@ -276,6 +328,10 @@ pub enum Answer {
         /// When.
         stamp: CommitStamp,
     },
+    /// The id given out.
+    Range(RangeId),
+    /// The two ranges that a range was split into: itself, with what is left to it, and the new one.
+    Split(Box<[RangeDescriptor; 2]>),
 }
 
 /// Why `apply` did not do it. Each is answered to the client in its own words.
@@ -318,4 +374,7 @@ pub enum Refusal {
         /// The cluster's level.
         level: types::FeatureLevel,
     },
+    /// The range does not have the key, or does not stand at the epoch that the command names. Nothing was kept of the
+    /// command: it may be sent to another range under the same request id.
+    NotInRange(Box<RangeDescriptor>),
 }

@@ -1,5 +1,6 @@
 //! The database of a node's ranges: one writer, any number of readers, one that checkpoints.
 
+mod measure;
 mod rebuild;
 mod rows;
 
@@ -10,15 +11,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::Connection;
 use sqlite_vfs::{CheckpointOutcome, DatabaseLocation, Role, Settings, Synchronous};
-use types::{CommitStamp, FeatureLevel, RangeId, TicketId};
+use types::{CommitStamp, FeatureLevel, RangeDescriptor, RangeId, TicketId};
 
+pub use measure::RangeMeasure;
 pub use rebuild::{ScratchEntry, SeenInUse};
+pub use rows::descriptor_in;
 
 use crate::apply::Memory;
 use crate::command::Answer;
 use crate::query::{Query, QueryAnswer};
 use crate::tables::Tables;
-use crate::{AppliedState, FIRST_FEATURE_LEVEL, IndexDatabaseError, RangeEntry, digest, read, schema, verify};
+use crate::{
+    AppliedState, FIRST_DATA_RANGE, FIRST_FEATURE_LEVEL, IndexDatabaseError, RangeEntry, SYSTEM_RANGE, digest, read,
+    schema, verify,
+};
 
 /// How the database is used (docs/decisions/0005-inline-bytes.md has the measurements behind the defaults).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,12 +170,46 @@ impl IndexDatabase {
         Ok(Tables::of(&self.connection).range(range)?.map_or(TicketId(0), |row| row.floor))
     }
 
-    /// Answers a query from what has been applied, on the writer's own connection.
+    /// Answers a query from what has been applied of the system range, or of the first data range, on the writer's own
+    /// connection.
     ///
     /// # Errors
     /// [`IndexDatabaseError`].
     pub fn query(&mut self, query: &Query) -> Result<QueryAnswer, IndexDatabaseError> {
-        in_transaction(&self.connection, "BEGIN", |connection| read::answer(connection, query))
+        self.query_at(first_range_of(query), query)
+    }
+
+    /// As [`IndexDatabase::query`], of this range.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn query_at(&mut self, range: RangeId, query: &Query) -> Result<QueryAnswer, IndexDatabaseError> {
+        in_transaction(&self.connection, "BEGIN", |connection| read::answer(connection, range, query))
+    }
+
+    /// Which places the data ranges have that are here.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn descriptors(&self) -> Result<Vec<RangeDescriptor>, IndexDatabaseError> {
+        Tables::of(&self.connection).descriptors()
+    }
+
+    /// [`RangeEntry::applied`] of the entry that made a range; `None` for one that no split made.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn born(&self, range: RangeId) -> Result<Option<Bytes>, IndexDatabaseError> {
+        let row = Tables::of(&self.connection).descriptor(range)?;
+        Ok(row.map(|row| Bytes::from(row.born)).filter(|born| !born.is_empty()))
+    }
+
+    /// How far each range that is here is.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn all_applied(&self) -> Result<Vec<(RangeId, AppliedState)>, IndexDatabaseError> {
+        all_applied(&self.connection)
     }
 
     /// A connection for a thread that reads.
@@ -284,24 +324,25 @@ impl IndexReader {
         Ok(Self { connection: sqlite_vfs::open(&location, Role::Reader, &settings)?, location, settings })
     }
 
-    /// Answers one query from one read transaction.
+    /// Answers one query to the system range, or to the first data range, from one read transaction.
     ///
     /// # Errors
     /// [`IndexDatabaseError`]; the reader can be asked again.
     pub fn query(&mut self, query: &Query) -> Result<QueryAnswer, IndexDatabaseError> {
-        in_transaction(&self.connection, "BEGIN", |connection| read::answer(connection, query))
+        let range = first_range_of(query);
+        in_transaction(&self.connection, "BEGIN", |connection| read::answer(connection, range, query))
     }
 
-    /// Answers several queries from one read transaction; each has its own outcome.
+    /// Answers several queries, each to a range, from one read transaction; each has its own outcome.
     ///
     /// # Errors
     /// [`IndexDatabaseError`] when there is no transaction.
     pub fn query_all<'q>(
         &mut self,
-        queries: impl IntoIterator<Item = &'q Query>,
+        queries: impl IntoIterator<Item = (RangeId, &'q Query)>,
     ) -> Result<Vec<Result<QueryAnswer, IndexDatabaseError>>, IndexDatabaseError> {
         in_transaction(&self.connection, "BEGIN", |connection| {
-            Ok(queries.into_iter().map(|query| read::answer(connection, query)).collect())
+            Ok(queries.into_iter().map(|(range, query)| read::answer(connection, range, query)).collect())
         })
     }
 
@@ -354,6 +395,11 @@ fn all_applied(connection: &Connection) -> Result<Vec<(RangeId, AppliedState)>, 
         all.push((id, state.unwrap_or(AppliedState { applied: Bytes::new(), membership: None })));
     }
     Ok(all)
+}
+
+/// The range that has what is asked for, where none was split.
+const fn first_range_of(query: &Query) -> RangeId {
+    if query.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE }
 }
 
 /// Runs `work` in a transaction; what it wrote is there if and only if this returns `Ok`.

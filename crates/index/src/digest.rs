@@ -10,8 +10,9 @@ use rusqlite::types::ValueRef;
 use crate::IndexDatabaseError;
 use crate::tables::Tables;
 
-const ROWS: [&str; 19] = [
+const ROWS: [&str; 20] = [
     "SELECT 'ranges', * FROM ranges ORDER BY id",
+    "SELECT 'descriptors', * FROM descriptors ORDER BY range",
     "SELECT 'answers', * FROM answers ORDER BY range, ticket, number",
     "SELECT 'request_marks', * FROM request_marks ORDER BY range, ticket",
     "SELECT 'system', * FROM system ORDER BY name",

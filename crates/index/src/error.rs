@@ -31,6 +31,14 @@ pub enum IndexDatabaseError {
         /// What was found.
         reason: String,
     },
+    /// Another range that is here has some of a range's places. The database is as good as it was.
+    #[error("range {with} has places of range {range} here: it has yet to apply the split between them")]
+    Overlap {
+        /// The range that was to come.
+        range: types::RangeId,
+        /// The range that is here.
+        with: types::RangeId,
+    },
     /// It could not be opened or copied.
     #[error(transparent)]
     Database(#[from] sqlite_vfs::DatabaseError),

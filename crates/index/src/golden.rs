@@ -8,22 +8,24 @@ use bytes::Bytes;
 use types::{
     BucketEpoch, BucketId, BucketState, Checksum, ChecksumAlgorithm, ChecksumType, CommitStamp, Disk, DiskId,
     DiskState, FeatureLevel, Heir, HomeKey, Layout, LayoutEpoch, NodeId, PartNumber, PlacementGroup, PlacementGroupId,
-    RangeId, Retention, RetentionMode, Run, RunForm, RunId, Slot, SlotEpoch, SlotIndex, StorageClass, TicketId,
-    Timestamp, Transform, Version, VersionId, Versioning,
+    RangeDescriptor, RangeId, RangeInterval, Retention, RetentionMode, Run, RunForm, RunId, Slot, SlotEpoch, SlotIndex,
+    SplitEpoch, StorageClass, TicketId, Timestamp, Transform, Version, VersionId, Versioning,
 };
 
 use crate::command::{
     BucketConfig, BucketRecord, BucketRecordState, BucketRow, Command, CommandBody, CompletePart, CompleteUpload,
-    ETagCondition, Rebalancing, ReplacePart, TicketRow, UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
+    ETagCondition, Rebalancing, ReplacePart, SplitRange, TicketRow, UploadChecksum, UploadManifest, WhichVersion,
+    WriteConditions,
 };
 use crate::contract::kinds::assert_all_kinds;
 use crate::contract::samples::{
     at, create_upload, credential, delete_object, etag, form_cluster, gateway, inline_part, key, new_version, numbered,
     owner, part_in, plain, put_object, put_part, run, upload_id,
 };
+use crate::query::Usage;
 use crate::rows::{
-    self, BodyKind, BodyRow, ClusterRow, CompletedRow, CountersRow, DegradedKept, HeadRow, PartRow, TicketKept,
-    UploadRow,
+    self, BodyKind, BodyRow, ClusterRow, CompletedRow, CountersRow, DegradedKept, DescriptorRow, HeadRow, PartRow,
+    TicketKept, UploadRow,
 };
 use crate::{Answer, Proposal, Refusal, keys};
 
@@ -238,6 +240,16 @@ fn rows_are_those_of_the_golden_file() {
         row("gateway", &gateway(7)),
         row::<types::Profile>("profile", &"4+2".parse().expect("a profile")),
         row("rebalancing", &Rebalancing::On),
+        row("next_range", &RangeId(300)),
+        row("ranges", &vec![descriptor(300, None), descriptor(301, Some(b"end"))]),
+        row(
+            "descriptor",
+            &DescriptorRow {
+                interval: descriptor(300, Some(b"end")).interval,
+                epoch: SplitEpoch(2),
+                born: b"entry".to_vec(),
+            },
+        ),
         row("away", &vec![DiskId::from_bytes([1; 16]), DiskId::from_bytes([2; 16])]),
     ]);
     check("rows.txt", include_str!("../tests/golden/rows.txt"), lines);
@@ -335,11 +347,29 @@ fn move_commands() -> Vec<CommandBody> {
     ]
 }
 
+fn descriptor(id: u64, end: Option<&[u8]>) -> RangeDescriptor {
+    let interval = RangeInterval { start: keys::place(BucketId(7), &key("m")), end: end.map(<[u8]>::to_vec) };
+    RangeDescriptor { id: RangeId(id), interval, epoch: SplitEpoch(2) }
+}
+
+fn range_commands() -> Vec<CommandBody> {
+    let moved = Usage { objects: 1, versions: 2, markers: 3, bytes: 400, uploads: 5, upload_bytes: 600 };
+    let at = HomeKey { bucket: BucketId(7), key: key("m") };
+    let floor = CommandBody::RaiseFloor { floor: TicketId(9) };
+    vec![
+        CommandBody::AllotRange,
+        CommandBody::NoteRanges { ranges: vec![descriptor(300, None), descriptor(301, Some(b"end"))] },
+        CommandBody::SplitRange(Box::new(SplitRange { expected: SplitEpoch(1), child: RangeId(300), at, moved })),
+        CommandBody::Within { epoch: SplitEpoch(300), body: Box::new(floor) },
+        CommandBody::AdoptBucketRow { row: bucket_row() },
+    ]
+}
+
 #[test]
 fn commands_are_those_of_the_golden_file() {
     let bodies = || {
         let first = system_commands().into_iter().chain(object_commands());
-        first.chain(gateway_commands()).chain(cluster_commands()).chain(move_commands())
+        first.chain(gateway_commands()).chain(cluster_commands()).chain(move_commands()).chain(range_commands())
     };
     assert_all_kinds(&bodies().collect::<Vec<_>>());
     let mut lines = Vec::new();
@@ -376,6 +406,7 @@ fn answers_are_those_of_the_golden_file() {
         Refusal::Locked,
         Refusal::WrongRange,
         Refusal::FeatureLevel { level: FeatureLevel(300) },
+        Refusal::NotInRange(Box::new(descriptor(300, None))),
     ];
     assert_all_kinds(&refusals);
     let answers = [
@@ -389,6 +420,8 @@ fn answers_are_those_of_the_golden_file() {
         Answer::Deleted { marker: true, version: Some((version_id(), false)) },
         Answer::Deleted { marker: false, version: None },
         Answer::UploadCreated { stamp: CommitStamp(6) },
+        Answer::Range(RangeId(300)),
+        Answer::Split(Box::new([descriptor(1, Some(b"end")), descriptor(300, None)])),
     ];
     let all: Vec<Answer> = answers.into_iter().chain(refusals.map(Answer::Refused)).collect();
     assert_all_kinds(&all);

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use types::{BucketId, CommitStamp, ObjectKey, PartNumber, RangeId, RunId, UploadId};
+use types::{BucketId, CommitStamp, HomeKey, ObjectKey, PartNumber, RangeId, RunId, UploadId};
 
 use crate::rows::DegradedKept;
 
@@ -19,8 +19,14 @@ const END: u8 = 0x01;
 pub(crate) const ROW_KEY_BYTES_MAX: usize = 8 + 2 * ObjectKey::BYTES_MAX + 2 + 24;
 
 /// The key of an object's rows: bucket, escaped key, end. All rows of an object have it as their prefix.
-pub(crate) fn place(bucket: BucketId, key: &ObjectKey) -> Vec<u8> {
+pub fn place(bucket: BucketId, key: &ObjectKey) -> Vec<u8> {
     place_of_bytes(bucket, key.as_bytes())
+}
+
+/// The key whose place this is; `None` for bytes that are no key's place.
+pub fn home_of(place: &[u8]) -> Option<HomeKey> {
+    let (bucket, key, rest) = split_place(place).ok()?;
+    rest.is_empty().then_some(HomeKey { bucket, key })
 }
 
 /// The place that `key` would have, of any length: what a listing is to begin after need be no object's key.

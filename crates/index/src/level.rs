@@ -8,10 +8,13 @@ use types::FeatureLevel;
 use crate::command::CommandBody;
 
 /// The newest level that this build knows.
-pub const FEATURE_LEVEL: FeatureLevel = FeatureLevel(if cfg!(feature = "next-level") { 2 } else { 1 });
+pub const FEATURE_LEVEL: FeatureLevel = FeatureLevel(if cfg!(feature = "next-level") { 3 } else { 2 });
 
 /// The level at which every cluster begins, and what a cluster without one is at.
 pub const FIRST_FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
+
+/// From this level on ranges may be split. A range that was shows that the cluster is at it.
+pub const SPLITS_LEVEL: FeatureLevel = FeatureLevel(2);
 
 /// This build is too old for its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,10 +40,14 @@ impl NewerLevel {
 impl CommandBody {
     /// The cluster's level from which on the command may be proposed. What is added to an older command later, and what
     /// a row needs that it writes, counts too.
-    pub const fn feature_level(&self) -> FeatureLevel {
+    pub fn feature_level(&self) -> FeatureLevel {
         match self {
             #[cfg(feature = "next-level")]
-            Self::Probe => FeatureLevel(2),
+            Self::Probe => FeatureLevel(3),
+            Self::AllotRange | Self::NoteRanges { .. } | Self::SplitRange(_) | Self::AdoptBucketRow { .. } => {
+                SPLITS_LEVEL
+            }
+            Self::Within { body, .. } => SPLITS_LEVEL.max(body.feature_level()),
             Self::Form(_)
             | Self::PutCredential(_)
             | Self::ChangeLayout { .. }

@@ -15,7 +15,9 @@ mod error;
 mod golden;
 mod keys;
 mod level;
+mod nesting;
 mod read;
+pub mod routing;
 mod rows;
 mod schema;
 mod tables;
@@ -28,10 +30,15 @@ pub mod query;
 pub mod service;
 
 pub use command::{Answer, Command, CommandBody, Refusal};
-pub use database::{Checkpoint, IndexCheckpointer, IndexDatabase, IndexReader, IndexSettings, ScratchEntry, SeenInUse};
+pub use database::{
+    Checkpoint, IndexCheckpointer, IndexDatabase, IndexReader, IndexSettings, RangeMeasure, ScratchEntry, SeenInUse,
+    descriptor_in,
+};
 pub use entry::{AppliedState, DecodeError, FIRST_DATA_RANGE, Proposal, RangeEntry, SYSTEM_RANGE};
 pub use error::IndexDatabaseError;
-pub use level::{FEATURE_LEVEL, FIRST_FEATURE_LEVEL, NewerLevel};
+pub use keys::{home_of, place};
+pub use level::{FEATURE_LEVEL, FIRST_FEATURE_LEVEL, NewerLevel, SPLITS_LEVEL};
 pub use local::LocalIndex;
 pub use query::{Query, QueryAnswer};
+pub use routing::Router;
 pub use service::{IndexError, IndexService};

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use types::{
     BucketId, BucketName, Checksum, ClusterId, CommitStamp, Credential, DiskId, ETag, FeatureLevel, Layout, Namespace,
-    ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Profile, Run, StorageClass, TicketId, UploadId, Version,
-    VersionId,
+    ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Profile, RangeDescriptor, Run, SplitEpoch, StorageClass,
+    TicketId, UploadId, Version, VersionId,
 };
 
 use crate::command::{BucketRecord, BucketRow, GatewayRow, Rebalancing, TicketRow, UploadChecksum, WhichVersion};
@@ -161,6 +161,19 @@ pub enum Query {
     AwayDisks,
     /// Whether slots are moved for disks' shares: [`QueryAnswer::Rebalancing`].
     Rebalancing,
+    /// Which ranges have which places, as far as the ranges' leaders have told: [`QueryAnswer::Ranges`].
+    Ranges,
+
+    // A data range again.
+    /// A query about many keys, as one range answers it: only at this epoch, for at another it has other places. Else
+    /// [`QueryAnswer::NotInRange`].
+    Within {
+        /// The epoch of the range's interval.
+        epoch: SplitEpoch,
+        /// The query.
+        #[serde(deserialize_with = "crate::nesting::only_level")]
+        query: Box<Query>,
+    },
 }
 
 impl Query {
@@ -179,7 +192,26 @@ impl Query {
                 | Self::WantedProfile
                 | Self::AwayDisks
                 | Self::Rebalancing
+                | Self::Ranges
         )
+    }
+
+    /// The key that the query is about; `None` for one that is about many or none.
+    pub fn key(&self) -> Option<(BucketId, &ObjectKey)> {
+        match self {
+            Self::Version { bucket, key, .. }
+            | Self::VersionHead { bucket, key, .. }
+            | Self::Parts { bucket, key, .. }
+            | Self::Manifest { bucket, key, .. }
+            | Self::Upload { bucket, key, .. }
+            | Self::RunLives { bucket, key, .. } => Some((*bucket, key)),
+            _ => None,
+        }
+    }
+
+    /// The query itself, where it is one [`Query::Within`] a range.
+    pub fn bare(&self) -> &Self {
+        if let Self::Within { query, .. } = self { query.bare() } else { self }
     }
 }
 
@@ -263,6 +295,10 @@ pub enum QueryAnswer {
     AwayDisks(Vec<DiskId>),
     /// Whether slots are moved.
     Rebalancing(Rebalancing),
+    /// Ranges, in order of id.
+    Ranges(Vec<RangeDescriptor>),
+    /// The range does not have the key, or does not stand at the epoch that the query names.
+    NotInRange(Box<RangeDescriptor>),
 }
 
 /// The system range's view of the cluster.
@@ -291,6 +327,33 @@ pub struct Usage {
     pub uploads: u64,
     /// Plain bytes of their parts.
     pub upload_bytes: u64,
+}
+
+impl Usage {
+    /// The sum, modulo 2^64: see [`Usage::settled`].
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            objects: self.objects.wrapping_add(other.objects),
+            versions: self.versions.wrapping_add(other.versions),
+            markers: self.markers.wrapping_add(other.markers),
+            bytes: self.bytes.wrapping_add(other.bytes),
+            uploads: self.uploads.wrapping_add(other.uploads),
+            upload_bytes: self.upload_bytes.wrapping_add(other.upload_bytes),
+        }
+    }
+
+    /// A sum over ranges, without what is less than nothing: ranges are not read at the same moment.
+    pub fn settled(self) -> Self {
+        let settled = |count: u64| if count > u64::MAX / 2 { 0 } else { count };
+        Self {
+            objects: settled(self.objects),
+            versions: settled(self.versions),
+            markers: settled(self.markers),
+            bytes: settled(self.bytes),
+            uploads: settled(self.uploads),
+            upload_bytes: settled(self.upload_bytes),
+        }
+    }
 }
 
 /// Up to how many degraded parts are counted, so that asking stays cheap.

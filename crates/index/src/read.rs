@@ -1,23 +1,52 @@
 //! Answering queries from one read transaction.
 
 mod objects;
-mod stretch;
+pub(crate) mod stretch;
 #[cfg(test)]
 mod tests;
 mod uploads;
 mod versions;
 
 use rusqlite::Connection;
-use types::Version;
+use types::{RangeId, RangeInterval, Version};
 
 use crate::command::WhichVersion;
 use crate::query::{ClusterView, DEGRADED_COUNT_MAX, Query, QueryAnswer, Totals};
+use crate::rows::DescriptorRow;
 use crate::tables::{Stored, Tables};
-use crate::{FIRST_DATA_RANGE, IndexDatabaseError, keys};
+use crate::{IndexDatabaseError, keys};
 
-/// Answers one query in the connection's transaction.
-pub(crate) fn answer(connection: &Connection, query: &Query) -> Result<QueryAnswer, IndexDatabaseError> {
+/// Answers one query to a range in the connection's transaction. What other ranges have is not looked at: here it may be
+/// old.
+pub(crate) fn answer(
+    connection: &Connection,
+    range: RangeId,
+    query: &Query,
+) -> Result<QueryAnswer, IndexDatabaseError> {
     let tables = Tables::of(connection);
+    if query.bare().is_of_system_range() {
+        return of_system_range(tables, query.bare());
+    }
+    let nothing = || DescriptorRow {
+        interval: RangeInterval { start: Vec::new(), end: Some(Vec::new()) },
+        ..DescriptorRow::WHOLE
+    };
+    let row = tables.descriptor(range)?.unwrap_or_else(nothing);
+    let fits = match (query, query.bare().key()) {
+        (Query::Within { epoch, .. }, None) => *epoch == row.epoch,
+        (_, Some((bucket, key))) => row.interval.contains(&keys::place(bucket, key)),
+        // Garbage names its range.
+        (Query::Garbage { .. }, None) => true,
+        // Whoever asks so knows of no split.
+        (_, None) => row.epoch == DescriptorRow::WHOLE.epoch,
+    };
+    if !fits {
+        return Ok(QueryAnswer::NotInRange(Box::new(row.of(range))));
+    }
+    of_data_range(tables, range, &row.interval, query.bare())
+}
+
+fn of_system_range(tables: Tables<'_>, query: &Query) -> Result<QueryAnswer, IndexDatabaseError> {
     Ok(match query {
         Query::Cluster => QueryAnswer::Cluster(cluster(tables)?),
         Query::Credentials => QueryAnswer::Credentials(tables.credentials()?),
@@ -34,19 +63,31 @@ pub(crate) fn answer(connection: &Connection, query: &Query) -> Result<QueryAnsw
         Query::AwayDisks => QueryAnswer::AwayDisks(tables.away_disks()?),
         Query::Rebalancing => QueryAnswer::Rebalancing(tables.rebalancing()?),
         Query::BucketCount => QueryAnswer::BucketCount(tables.bucket_count()?),
-        Query::BucketRow(bucket) => QueryAnswer::BucketRow(tables.bucket_row(FIRST_DATA_RANGE, *bucket)?),
-        Query::Usage(bucket) => QueryAnswer::Usage(tables.usage(*bucket)?),
+        Query::Ranges => QueryAnswer::Ranges(tables.range_map()?),
+        other => unreachable!("{other:?} is of a data range"),
+    })
+}
+
+fn of_data_range(
+    tables: Tables<'_>,
+    range: RangeId,
+    interval: &RangeInterval,
+    query: &Query,
+) -> Result<QueryAnswer, IndexDatabaseError> {
+    Ok(match query {
+        Query::BucketRow(bucket) => QueryAnswer::BucketRow(tables.bucket_row(range, *bucket)?),
+        Query::Usage(bucket) => QueryAnswer::Usage(tables.usage(range, *bucket)?),
         Query::Totals => QueryAnswer::Totals(Totals {
-            usage: tables.usage_of_all()?,
-            degraded_parts: tables.degraded_count(DEGRADED_COUNT_MAX)?,
+            usage: tables.usage_of_range(range)?,
+            degraded_parts: tables.degraded_count(interval, DEGRADED_COUNT_MAX)?,
         }),
         Query::Version { bucket, key, which } => {
             let version = version(tables, &keys::place(*bucket, key), *which, Tables::whole)?;
-            QueryAnswer::Version { version, row: tables.bucket_row(FIRST_DATA_RANGE, *bucket)? }
+            QueryAnswer::Version { version, row: tables.bucket_row(range, *bucket)? }
         }
         Query::VersionHead { bucket, key, which } => {
             let version = version(tables, &keys::place(*bucket, key), *which, Tables::without_inline)?;
-            QueryAnswer::Version { version, row: tables.bucket_row(FIRST_DATA_RANGE, *bucket)? }
+            QueryAnswer::Version { version, row: tables.bucket_row(range, *bucket)? }
         }
         Query::Parts { bucket, key, upload, after, limit } => {
             QueryAnswer::Parts(tables.parts(&keys::place(*bucket, key), *upload, *after, *limit)?)
@@ -58,19 +99,24 @@ pub(crate) fn answer(connection: &Connection, query: &Query) -> Result<QueryAnsw
             let row = tables.upload(&keys::place(*bucket, key), *upload)?;
             QueryAnswer::Upload(row.map(|row| Box::new(row.into())))
         }
-        Query::Objects(range) => QueryAnswer::Objects(objects::list(tables, range)?),
-        Query::Versions { range, after_version } => {
-            QueryAnswer::Versions(versions::list(tables, range, *after_version)?)
+        Query::Objects(listed) => QueryAnswer::Objects(objects::list(tables, interval, listed)?),
+        Query::Versions { range: listed, after_version } => {
+            QueryAnswer::Versions(versions::list(tables, interval, listed, *after_version)?)
         }
-        Query::Uploads { range, after_upload } => QueryAnswer::Uploads(uploads::list(tables, range, *after_upload)?),
+        Query::Uploads { range: listed, after_upload } => {
+            QueryAnswer::Uploads(uploads::list(tables, interval, listed, *after_upload)?)
+        }
         Query::Garbage { freed_before, after, limit } => {
-            QueryAnswer::Garbage(tables.garbage(FIRST_DATA_RANGE, *freed_before, after.as_deref(), *limit)?)
+            QueryAnswer::Garbage(tables.garbage(range, *freed_before, after.as_deref(), *limit)?)
         }
-        Query::Degraded { after, limit } => QueryAnswer::Degraded(tables.degraded(after.as_deref(), *limit)?),
+        Query::Degraded { after, limit } => {
+            QueryAnswer::Degraded(tables.degraded(interval, after.as_deref(), *limit)?)
+        }
         Query::RunLives { bucket, key, run } => {
             QueryAnswer::RunLives(tables.run_lives(&keys::place(*bucket, key), *run)?)
         }
-        Query::VersionRows { after, limit } => versions::whole_rows(tables, after.as_deref(), *limit)?,
+        Query::VersionRows { after, limit } => versions::whole_rows(tables, interval, after.as_deref(), *limit)?,
+        other => unreachable!("{other:?} is of the system range"),
     })
 }
 

@@ -6,6 +6,7 @@
 
 mod body;
 mod head;
+mod range;
 mod system;
 mod upload;
 
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use body::{BodyKind, BodyRow, ExtentRow, PartRow, inline_bytes, runs_of, version_of, with_home};
 pub(crate) use head::HeadRow;
+pub(crate) use range::DescriptorRow;
 pub(crate) use system::{ClusterRow, CountersRow, TicketKept};
 pub(crate) use upload::{CompletedRow, DegradedKept, UploadRow};
 

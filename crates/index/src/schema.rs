@@ -4,8 +4,10 @@ use rusqlite::Connection;
 
 use crate::IndexDatabaseError;
 
-/// The format that this release writes, in `PRAGMA user_version`.
-const FORMAT: u32 = 1;
+/// The newest format that this release writes, in `PRAGMA user_version`.
+const FORMAT: u32 = 2;
+/// The format until some range is split: older releases read it.
+const FORMAT_UNSPLIT: u32 = 1;
 /// "CIDX" in `PRAGMA application_id`: tells our file from another SQLite database.
 const APPLICATION_ID: u32 = 0x4349_4458;
 
@@ -50,6 +52,18 @@ CREATE TABLE discarded (key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE degraded (key BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
 ";
 
+/// Databases of the first format may lack it.
+const DESCRIPTORS: &str = "CREATE TABLE IF NOT EXISTS descriptors (range INTEGER PRIMARY KEY, row BLOB NOT NULL);";
+
+/// Notes, within a transaction, that a range was split: a release that knows of no splits must not read on.
+pub(crate) fn note_split(connection: &Connection) -> Result<(), IndexDatabaseError> {
+    let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if format < FORMAT {
+        connection.pragma_update(None, "user_version", FORMAT)?;
+    }
+    Ok(())
+}
+
 /// Makes the tables in an empty database; checks the format of one that has them.
 ///
 /// # Errors
@@ -59,7 +73,7 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), IndexDatabaseError>
     let application: u32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     match (application, format) {
         (0, 0) => create(connection),
-        (APPLICATION_ID, FORMAT) => Ok(()),
+        (APPLICATION_ID, FORMAT_UNSPLIT | FORMAT) => Ok(connection.execute_batch(DESCRIPTORS)?),
         (APPLICATION_ID, found) if found > FORMAT => Err(IndexDatabaseError::NewerFormat { found, known: FORMAT }),
         _ => Err(IndexDatabaseError::Damaged { reason: format!("application {application:#x}, format {format}") }),
     }
@@ -67,7 +81,8 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), IndexDatabaseError>
 
 fn create(connection: &Connection) -> Result<(), IndexDatabaseError> {
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
+        "BEGIN IMMEDIATE; {TABLES} {DESCRIPTORS} PRAGMA application_id = {APPLICATION_ID}; \
+         PRAGMA user_version = {FORMAT_UNSPLIT}; COMMIT"
     ))?;
     Ok(())
 }

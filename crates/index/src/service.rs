@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use types::{NodeId, RangeId};
+use types::{NodeId, RangeDescriptor, RangeId};
 
-use crate::{Answer, Command, FIRST_DATA_RANGE, Query, QueryAnswer, SYSTEM_RANGE};
+use crate::{Answer, Command, FIRST_DATA_RANGE, Query, QueryAnswer, Refusal, SYSTEM_RANGE};
 
 /// Why the index gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -33,6 +33,12 @@ pub enum IndexError {
         /// Who leads it, as far as is known.
         leader: Option<NodeId>,
     },
+    /// Certainly without effect: the range that was asked does not have what was asked for. Ask the one that does.
+    #[error("the range does not have the key")]
+    WrongRange {
+        /// The ranges that the node which was asked knows.
+        known: Vec<RangeDescriptor>,
+    },
 }
 
 /// The replicated index: finds the range of a command or query by itself.
@@ -51,19 +57,58 @@ pub trait IndexService: Send + Sync {
     /// [`IndexError::Unavailable`], [`IndexError::Damaged`].
     async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError>;
 
-    /// The range that it takes a command to. Whoever asks from elsewhere names the range that it means: where that is
-    /// another one, one of the two goes by an old map.
-    fn range_of_command(&self, command: &Command) -> RangeId {
-        range_of(command.body.is_of_system_range())
+    /// As [`IndexService::propose`], to this range alone.
+    ///
+    /// # Errors
+    /// [`IndexError`]; [`IndexError::WrongRange`] where the range does not have what the command is about.
+    async fn propose_to(&self, range: RangeId, command: Command) -> Result<Answer, IndexError> {
+        if range != range_of(command.body.is_of_system_range()) {
+            return Err(IndexError::NotLeader { leader: None });
+        }
+        self.propose(command).await
     }
 
-    /// The range that it takes a query to, as [`IndexService::range_of_command`].
-    fn range_of_query(&self, query: &Query) -> RangeId {
-        range_of(query.is_of_system_range())
+    /// As [`IndexService::query`], to this range alone.
+    ///
+    /// # Errors
+    /// [`IndexError`]; [`IndexError::WrongRange`] where the range does not have what the query is about.
+    async fn query_at(&self, range: RangeId, query: Query) -> Result<QueryAnswer, IndexError> {
+        if range != range_of(query.is_of_system_range()) {
+            return Err(IndexError::NotLeader { leader: None });
+        }
+        self.query(query).await
     }
 }
 
-/// Until ranges split, there are two.
+/// What a range answered, or that it was the wrong one.
+///
+/// # Errors
+/// [`IndexError::WrongRange`], with what `known` says; what that fails with.
+pub fn answer_of_range(
+    answer: Answer,
+    known: impl FnOnce() -> Result<Vec<RangeDescriptor>, IndexError>,
+) -> Result<Answer, IndexError> {
+    match answer {
+        Answer::Refused(Refusal::NotInRange(_)) => Err(IndexError::WrongRange { known: known()? }),
+        answer => Ok(answer),
+    }
+}
+
+/// As [`answer_of_range`], for a query.
+///
+/// # Errors
+/// [`IndexError::WrongRange`], with what `known` says; what that fails with.
+pub fn query_answer_of_range(
+    answer: QueryAnswer,
+    known: impl FnOnce() -> Result<Vec<RangeDescriptor>, IndexError>,
+) -> Result<QueryAnswer, IndexError> {
+    match answer {
+        QueryAnswer::NotInRange(_) => Err(IndexError::WrongRange { known: known()? }),
+        answer => Ok(answer),
+    }
+}
+
+/// Of an index that was never split, there are two.
 const fn range_of(is_of_system_range: bool) -> RangeId {
     if is_of_system_range { SYSTEM_RANGE } else { FIRST_DATA_RANGE }
 }

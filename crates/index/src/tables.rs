@@ -4,13 +4,14 @@
 
 mod objects;
 mod ranges;
+mod splits;
 mod system;
 mod upkeep;
 mod uploads;
 
 use rusqlite::{CachedStatement, Connection, Row};
 
-pub(crate) use objects::{Stored, StoredBody};
+pub(crate) use objects::{Stored, StoredBody, within};
 pub(crate) use ranges::{RangeRow, UsageChange};
 
 use crate::IndexDatabaseError;

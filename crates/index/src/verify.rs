@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use types::{BucketId, Part, PartNumber};
+use types::{BucketId, Part, PartNumber, RangeInterval};
 
 use crate::query::Usage;
 use crate::rows::{self, BodyKind, DegradedKept, PartRow, UploadRow};
@@ -196,7 +196,7 @@ impl Check<'_> {
     }
 
     fn degraded(&mut self) -> Result<(), IndexDatabaseError> {
-        for row in self.tables.degraded(None, usize::MAX)? {
+        for row in self.tables.degraded(&RangeInterval::WHOLE, None, usize::MAX)? {
             let place = keys::place(row.bucket, &row.key);
             let flagged = match (row.version, row.upload) {
                 (_, Some(upload)) => self.tables.part(&place, upload, row.number)?.is_some_and(|part| part.degraded),
@@ -219,7 +219,9 @@ impl Check<'_> {
             self.counted.entry(bucket).or_default();
         }
         for (bucket, counted) in std::mem::take(&mut self.counted) {
-            let kept = self.tables.usage(bucket)?;
+            let ranges = self.tables.range_ids()?.into_iter();
+            let of_ranges = ranges.map(|range| self.tables.usage(range, bucket)).collect::<Result<Vec<_>, _>>()?;
+            let kept = of_ranges.into_iter().fold(Usage::default(), Usage::plus);
             let says = format!("bucket {bucket} counts {kept:?} but has {counted:?}");
             self.expect(kept == counted, b"usage", &says);
         }

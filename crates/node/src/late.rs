@@ -164,6 +164,20 @@ impl IndexService for OwnIndex {
             None => Err(IndexError::NotLeader { leader: None }),
         }
     }
+
+    async fn propose_to(&self, range: RangeId, command: Command) -> Result<Answer, IndexError> {
+        match self.0.get() {
+            Some(index) => index.propose_to(range, command).await,
+            None => Err(IndexError::NotLeader { leader: None }),
+        }
+    }
+
+    async fn query_at(&self, range: RangeId, query: Query) -> Result<QueryAnswer, IndexError> {
+        match self.0.get() {
+            Some(index) => index.query_at(range, query).await,
+            None => Err(IndexError::NotLeader { leader: None }),
+        }
+    }
 }
 
 /// The voters of this node.

@@ -91,9 +91,12 @@ impl Committer {
         loop {
             match self.index.query(query.clone()).await {
                 Ok(answer) => return Ok(answer),
-                Err(IndexError::Unavailable { .. } | IndexError::Unknown { .. } | IndexError::NotLeader { .. })
-                    if attempt < ATTEMPTS_WITHOUT_EFFECT =>
-                {
+                Err(
+                    IndexError::Unavailable { .. }
+                    | IndexError::Unknown { .. }
+                    | IndexError::NotLeader { .. }
+                    | IndexError::WrongRange { .. },
+                ) if attempt < ATTEMPTS_WITHOUT_EFFECT => {
                     tokio::time::sleep(pause_after(attempt)).await;
                     attempt += 1;
                 }
@@ -108,7 +111,9 @@ pub(crate) fn error_of(error: IndexError, outcome_unknown: bool) -> ObjectsError
         IndexError::Unavailable { reason } | IndexError::Unknown { reason } => {
             ObjectsError::Unavailable { reason, outcome_unknown }
         }
-        IndexError::NotLeader { .. } => ObjectsError::Unavailable { reason: error.to_string(), outcome_unknown },
+        IndexError::NotLeader { .. } | IndexError::WrongRange { .. } => {
+            ObjectsError::Unavailable { reason: error.to_string(), outcome_unknown }
+        }
         IndexError::Damaged { reason } => ObjectsError::Damaged { reason },
     }
 }

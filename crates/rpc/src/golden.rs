@@ -20,8 +20,9 @@ use shards::contract::{address, header};
 use shards::{ArchiveError, ArchiveFile, ArchiveSet, ShardError, StoredArchive, StoredShard};
 use types::{
     BucketEpoch, BucketId, BucketName, BucketState, ChecksumAlgorithm, ChecksumType, ClusterId, CommitStamp, DiskId,
-    FeatureLevel, GatewayId, Integrity, Layout, LayoutEpoch, Namespace, NodeId, ObjectAttributes, PartNumber, RangeId,
-    SlotEpoch, SlotIndex, StorageClass, TicketId, Version, VersionId, VersionKind, VoterId,
+    FeatureLevel, GatewayId, Integrity, Layout, LayoutEpoch, Namespace, NodeId, ObjectAttributes, PartNumber,
+    RangeDescriptor, RangeId, RangeInterval, SlotEpoch, SlotIndex, SplitEpoch, StorageClass, TicketId, Version,
+    VersionId, VersionKind, VoterId,
 };
 
 use crate::encoding::{
@@ -321,7 +322,14 @@ pub(crate) fn queries() -> Vec<(&'static str, Query)> {
         ("wanted_profile", Query::WantedProfile),
         ("away_disks", Query::AwayDisks),
         ("rebalancing", Query::Rebalancing),
+        ("ranges", Query::Ranges),
+        ("within", Query::Within { epoch: SplitEpoch(300), query: Box::new(Query::Usage(bucket)) }),
     ]
+}
+
+fn descriptor() -> RangeDescriptor {
+    let interval = RangeInterval { start: b"from".to_vec(), end: Some(b"to".to_vec()) };
+    RangeDescriptor { id: RangeId(300), interval, epoch: SplitEpoch(2) }
 }
 
 fn name() -> BucketName {
@@ -423,6 +431,8 @@ fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
         ("wanted_profile", QueryAnswer::WantedProfile(Some("4+2".parse().expect("a profile")))),
         ("away_disks", QueryAnswer::AwayDisks(vec![types::DiskId::from_bytes([1; 16])])),
         ("rebalancing", QueryAnswer::Rebalancing(Rebalancing::Paused)),
+        ("ranges", QueryAnswer::Ranges(vec![descriptor()])),
+        ("not_in_range", QueryAnswer::NotInRange(Box::new(descriptor()))),
     ]
 }
 
@@ -478,6 +488,7 @@ fn index_messages_are_those_of_the_golden_file() {
     }
     let reason = || "why".to_owned();
     let failures = [
+        ("wrong_range", IndexError::WrongRange { known: vec![descriptor()] }),
         ("unavailable", IndexError::Unavailable { reason: reason() }),
         ("unknown", IndexError::Unknown { reason: reason() }),
         ("damaged", IndexError::Damaged { reason: reason() }),

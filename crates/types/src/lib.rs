@@ -13,6 +13,7 @@ mod ids;
 mod layout;
 mod names;
 mod profile;
+mod range;
 mod run;
 mod stamp;
 mod version;
@@ -28,6 +29,7 @@ pub use ids::{
 pub use layout::{Disk, DiskState, Heir, Layout, Node, PlacementGroup, Slot};
 pub use names::{BucketName, NameError, Namespace, ObjectKey, StorageClass};
 pub use profile::{Integrity, Profile, ProfileError};
+pub use range::{RangeDescriptor, RangeInterval, RangeMap};
 pub use run::{Extent, HomeKey, Run, RunForm};
 pub use stamp::{CommitStamp, Timestamp};
 pub use version::{

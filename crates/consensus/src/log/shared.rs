@@ -331,6 +331,11 @@ impl SharedLog {
         self.shared.groups.lock().get(&group).map(|log| log.state.clone()).unwrap_or_default()
     }
 
+    /// The groups that have something in the log, or had.
+    pub(crate) fn ranges(&self) -> Vec<RangeId> {
+        self.shared.groups.lock().keys().copied().collect()
+    }
+
     /// A group's last entry, or what was purged last.
     pub(crate) fn last_log_id(&self, group: RangeId) -> Option<LogId> {
         self.shared.groups.lock().get(&group).and_then(GroupLog::last_log_id)

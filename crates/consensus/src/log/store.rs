@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use types::RangeId;
 
 use super::{LogError, SharedLog};
-use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
+use crate::encoding::GroupState;
+use crate::raft_types::{Entry, LogId, TypeConfig, Vote, Voter, term_of};
 
 /// Bytes of entries that one read for a follower takes at most, about.
 const READ_BYTES_MAX: u64 = 1 << 20;
@@ -55,7 +56,11 @@ impl RaftLogReader<TypeConfig> for GroupLogStore {
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
-        Ok(self.log.state(self.group).vote)
+        let GroupState { vote, purged, .. } = self.log.state(self.group);
+        // A range that a split made begins in the middle of a term, in which nobody was voted for: a leader of a lower
+        // one would add entries that come before the first.
+        let begins_in = |purged: LogId| Vote::new(term_of(&purged), Voter::default());
+        Ok(vote.or_else(|| purged.map(begins_in)))
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {

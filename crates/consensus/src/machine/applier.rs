@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use index::{FIRST_FEATURE_LEVEL, IndexCheckpointer, IndexDatabaseError, IndexReader, RangeEntry};
+use index::{Answer, FIRST_FEATURE_LEVEL, IndexCheckpointer, IndexDatabaseError, IndexReader, RangeEntry};
 use openraft::EntryPayload;
 use openraft::storage::ApplyResponder;
 use parking_lot::Mutex;
@@ -15,10 +15,10 @@ use telemetry::with_causes;
 use tokio::sync::{Notify, mpsc};
 use types::{DiskId, FeatureLevel, RangeId, Timestamp};
 
-use super::databases::{DatabasePlace, DatabasePlaces, DatabasesError, OpenedDatabase};
+use super::databases::{DatabasePlace, DatabasePlaces, DatabasesError, OpenedDatabase, mark_of};
 use super::install::{InstallError, InstallWork, Installation};
-use super::{Committed, Progress, ReaderPool, RecentVersions, Work};
-use crate::encoding::{encode_applied, encode_membership};
+use super::{Born, Committed, KnownRanges, Mark, Progress, ReaderPool, RecentVersions, Work};
+use crate::encoding::{MalformedError, encode_applied, encode_membership};
 use crate::failure::Failure;
 use crate::log::SharedLog;
 use crate::raft_types::{Answers, Entry, StoredMembership, TypeConfig};
@@ -89,6 +89,7 @@ pub(crate) struct ApplierParts {
     pub(crate) log: SharedLog,
     pub(crate) places: Arc<DatabasePlaces>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) known: Arc<KnownRanges>,
     pub(crate) readers: Arc<ReaderPool>,
     pub(crate) recent: Arc<RecentVersions>,
     pub(crate) desk: Arc<DatabaseDesk>,
@@ -127,7 +128,7 @@ impl Applier {
         work: mpsc::Receiver<Work>,
         opened: OpenedDatabase,
     ) -> Result<Self, IndexDatabaseError> {
-        let next = |mark: &super::Mark| mark.applied.map_or(0, |applied| applied.index + 1);
+        let next = |mark: &Mark| mark.applied.map_or(0, |applied| applied.index + 1);
         let done = opened.marks.iter().map(|(range, mark)| (*range, next(mark))).collect();
         let mut applier = Self { parts, work, opened, epoch: 0, done, lost: Vec::new(), installs: VecDeque::new() };
         applier.publish()?;
@@ -197,6 +198,10 @@ impl Applier {
                 Ok(true) => break,
                 Ok(false) => {}
                 Err(InstallError::File(error)) => return Err(format!("rows of range {range}: {error}")),
+                Err(InstallError::Database(error @ IndexDatabaseError::Overlap { .. })) => {
+                    // Looked for before; nothing was changed, but the group believes to have the rows.
+                    return Err(with_causes(&error));
+                }
                 Err(InstallError::Database(error)) => self.overcome(error)?,
             }
             self.note_wal();
@@ -210,6 +215,7 @@ impl Applier {
         self.opened.marks.insert(range, rows.mark);
         self.done.insert(range, next);
         self.note_level();
+        self.tell_of_ranges().map_err(|error| with_causes(&error))?;
         self.parts.progress.set(range, next);
         self.parts.recent.end_change(change);
         self.parts.desk.is_installing.store(false, Ordering::SeqCst);
@@ -261,13 +267,19 @@ impl Applier {
                 Err(error) => self.overcome(error)?,
             }
         };
+        let is_first = batch.next.keys().any(|range| !self.done.contains_key(range));
         self.done.extend(batch.next.iter());
         self.note_level();
+        if is_first {
+            self.tell_of_ranges().map_err(|error| with_causes(&error))?;
+        }
+        let born = self.born(&answers).map_err(|error| with_causes(&error))?;
         // Seen by readers before anyone is told: whoever was answered reads what was answered.
         for (range, next) in &batch.next {
             self.parts.progress.set(*range, *next);
         }
         self.parts.recent.end_change(change);
+        born.into_iter().for_each(|born| self.parts.known.tell_of(born));
         for (answers, waiting) in answers.into_iter().zip(batch.waiting) {
             if let Some(waiting) = waiting {
                 waiting.send(Answers(answers));
@@ -276,6 +288,38 @@ impl Applier {
         self.parts.readers.unpark();
         self.note_wal();
         self.mind_space()
+    }
+
+    /// The ranges that splits among these answers made.
+    fn born(&mut self, answers: &[Vec<Answer>]) -> Result<Vec<Born>, IndexDatabaseError> {
+        let mut born = Vec::new();
+        for answer in answers.iter().flatten() {
+            let Answer::Split(halves) = answer else { continue };
+            let [parent, child] = [halves[0].id, halves[1].id];
+            // A repeated command is answered again, and a copy that was brought up to date has split before.
+            if self.done.contains_key(&child) {
+                continue;
+            }
+            let mark = self.mark_in_database(child)?;
+            let next = mark.applied.map_or(0, |applied| applied.index + 1);
+            self.done.insert(child, next);
+            self.tell_of_ranges()?;
+            self.parts.progress.set(child, next);
+            born.push(Born { range: child, parent, mark });
+        }
+        Ok(born)
+    }
+
+    /// How far the database in use is.
+    fn mark_in_database(&self, range: RangeId) -> Result<Mark, IndexDatabaseError> {
+        let damaged = |error: MalformedError| IndexDatabaseError::Damaged { reason: error.to_string() };
+        let state = self.opened.database.applied(range)?;
+        state.map_or_else(|| Ok(Mark::default()), |state| mark_of(&state).map_err(damaged))
+    }
+
+    fn tell_of_ranges(&self) -> Result<(), IndexDatabaseError> {
+        self.parts.known.set(self.opened.database.descriptors()?);
+        Ok(())
     }
 
     /// Leaves a disk that is short of space while another has some; to wait until it is full would hold up everybody.
@@ -298,7 +342,9 @@ impl Applier {
     fn overcome(&mut self, error: IndexDatabaseError) -> Result<(), String> {
         match error {
             IndexDatabaseError::DiskFull(_) => self.wait_for_space(),
-            IndexDatabaseError::NewerFormat { .. } | IndexDatabaseError::NewerLevel(_) => Err(with_causes(&error)),
+            IndexDatabaseError::NewerFormat { .. }
+            | IndexDatabaseError::NewerLevel(_)
+            | IndexDatabaseError::Overlap { .. } => Err(with_causes(&error)),
             IndexDatabaseError::Io(_)
             | IndexDatabaseError::Damaged { .. }
             | IndexDatabaseError::Database(_)
@@ -388,7 +434,8 @@ impl Applier {
             if self.is_installing(range) {
                 continue;
             }
-            let mut next = self.opened.marks.get(&range).and_then(|mark| mark.applied).map_or(0, |id| id.index + 1);
+            // A range that a split made is there once its parent, whose id is lower, is brought up to date.
+            let mut next = self.mark_in_database(range)?.applied.map_or(0, |id| id.index + 1);
             while next < done {
                 next = self.replay(range, next..done)?;
             }
@@ -428,6 +475,7 @@ impl Applier {
             reader: database.reader()?,
         };
         self.epoch += 1;
+        self.tell_of_ranges()?;
         for (range, next) in self.done.iter().filter(|(range, _)| !self.is_installing(**range)) {
             self.parts.progress.set(*range, *next);
         }

@@ -4,12 +4,13 @@
 //! They never differ but in how far they are: what is applied was committed, and commits stand in the log. So the
 //! newest that the log can bring up to date is as good as the one that was lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use index::{AppliedState, IndexDatabase, IndexDatabaseError, IndexSettings};
+use index::{AppliedState, Command, CommandBody, IndexDatabase, IndexDatabaseError, IndexSettings, Proposal};
+use openraft::EntryPayload;
 use parking_lot::Mutex;
 use platform::{Disk, OpenOptions};
 use sqlite_vfs::DatabaseLocation;
@@ -19,6 +20,7 @@ use types::{DiskId, RangeId, VoterId};
 use super::{InstallError, Installation, Mark, ReceivedRows, check_rows};
 use crate::encoding::{MalformedError, decode_applied, decode_installing, decode_membership};
 use crate::log::{Disks, SharedLog, voter_directory};
+use crate::raft_types::{Entry, LogId};
 
 /// Why no database can be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +65,6 @@ pub(crate) struct DatabasePlaces {
     voter: VoterId,
     disks: Mutex<Disks>,
     settings: IndexSettings,
-    ranges: Vec<RangeId>,
 }
 
 /// A database in use.
@@ -118,8 +119,8 @@ const ROWS: &str = "rows-";
 const ROWS_UNDER_WAY: &str = "under-way-";
 
 impl DatabasePlaces {
-    pub(crate) fn new(voter: VoterId, disks: Disks, settings: IndexSettings, ranges: Vec<RangeId>) -> Self {
-        Self { voter, disks: Mutex::new(disks), settings, ranges }
+    pub(crate) fn new(voter: VoterId, disks: Disks, settings: IndexSettings) -> Self {
+        Self { voter, disks: Mutex::new(disks), settings }
     }
 
     /// A disk can be used.
@@ -214,7 +215,9 @@ impl DatabasePlaces {
                 Err(Unusable { reason, .. }) => reasons.push(format!("{name} on disk {id}: {reason}")),
             }
         }
-        if self.ranges.iter().any(|range| log.state(*range).purged.is_some()) {
+        let is_purged =
+            |range: &RangeId| log.state(*range).purged.is_some_and(|id| !is_made_by_split(log, *range, &id));
+        if log.ranges().iter().any(is_purged) {
             reasons.push("the beginning of the log is purged".to_owned());
             return Err(DatabasesError::NoneUsable { reason: reasons.join("; ") });
         }
@@ -332,7 +335,8 @@ impl DatabasePlaces {
         let database = IndexDatabase::open(location, self.settings.clone())?;
         let marks = self.marks_of(&database)?;
         let mut applied = 0;
-        for range in &self.ranges {
+        let ranges: BTreeSet<RangeId> = log.ranges().into_iter().chain(marks.keys().copied()).collect();
+        for range in &ranges {
             if let Some(installing) = marks.get(range).and_then(|mark| mark.installing) {
                 if name != DATABASE || !self.has_rows(disk, *range, installing.index) {
                     return Err(Unusable::because(format!("the rows of range {range} are not all there")));
@@ -341,13 +345,20 @@ impl DatabasePlaces {
             }
             let mark = marks.get(range).and_then(|mark| mark.applied);
             let purged = log.state(*range).purged;
+            if mark.is_none() && purged.is_some_and(|purged| is_made_by_split(log, *range, &purged)) {
+                // Its parent's log makes it again.
+                continue;
+            }
             if purged.is_some_and(|purged| mark.is_none_or(|mark| mark.index < purged.index)) {
                 let reason = format!("range {range} is at {mark:?}, and the log is purged up to {purged:?}");
                 return Err(Unusable::because(reason));
             }
             // With the rows at hand that brought it so far, the log is as it should be: it was not purged yet.
-            if mark > log.last_log_id(*range) && !mark.is_some_and(|mark| self.has_rows(disk, *range, mark.index)) {
-                let end = log.last_log_id(*range);
+            // Nor was anything promised of a range whose log has not begun.
+            let end = log.last_log_id(*range);
+            let is_new = || end.is_none() && born_at(&database, *range).is_ok_and(|born| born == mark);
+            let has_rows = || mark.is_some_and(|mark| self.has_rows(disk, *range, mark.index));
+            if mark > end && !has_rows() && !is_new() {
                 return Err(Unusable::because(format!("range {range} is at {mark:?}, and the log ends at {end:?}")));
             }
             applied += mark.map_or(0, |mark| mark.index + 1);
@@ -413,13 +424,35 @@ impl DatabasePlaces {
 
     fn marks_of(&self, database: &IndexDatabase) -> Result<BTreeMap<RangeId, Mark>, IndexDatabaseError> {
         let mut marks = BTreeMap::new();
-        for range in &self.ranges {
-            if let Some(state) = database.applied(*range)? {
-                marks.insert(*range, mark_of(&state).map_err(|error| damaged(&error))?);
-            }
+        for (range, state) in database.all_applied()? {
+            marks.insert(range, mark_of(&state).map_err(|error| damaged(&error))?);
         }
         Ok(marks)
     }
+}
+
+/// Whether a range's log begins with the entry of a split that is still in its parent's log.
+fn is_made_by_split(log: &SharedLog, range: RangeId, first: &LogId) -> bool {
+    let makes_it = |entry: &Entry| match &entry.payload {
+        EntryPayload::Normal(proposed) if entry.log_id == *first => {
+            let commands = Proposal::decode(proposed.bytes()).map(|proposal| proposal.commands).unwrap_or_default();
+            let child = |command: &Command| match command.body.bare() {
+                CommandBody::SplitRange(split) => Some(split.child),
+                _ => None,
+            };
+            commands.iter().any(|command| child(command) == Some(range))
+        }
+        _ => false,
+    };
+    let others = log.ranges().into_iter().filter(|other| *other != range);
+    let entries = |other| log.read(other, first.index..first.index + 1, u64::MAX).unwrap_or_default();
+    others.flat_map(entries).any(|entry| makes_it(&entry))
+}
+
+/// The entry that made a range; `None` for one that no split made.
+fn born_at(database: &IndexDatabase, range: RangeId) -> Result<Option<LogId>, IndexDatabaseError> {
+    let born = database.born(range)?;
+    born.map(|born| decode_applied(&born)).transpose().map_err(|error| damaged(&error))
 }
 
 /// What the database's words for how far a range is mean.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use types::RangeId;
 
 use super::Mark;
-use super::rows_file::{RowsReader, RowsRecord};
+use super::rows_file::{RowsReader, RowsRecord, places_in};
 use crate::encoding::encode_installing;
 
 /// Asks the applier to install a file of rows.
@@ -69,7 +69,8 @@ impl Installation {
         match &mut self.stage {
             Stage::Begin => {
                 let applied = self.rows.mark.applied.expect("rows are of an entry");
-                database.begin_install(range, encode_installing(&applied))?;
+                let comes = places_in(&self.rows.file, range)?;
+                database.begin_install(range, encode_installing(&applied), comes.as_ref())?;
                 self.stage = Stage::Clear;
             }
             Stage::Clear => {

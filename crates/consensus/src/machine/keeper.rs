@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use index::{AppliedState, Checkpoint, IndexDatabaseError, IndexReader};
+use index::{AppliedState, Checkpoint, FIRST_DATA_RANGE, IndexDatabaseError, IndexReader, SYSTEM_RANGE};
 use parking_lot::Mutex;
 use platform::Clock;
 use platform::threads::run_blocking;
@@ -19,7 +19,7 @@ use super::applier::{DatabaseDesk, KeptDatabase};
 use super::databases::{DatabasePlaces, mark_of};
 use super::{DurableMarks, Mark, Progress, Work};
 use crate::encoding::MalformedError;
-use crate::group::RaftGroup;
+use crate::groups::Groups;
 use crate::log::SharedLog;
 use crate::settings::DatabaseUpkeep;
 
@@ -42,7 +42,7 @@ pub(crate) struct KeeperParts {
     pub(crate) progress: Arc<Progress>,
     pub(crate) durable: Arc<DurableMarks>,
     pub(crate) desk: Arc<DatabaseDesk>,
-    pub(crate) groups: Vec<RaftGroup>,
+    pub(crate) groups: Arc<Groups>,
     pub(crate) upkeep: DatabaseUpkeep,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) work: mpsc::WeakSender<Work>,
@@ -315,7 +315,8 @@ impl DatabaseKeeper {
         let appended = self.parts.log.appended_bytes();
         let enough = self.parts.upkeep.copy_log_bytes_min.max(kept.place.bytes());
         // Without a copy, a disk is as good as one only while the log has all from its beginning.
-        let is_purged = self.parts.groups.iter().any(|group| self.parts.log.state(group.range()).purged.is_some());
+        let is_purged =
+            [SYSTEM_RANGE, FIRST_DATA_RANGE].iter().any(|range| self.parts.log.state(*range).purged.is_some());
         let due = |disk: &DiskId| match self.copies.get(disk) {
             Some(copied) => appended.saturating_sub(copied.log_bytes) >= enough || self.is_behind_the_log(copied),
             None => is_purged || self.parts.log.status().bytes >= enough,
@@ -413,7 +414,8 @@ impl DatabaseKeeper {
     /// Lets the groups purge what is durable in the database and in every copy.
     async fn release_log(&mut self) {
         let needed = self.copy_disks();
-        for group in &self.parts.groups {
+        for standing in self.parts.groups.all() {
+            let group = &standing.group;
             let range = group.range();
             let durable = self.parts.durable.get(range).and_then(|mark| mark.applied);
             let in_copy = |disk| self.copies.get(disk).and_then(|copied| copied.marks.get(&range)?.applied);

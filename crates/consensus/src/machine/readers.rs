@@ -13,7 +13,7 @@ use platform::threads::{self, Condvar, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
 use types::RangeId;
 
-use super::{Progress, RecentVersions, Work};
+use super::{KnownRanges, Progress, RecentVersions, Work};
 
 /// Lookups that one transaction answers.
 const LOOKUPS_AT_ONCE: usize = 16;
@@ -59,7 +59,7 @@ impl ReadJob {
     }
 
     fn is_listing(&self) -> bool {
-        match &self.query {
+        match self.query.bare() {
             Query::Credentials
             | Query::Tickets
             | Query::Cluster
@@ -96,6 +96,7 @@ struct Shared {
     wake: [Condvar; ReaderPool::READERS],
     parked: AtomicUsize,
     progress: Arc<Progress>,
+    known: Arc<KnownRanges>,
     recent: Arc<RecentVersions>,
     work: mpsc::WeakSender<Work>,
 }
@@ -114,6 +115,7 @@ impl ReaderPool {
     /// Starts the threads; they wait for a database. `work` is told when one fails.
     pub(crate) fn start(
         progress: Arc<Progress>,
+        known: Arc<KnownRanges>,
         recent: Arc<RecentVersions>,
         work: &mpsc::Sender<Work>,
     ) -> std::io::Result<Self> {
@@ -122,6 +124,7 @@ impl ReaderPool {
             wake: Default::default(),
             parked: AtomicUsize::new(0),
             progress,
+            known,
             recent,
             work: work.downgrade(),
         });
@@ -202,7 +205,7 @@ impl Drop for ReaderPool {
 impl Shared {
     /// Answers a lookup of a version that was read of late; gives any other job back.
     fn answer_at_once(&self, job: ReadJob) -> Option<ReadJob> {
-        if self.progress.next(job.range) <= job.needs {
+        if self.progress.next(job.range) <= job.needs || !self.known.has(job.range, &job.query) {
             return Some(job);
         }
         match self.recent.get(&job.query) {
@@ -334,7 +337,7 @@ impl Reader {
             return self.shared.put_back(jobs);
         }
         let lookups: Vec<_> = jobs.iter().map(|job| self.shared.recent.before_read(&job.query)).collect();
-        match connection.query_all(jobs.iter().map(|job| &job.query)) {
+        match connection.query_all(jobs.iter().map(|job| (job.range, &job.query))) {
             Ok(_) if self.shared.progress.replacements() != replacements => self.shared.put_back(jobs),
             Ok(answers) => {
                 for ((job, lookup), answer) in jobs.into_iter().zip(lookups).zip(answers) {

@@ -226,7 +226,7 @@ enum Touched {
 
 fn touched_by(command: &CommandBody) -> Touched {
     let key = |bucket, key: &ObjectKey| Touched::Key(HomeKey { bucket, key: key.clone() });
-    match command {
+    match command.bare() {
         CommandBody::PutObject(put) => key(put.bucket.id, &put.key),
         CommandBody::DeleteObject(delete) => key(delete.bucket.id, &delete.key),
         CommandBody::CompleteUpload(complete) => key(complete.bucket.id, &complete.key),
@@ -235,7 +235,9 @@ fn touched_by(command: &CommandBody) -> Touched {
         | CommandBody::ChangeBucketRow { .. }
         | CommandBody::FenceBucket { .. }
         | CommandBody::UnfenceBucket { .. }
-        | CommandBody::DropBucketRow { .. } => Touched::Everything,
+        | CommandBody::DropBucketRow { .. }
+        | CommandBody::AdoptBucketRow { .. }
+        | CommandBody::SplitRange(_) => Touched::Everything,
         CommandBody::Form(_)
         | CommandBody::PutCredential(_)
         | CommandBody::ChangeLayout { .. }
@@ -259,7 +261,11 @@ fn touched_by(command: &CommandBody) -> Touched {
         | CommandBody::RemoveGateway(_)
         | CommandBody::SetRebalancing(_)
         | CommandBody::SetWantedProfile { .. }
-        | CommandBody::NoteAway { .. } => Touched::Nothing,
+        | CommandBody::NoteAway { .. }
+        | CommandBody::AllotRange
+        | CommandBody::NoteRanges { .. }
+        // Bare, it is none.
+        | CommandBody::Within { .. } => Touched::Nothing,
         #[cfg(feature = "next-level")]
         CommandBody::Probe => Touched::Nothing,
     }

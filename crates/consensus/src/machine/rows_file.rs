@@ -11,7 +11,7 @@ use index::{AppliedState, IndexReader};
 use platform::DiskFile;
 use serde::{Deserialize, Serialize};
 use telemetry::with_causes;
-use types::RangeId;
+use types::{RangeDescriptor, RangeId};
 
 use super::{Mark, mark_of};
 use crate::encoding::{LogIdForm, decode, decode_membership, encode, encode_membership};
@@ -160,6 +160,17 @@ pub(crate) fn check_rows(file: &Arc<dyn DiskFile>, range: RangeId) -> io::Result
     }
     let membership = decode_membership(&end.membership).map_err(io::Error::other)?;
     Ok(Mark { applied: Some(end.last.into_log_id()), membership, installing: None })
+}
+
+/// Which places a range has by its file of rows; `None` for the system range.
+///
+/// # Errors
+/// It can't be read.
+pub(crate) fn places_in(file: &Arc<dyn DiskFile>, range: RangeId) -> io::Result<Option<RangeDescriptor>> {
+    match RowsReader::new(file.clone())?.next()? {
+        RowsRecord::Stretch(stretch) => index::descriptor_in(&stretch, range).map_err(io::Error::other),
+        RowsRecord::End => Ok(None),
+    }
 }
 
 fn read_exactly(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {

@@ -1,31 +1,29 @@
 //! How the index of a node begins: what its disks have is found, the threads and groups are started, and failures are
 //! passed on from then on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use index::IndexError;
+use index::{IndexError, Router, SYSTEM_RANGE};
 use parking_lot::Mutex;
 use platform::threads::{self, JoinHandle, run_blocking};
 use telemetry::with_causes;
 use tokio::sync::{mpsc, watch};
 use types::{DiskId, NodeId, RangeId, VoterId};
 
-use super::{RANGES, Range, ReplicatedIndex};
-use crate::barrier::ReadBarrier;
+use super::{RANGES, ReplicatedIndex};
 use crate::error::ConsensusError;
 use crate::failure::Failure;
-use crate::group::{Group, GroupParts, RaftGroup};
+use crate::groups::{GroupStarter, Groups};
 use crate::handler::VoterHandler;
-use crate::log::{GroupLogStore, SharedLog};
+use crate::log::SharedLog;
 use crate::machine::{
-    Applier, ApplierParts, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, LogHolds, Mark,
-    OpenedDatabase, Progress, ReaderPool, RecentVersions, StateMachine, UpkeepStatus, Work, work_queue,
+    Applier, ApplierParts, Born, DatabaseDesk, DatabaseKeeper, DatabasePlaces, DurableMarks, KeeperParts, KnownRanges,
+    LogHolds, Mark, OpenedDatabase, Progress, ReaderPool, RecentVersions, UpkeepStatus, Work, work_queue,
 };
 use crate::network::Peers;
-use crate::proposer::Proposer;
 use crate::settings::{ConsensusSettings, Founding};
 use crate::snapshots::{SnapshotReceiver, SnapshotSource};
 
@@ -58,7 +56,29 @@ impl ReplicatedIndex {
             desk: machine.desk.clone(),
             entropy: settings.entropy.clone(),
         };
-        let groups = start_groups(&settings, &log, &machine, &source).await?;
+        let groups: Arc<Groups> = Arc::default();
+        let (stop, stopped) = watch::channel(false);
+        let starter = GroupStarter {
+            voter: log.voter(),
+            node: settings.node,
+            log: log.clone(),
+            work: machine.work.downgrade(),
+            durable: machine.durable.clone(),
+            progress: machine.progress.clone(),
+            known: machine.known.clone(),
+            readers: machine.readers.clone(),
+            clock: settings.clock.clone(),
+            peers: Peers {
+                range: SYSTEM_RANGE,
+                transport: settings.peers.clone(),
+                source,
+                known: machine.known.clone(),
+            },
+            groups: groups.clone(),
+            leaders: watch::Sender::new(RANGES.map(|range| (range, None)).into()),
+            failure: failure.clone(),
+            stopped: stopped.clone(),
+        };
         let status = Arc::new(Mutex::new(UpkeepStatus::default()));
         let holds = Arc::new(LogHolds::default());
         let kept = KeeperParts {
@@ -75,18 +95,17 @@ impl ReplicatedIndex {
             holds: holds.clone(),
             status: status.clone(),
         };
-        let (stop, stopped) = watch::channel(false);
+        let leaders = starter.leaders.clone();
+        start_groups(&starter, settings.founding, &machine.marks).await?;
         let keeper = tokio::spawn(DatabaseKeeper::new(kept, copies).run(stopped.clone()));
-        let receiver = SnapshotReceiver::new(places.clone(), machine.desk.clone());
-        let by_range = groups.iter().map(|group| (group.range(), group.clone())).collect();
-        let start = |group: RaftGroup| {
-            let shared: Arc<dyn Group> = Arc::new(group.clone());
-            let proposer = Proposer::start(shared.clone(), settings.clock.clone());
-            (group.range(), Range { group, proposer, barrier: ReadBarrier::start(shared, machine.readers.clone()) })
-        };
+        let receiver = SnapshotReceiver::new(places.clone(), machine.desk.clone(), machine.known.clone());
+        let (hosting, hosted) = mpsc::unbounded_channel();
+        tokio::spawn(starter.run(machine.born, hosted));
         let opened = Self {
-            ranges: groups.into_iter().map(start).collect(),
-            handler: Arc::new(VoterHandler::new(log.voter(), by_range, receiver, failure.clone())),
+            handler: Arc::new(VoterHandler::new(log.voter(), groups.clone(), receiver, failure.clone(), hosting)),
+            groups,
+            known: machine.known,
+            router: Router::default(),
             log,
             places,
             readers: machine.readers,
@@ -100,16 +119,15 @@ impl ReplicatedIndex {
             stop,
             keeper: Mutex::new(Some(keeper)),
             applier: Mutex::new(Some(machine.applier)),
-            leaders: watch::Sender::new(RANGES.map(|range| (range, None)).into()),
+            leaders,
             has_peers: settings.peers.is_some(),
         };
         opened.begin(stopped).await?;
         Ok(opened)
     }
 
-    /// Has failures and leaders passed on; without peers, waits until commands and queries work.
+    /// Has failures passed on; without peers, waits until commands and queries work.
     async fn begin(&self, stopped: watch::Receiver<bool>) -> Result<(), ConsensusError> {
-        self.watch_leaders(&stopped);
         self.watch_for_failure(stopped);
         if self.has_peers { Ok(()) } else { self.recovered(Some(RECOVERY_PATIENCE)).await }
     }
@@ -125,13 +143,13 @@ impl ReplicatedIndex {
         Self::open_as(ConsensusSettings { founding: Founding::Wait, ..settings }, Some(voter)).await
     }
 
-    /// Founds both groups with these voters, each on its node; this node's must be one of them. To be called on one node;
-    /// where the groups were founded before, nothing changes.
+    /// Founds the first groups with these voters, each on its node; this node's must be one of them. To be called on one
+    /// node; where the groups were founded before, nothing changes.
     ///
     /// # Errors
     /// [`ConsensusError::Group`].
     pub async fn found(&self, voters: &BTreeMap<VoterId, NodeId>) -> Result<(), ConsensusError> {
-        for range in self.ranges.values() {
+        for range in RANGES.into_iter().filter_map(|range| self.groups.get(range)) {
             range.group.found(voters).await?;
         }
         Ok(())
@@ -148,56 +166,21 @@ impl ReplicatedIndex {
 
     /// Waits until reads can't see less than they did before the start.
     async fn recovered(&self, patience: Option<Duration>) -> Result<(), ConsensusError> {
-        for range in self.ranges.values() {
+        for range in self.groups.all() {
             tokio::select! {
                 biased;
-                recovered = range.group.recovered(patience) => recovered?,
+                recovered = range.group.recovered(patience) => recovered.map_err(|error| cause(&self.failure, error))?,
                 reason = self.failure.reported() => return Err(ConsensusError::Database { reason }),
             }
         }
         Ok(())
     }
 
-    fn watch_leaders(&self, stopped: &watch::Receiver<bool>) {
-        for (id, range) in &self.ranges {
-            let (id, group, leaders) = (*id, range.group.clone(), self.leaders.clone());
-            let (mut stopped, failure) = (stopped.clone(), self.failure.clone());
-            tokio::spawn(async move {
-                let mut known = None;
-                loop {
-                    let has_ended = tokio::select! {
-                        biased;
-                        _ = stopped.changed() => return,
-                        // From here on nothing is heard of leaders: who led last must not be taken for who leads.
-                        _ = failure.reported() => true,
-                        leader = group.other_leader(known) => {
-                            known = leader;
-                            false
-                        }
-                    };
-                    let now = known.filter(|_| !has_ended);
-                    leaders.send_modify(|leaders| {
-                        leaders.insert(id, now);
-                    });
-                    if has_ended {
-                        return;
-                    }
-                }
-            });
-        }
-    }
-
     /// Once nothing works any more, everybody is told at once.
     fn watch_for_failure(&self, mut stopped: watch::Receiver<bool>) {
-        let (failure, has_peers) = (self.failure.clone(), self.has_peers);
+        let failure = self.failure.clone();
         let readers = self.readers.clone();
-        let groups = self.ranges.values().map(|range| range.group.clone()).filter(|_| self.has_peers);
-        let groups: Vec<RaftGroup> = groups.collect();
-        let ends: Vec<(Proposer, ReadBarrier)> =
-            self.ranges.values().map(|range| (range.proposer.clone(), range.barrier.clone())).collect();
-        for range in self.ranges.values() {
-            tokio::spawn(report_end(range.group.clone(), failure.clone(), stopped.clone()));
-        }
+        let (groups, has_peers) = (self.groups.clone(), self.has_peers);
         tokio::spawn(async move {
             let reason = tokio::select! {
                 biased;
@@ -207,13 +190,14 @@ impl ReplicatedIndex {
             // With peers, others lead now; none of what is refused here was proposed.
             let error =
                 if has_peers { IndexError::NotLeader { leader: None } } else { IndexError::Unavailable { reason } };
-            for (proposer, barrier) in &ends {
-                proposer.close(&error);
-                barrier.close(&error);
+            let standing = groups.close();
+            for range in &standing {
+                range.proposer.close(&error);
+                range.barrier.close(&error);
             }
             // Others are to lead, who can do what a leader must.
-            for group in &groups {
-                group.shutdown().await;
+            for range in standing.iter().filter(|_| has_peers) {
+                range.group.shutdown().await;
             }
             run_blocking(move || readers.close(&error)).await;
         });
@@ -237,7 +221,7 @@ async fn find(
     let has_peers = settings.peers.is_some();
     run_blocking(move || {
         let log = SharedLog::open(disks.clone(), registry, log, entropy, failure, new_voter)?;
-        let places = Arc::new(DatabasePlaces::new(log.voter(), disks, index, RANGES.to_vec()));
+        let places = Arc::new(DatabasePlaces::new(log.voter(), disks, index));
         let opened = places.open_newest(&log, &[])?;
         // Alone, what was lost may be all that there is.
         if has_peers {
@@ -254,6 +238,8 @@ async fn find(
 /// The state machine's threads, and what they share with others.
 struct Machine {
     progress: Arc<Progress>,
+    known: Arc<KnownRanges>,
+    born: mpsc::UnboundedReceiver<Born>,
     readers: Arc<ReaderPool>,
     desk: Arc<DatabaseDesk>,
     durable: Arc<DurableMarks>,
@@ -272,9 +258,11 @@ impl Machine {
         failure: &Failure,
     ) -> Result<Self, ConsensusError> {
         let progress = Arc::new(Progress::new(RANGES));
+        let (births, born) = mpsc::unbounded_channel();
+        let known = Arc::new(KnownRanges::new(births));
         let (work, queued) = work_queue();
         let recent = Arc::new(RecentVersions::new(settings.recent_versions_bytes, &*settings.entropy));
-        let readers = Arc::new(ReaderPool::start(progress.clone(), recent.clone(), &work)?);
+        let readers = Arc::new(ReaderPool::start(progress.clone(), known.clone(), recent.clone(), &work)?);
         let desk = Arc::new(DatabaseDesk::default());
         desk.has_rows.store(true, Ordering::SeqCst);
         let marks = opened.marks.clone();
@@ -282,6 +270,7 @@ impl Machine {
             log: log.clone(),
             places: places.clone(),
             progress: progress.clone(),
+            known: known.clone(),
             readers: readers.clone(),
             recent,
             desk: desk.clone(),
@@ -291,39 +280,32 @@ impl Machine {
         let (applier, durable_marks) = run_blocking(move || start_applier(parts, queued, opened)).await?;
         let durable = Arc::new(DurableMarks::default());
         durable.set(durable_marks);
-        Ok(Self { progress, readers, desk, durable, work, marks, applier })
+        Ok(Self { progress, known, born, readers, desk, durable, work, marks, applier })
     }
 }
 
+/// Why a group did not come up: what ended the index, if anything did.
+fn cause(failure: &Failure, error: ConsensusError) -> ConsensusError {
+    failure.reason().map_or(error, |reason| ConsensusError::Database { reason })
+}
+
+/// Starts the groups of the first ranges, and of those that the database has.
 async fn start_groups(
-    settings: &ConsensusSettings,
-    log: &SharedLog,
-    machine: &Machine,
-    source: &SnapshotSource,
-) -> Result<Vec<RaftGroup>, ConsensusError> {
+    starter: &GroupStarter,
+    founding: Founding,
+    marks: &BTreeMap<RangeId, Mark>,
+) -> Result<(), ConsensusError> {
+    let ranges: BTreeSet<RangeId> = RANGES.into_iter().chain(marks.keys().copied()).collect();
     let start = |range: RangeId| {
-        let found = machine.marks.get(&range).cloned().unwrap_or_default();
-        RaftGroup::start(GroupParts {
-            voter: log.voter(),
-            node: settings.node,
-            store: GroupLogStore::new(log.clone(), range),
-            machine: StateMachine::new(range, log.clone(), machine.work.clone(), found, machine.durable.clone()),
-            durable: machine.durable.clone(),
-            progress: machine.progress.clone(),
-            peers: Peers { range, transport: settings.peers.clone(), source: source.clone() },
-            founding: settings.founding,
-        })
+        // A range that a split made was founded by it.
+        let founding = if RANGES.contains(&range) { founding } else { Founding::Wait };
+        starter.start(range, marks.get(&range).cloned().unwrap_or_default(), founding)
     };
-    futures::future::try_join_all(RANGES.map(start)).await
-}
-
-/// Reports a group that ends before it is stopped.
-async fn report_end(group: RaftGroup, failure: Failure, mut stopped: watch::Receiver<bool>) {
-    tokio::select! {
-        biased;
-        _ = stopped.changed() => {}
-        reason = group.ended() => failure.report(format!("the group of range {} has ended: {reason}", group.range())),
+    let started = futures::future::try_join_all(ranges.into_iter().map(start)).await;
+    for group in started.map_err(|error| cause(&starter.failure, error))? {
+        starter.take_in(group).await;
     }
+    Ok(())
 }
 
 /// Starts the thread that applies, on a database that is durable as it is found; returns how far that is.

@@ -6,6 +6,7 @@ mod losses;
 mod over_rpc;
 mod snapshots;
 mod speed;
+mod splits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use index::{IndexError, SYSTEM_RANGE};
 use parking_lot::Mutex;
 use platform::FaultyDisk;
-use rpc::server::RaftHandler;
+use rpc::server::{RaftError, RaftHandler};
 use types::{RangeId, VoterId};
 
 use super::*;
@@ -84,7 +85,10 @@ impl RaftTransport for Wire {
             if !self.wires.gets_through(to, self.from) {
                 std::future::pending::<()>().await;
             }
-            reply.map_err(|error| TransportError::NoAnswer { reason: error.to_string() })
+            reply.map_err(|error| match error {
+                RaftError::NotHere => TransportError::Unreachable { reason: error.to_string() },
+                RaftError::Failed { reason } => TransportError::NoAnswer { reason },
+            })
         };
         tokio::time::timeout(timeout, exchange).await.unwrap_or_else(|_| Err(no_answer()))
     }
@@ -190,7 +194,7 @@ impl Cluster {
         let search = async {
             loop {
                 for (number, index) in self.running().filter(|(number, _)| !not.contains(number)) {
-                    let leads = index.status().ranges[&range].leads;
+                    let leads = index.status().ranges.get(&range).is_some_and(|status| status.leads);
                     if leads && index.group(range).read_barrier().await.is_ok() {
                         return number;
                     }

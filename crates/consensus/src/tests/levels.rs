@@ -69,7 +69,7 @@ async fn an_index_of_a_later_release_is_not_taken_for_lost() {
     let voter = index.voter();
     index.shutdown().await;
     drop(index);
-    assert!(set_format(&disks, voter, 2) > 0);
+    assert!(set_format(&disks, voter, 3) > 0);
     for _ in 0..2 {
         let refused = ReplicatedIndex::open(settings(disks.disks(), 2)).await.expect_err("it is of a later release");
         assert!(!refused.is_index_lost() && refused.to_string().contains("of a later release"), "{refused}");

@@ -74,6 +74,17 @@ impl Answers {
         self.new.insert((range, request.ticket, request.number), answer.clone());
     }
 
+    /// A range that is split off another remembers what that one does. The rows are copied by others.
+    pub(super) fn inherit(&mut self, parent: RangeId, child: RangeId) {
+        let marks = self.marks.iter().filter(|((of, _), _)| *of == parent);
+        let marks: Vec<_> = marks.map(|((_, ticket), mark)| ((child, *ticket), *mark)).collect();
+        self.marks.extend(marks);
+        let new = self.new.iter().filter(|((of, ..), _)| *of == parent);
+        let new: Vec<_> =
+            new.map(|((_, ticket, number), answer)| ((child, *ticket, *number), answer.clone())).collect();
+        self.new.extend(new);
+    }
+
     /// Forgets tickets below `floor`.
     pub(super) fn forget_below(
         &mut self,

@@ -4,6 +4,7 @@ use platform::leaves_out;
 use types::{BucketEpoch, BucketId, BucketState, Versioning};
 
 use super::{Applying, Stop};
+use crate::IndexDatabaseError;
 use crate::command::{Answer, BucketAt, BucketConfig, BucketRecord, BucketRecordState, BucketRow, Refusal};
 
 type Token = [u8; 16];
@@ -97,6 +98,18 @@ impl Applying<'_> {
         self.put_bucket_row(BucketRow { epoch: row.epoch.next(), config, ..row })
     }
 
+    /// What differs from the row of the range in which the bucket begins was left by somebody who went away between two
+    /// ranges. A change of settings always raises the epoch: what was decided under the old ones is refused.
+    pub(super) fn adopt_bucket_row(&mut self, adopted: &BucketRow) -> Result<Answer, Stop> {
+        let row = self.bucket_row(adopted.id)?.ok_or(Refusal::NoSuchBucket)?;
+        let differs = row.config != adopted.config;
+        if row.epoch > adopted.epoch || (row.epoch == adopted.epoch && !differs) {
+            return Ok(Answer::BucketRow(row));
+        }
+        let epoch = if row.epoch < adopted.epoch { adopted.epoch } else { row.epoch.next() };
+        self.put_bucket_row(BucketRow { epoch, config: adopted.config.clone(), ..row })
+    }
+
     /// Nothing can be in a bucket that has no row: it is fenced by that, at epoch 0.
     pub(super) fn fence_bucket(&mut self, id: BucketId) -> Result<Answer, Stop> {
         let Some(row) = self.bucket_row(id)? else {
@@ -106,7 +119,7 @@ impl Applying<'_> {
         if row.state != BucketState::Fenced {
             self.put_bucket_row(BucketRow { state: BucketState::Fenced, ..row })?;
         }
-        Ok(Answer::Fenced { empty: self.tables.is_bucket_empty(id)?, epoch })
+        Ok(Answer::Fenced { empty: self.is_bucket_empty(id)?, epoch })
     }
 
     pub(super) fn unfence_bucket(&mut self, id: BucketId) -> Result<Answer, Stop> {
@@ -122,13 +135,18 @@ impl Applying<'_> {
         if row.state != BucketState::Fenced {
             return Err(Refusal::BucketBusy.into());
         }
-        if !self.tables.is_bucket_empty(id)? {
+        if !self.is_bucket_empty(id)? {
             return Err(Refusal::BucketNotEmpty.into());
         }
         self.tables.delete_bucket_row(self.range, id)?;
         self.memory.usage.remove(&(self.range, id));
         self.memory.bucket_rows.insert((self.range, id), None);
         Ok(Answer::Done)
+    }
+
+    /// Whether the range has nothing of a bucket: other ranges may, and here their rows may be old.
+    fn is_bucket_empty(&self, id: BucketId) -> Result<bool, IndexDatabaseError> {
+        self.tables.is_bucket_empty(id, &self.memory.descriptor(self.range).interval)
     }
 
     /// The row that a write was decided under, if it still stands.

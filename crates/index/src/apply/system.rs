@@ -1,6 +1,9 @@
 //! The cluster, its layout, its wanted profile, its credentials and those of gateways.
 
-use types::{AccountId, Credential, DiskId, FeatureLevel, GatewayId, Layout, LayoutEpoch, Profile};
+use types::{
+    AccountId, Credential, DiskId, FeatureLevel, GatewayId, Layout, LayoutEpoch, Profile, RangeDescriptor, RangeId,
+    RangeMap,
+};
 
 use super::{Applying, Stop};
 use crate::NewerLevel;
@@ -60,6 +63,20 @@ impl Applying<'_> {
 
     pub(super) fn set_rebalancing(&mut self, rebalancing: Rebalancing) -> Result<Answer, Stop> {
         self.tables.put_rebalancing(rebalancing)?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn allot_range(&mut self) -> Result<Answer, Stop> {
+        let range = self.tables.next_range()?;
+        self.tables.put_next_range(RangeId(range.0 + 1))?;
+        Ok(Answer::Range(range))
+    }
+
+    pub(super) fn note_ranges(&mut self, ranges: &[RangeDescriptor]) -> Result<Answer, Stop> {
+        let mut map = RangeMap::of(self.tables.range_map()?);
+        if map.learn(ranges.iter().cloned()) {
+            self.tables.put_range_map(&map.all().cloned().collect())?;
+        }
         Ok(Answer::Done)
     }
 

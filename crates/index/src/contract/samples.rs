@@ -7,6 +7,7 @@ use types::{
     Part, PartNumber, PlacementGroupId, RequestId, RequestNumber, Run, RunForm, RunId, SecretKey, TicketId, UploadId,
 };
 
+use crate::SPLITS_LEVEL;
 use crate::command::{
     BucketAt, Command, CommandBody, CreateUpload, DeleteObject, FormCluster, GatewayRow, NewVersion, PutObject,
     PutPart, WhichVersion, WriteConditions,
@@ -195,6 +196,11 @@ pub fn form_cluster() -> FormCluster {
         root: credential("ROOTKEY"),
         layout: Layout { epoch: LayoutEpoch(1), ..Layout::default() },
     }
+}
+
+/// The first rows of a cluster that may split ranges.
+pub fn form_for_splits() -> Command {
+    plain(CommandBody::Form(Box::new(FormCluster { feature_level: SPLITS_LEVEL, ..form_cluster() })))
 }
 
 /// A credential with this access key.

@@ -3,14 +3,17 @@
 //! The database is one that no log has touched yet: it counts once a new log begins over it, and until then it may be
 //! thrown away and made anew.
 
+use std::collections::BTreeMap;
+
 use rusqlite::params;
 use types::{BucketEpoch, BucketId, Layout, RangeId, TicketId};
 
+use super::measure::usage_between;
 use super::{IndexDatabase, in_transaction};
 use crate::apply::Memory;
 use crate::command::{BucketRecord, BucketRow};
 use crate::tables::{RangeRow, Tables};
-use crate::{AppliedState, IndexDatabaseError};
+use crate::{AppliedState, FIRST_DATA_RANGE, IndexDatabaseError, keys};
 
 /// How far numbers are raised above the last one that is known: more than can have been given in what is not known.
 const TICKETS_AHEAD: u64 = 1 << 16;
@@ -92,6 +95,49 @@ impl IndexDatabase {
                     let epoch = BucketEpoch(row.epoch.0 + BUCKET_EPOCHS_AHEAD);
                     tables.put_bucket_row(*range, &BucketRow { epoch, ..row })?;
                 }
+            }
+            Ok(())
+        })
+    }
+
+    /// Makes all data ranges one again, the first: a rebuilt index begins anew, and splits again where it is large. What
+    /// was counted is counted anew, for archives of ranges are not of the same moment.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn merge_ranges(&mut self) -> Result<(), IndexDatabaseError> {
+        let ranges: Vec<RangeId> = self.descriptors()?.into_iter().map(|range| range.id).collect();
+        let others: Vec<RangeId> = ranges.iter().copied().filter(|range| *range != FIRST_DATA_RANGE).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        self.rebuild(|tables| {
+            let mut merged: Option<RangeRow> = None;
+            let mut buckets: BTreeMap<BucketId, BucketRow> = BTreeMap::new();
+            for range in &ranges {
+                let Some(row) = tables.range(*range)? else { continue };
+                let known = merged.get_or_insert(row.clone());
+                known.stamp = known.stamp.max(row.stamp);
+                // Below it, nothing can have been committed that no archive knows.
+                known.floor = known.floor.min(row.floor);
+                for row in tables.all_bucket_rows(*range)? {
+                    let known = buckets.entry(row.id).or_insert_with(|| row.clone());
+                    if known.epoch < row.epoch {
+                        *known = row;
+                    }
+                }
+            }
+            for range in &others {
+                tables.forget_range(*range, FIRST_DATA_RANGE)?;
+            }
+            tables.forget_splits()?;
+            if let Some(row) = merged {
+                tables.put_range(FIRST_DATA_RANGE, &row)?;
+            }
+            for (bucket, row) in buckets {
+                tables.put_bucket_row(FIRST_DATA_RANGE, &row)?;
+                let [from, to] = [bucket, bucket.next()].map(|bucket| keys::place_prefix(bucket, b""));
+                tables.put_usage(FIRST_DATA_RANGE, bucket, &usage_between(tables, &from, &to)?)?;
             }
             Ok(())
         })

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 use serde::{Deserialize, Serialize, Serializer};
-use types::{CommitStamp, RangeId, TicketId};
+use types::{CommitStamp, RangeDescriptor, RangeId, RangeInterval, TicketId};
 
 use super::{IndexDatabase, IndexReader, in_transaction};
 use crate::apply::Memory;
+use crate::read::stretch::Stretch;
+use crate::rows::{self, DescriptorRow};
 use crate::tables::{RangeRow, Tables, to_sql};
-use crate::{AppliedState, IndexDatabaseError, SYSTEM_RANGE};
+use crate::{AppliedState, FIRST_DATA_RANGE, IndexDatabaseError, SYSTEM_RANGE, schema};
 
 /// The version of a stretch.
 const VERSION: u8 = 1;
@@ -29,8 +31,10 @@ enum Part {
     KeyOfRange,
     /// All, of the system range; none, of others.
     System,
-    /// All, of a data range: until ranges split, it has all keys.
+    /// Those of a data range whose key lies in its interval.
     Data,
+    /// Those that rows of `current` and `versions` in a data range's interval name.
+    Bodies,
 }
 
 struct Table {
@@ -49,10 +53,13 @@ const fn table(number: u8, name: &'static str, columns: &'static [&'static str],
 
 /// The table of which a range has one row, which says how far it is.
 const RANGES: u8 = 1;
+/// The table that has at most one row of a range, which says what places it has.
+const DESCRIPTORS: u8 = 21;
 
-/// Bodies come before what names them.
-const TABLES: [Table; 20] = [
+/// Bodies come before what names them; what tells of the range itself stands in the first stretch.
+const TABLES: [Table; 21] = [
     table(RANGES, "ranges", &["id", "stamp", "floor", "applied", "membership"], Part::OfRange),
+    table(DESCRIPTORS, "descriptors", &["range", "row"], Part::OfRange),
     table(2, "answers", &["range", "ticket", "number", "answer"], Part::OfRange),
     table(3, "request_marks", &["range", "ticket", "answered"], Part::OfRange),
     table(4, "bucket_rows", &["range", "bucket", "row"], Part::OfRange),
@@ -67,7 +74,7 @@ const TABLES: [Table; 20] = [
     table(8, "tickets", &["id", "row"], Part::System),
     table(9, "buckets", &["id", "finished", "row"], Part::System),
     table(10, "bucket_names", &["namespace", "name", "bucket"], Part::System),
-    Table { body: Some(0), ..table(11, "bodies", &["id", "body", "inline"], Part::Data) },
+    Table { body: Some(0), ..table(11, "bodies", &["id", "body", "inline"], Part::Bodies) },
     Table { body: Some(2), ..table(12, "current", &["place", "head", "body"], Part::Data) },
     Table { body: Some(2), ..table(13, "versions", &["key", "head", "body"], Part::Data) },
     table(14, "nulls", &["place", "stamp"], Part::Data),
@@ -96,9 +103,10 @@ impl IndexReader {
         in_transaction(&self.connection, "BEGIN", |connection| {
             let state = Tables::of(connection).range(range)?.map(|row| row.state);
             let state = state.unwrap_or(AppliedState { applied: Bytes::new(), membership: None });
+            let places = Places::of(connection, range)?;
             let mut stretch = vec![VERSION];
             for table in &TABLES {
-                if send(connection, table, range, bytes_max, &mut stretch, take)?.is_break() {
+                if send(connection, table, &places, bytes_max, &mut stretch, take)?.is_break() {
                     return Ok(None);
                 }
             }
@@ -111,14 +119,13 @@ impl IndexReader {
 fn send(
     connection: &Connection,
     table: &Table,
-    range: RangeId,
+    places: &Places,
     bytes_max: usize,
     stretch: &mut Vec<u8>,
     take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, IndexDatabaseError> {
     let Table { name, columns, .. } = table;
-    let bytes = range_bytes(range);
-    let Some((condition, bounds)) = rows_of(table, range, &bytes) else { return Ok(ControlFlow::Continue(())) };
+    let Some((condition, bounds)) = places.rows_of(table) else { return Ok(ControlFlow::Continue(())) };
     let mut statement = connection.prepare(&format!("SELECT {} FROM {name}{condition}", columns.join(", ")))?;
     let mut rows = statement.query(params_from_iter(bounds))?;
     while let Some(row) = rows.next()? {
@@ -129,30 +136,87 @@ fn send(
         let line = RowForm { table: table.number, values };
         *stretch =
             postcard::to_extend(&line, std::mem::take(stretch)).expect("rows hold nothing that postcard refuses");
-        if stretch.len() >= bytes_max && take(std::mem::replace(stretch, vec![VERSION])).is_break() {
+        // What tells of the range stands in one stretch.
+        if table.number != RANGES
+            && stretch.len() >= bytes_max
+            && take(std::mem::replace(stretch, vec![VERSION])).is_break()
+        {
             return Ok(ControlFlow::Break(()));
         }
     }
     Ok(ControlFlow::Continue(()))
 }
 
-/// The beginnings of keys between which a range's lie.
-fn range_bytes(range: RangeId) -> [[u8; 8]; 2] {
-    [range.0, range.0 + 1].map(u64::to_be_bytes)
+/// What a range's rows lie under.
+struct Places {
+    range: RangeId,
+    /// The beginnings of keys between which those lie that begin with the range.
+    of_range: [[u8; 8]; 2],
+    interval: RangeInterval,
+    /// Above all keys of the interval.
+    end: Vec<u8>,
 }
 
-/// Which of a table's rows are the range's: the end of a statement, and its parameters; `None` where it has none there.
-fn rows_of<'a>(table: &Table, range: RangeId, bytes: &'a [[u8; 8]; 2]) -> Option<(String, Vec<Value<'a>>)> {
-    match table.part {
-        Part::OfRange => Some((format!(" WHERE {} = ?1", table.columns[0]), vec![Value::Integer(to_sql(range.0))])),
-        Part::KeyOfRange => {
-            let [from, to] = bytes;
-            Some((" WHERE key >= ?1 AND key < ?2".to_owned(), vec![Value::Blob(Raw(from)), Value::Blob(Raw(to))]))
-        }
-        Part::System if range == SYSTEM_RANGE => Some((String::new(), Vec::new())),
-        Part::Data if range != SYSTEM_RANGE => Some((String::new(), Vec::new())),
-        Part::System | Part::Data => None,
+impl Places {
+    fn of(connection: &Connection, range: RangeId) -> Result<Self, IndexDatabaseError> {
+        let row = if range == SYSTEM_RANGE { None } else { Tables::of(connection).descriptor(range)? };
+        let nothing = RangeInterval { start: Vec::new(), end: Some(Vec::new()) };
+        Ok(Self::within(range, row.map_or(nothing, |row| row.interval)))
     }
+
+    fn within(range: RangeId, interval: RangeInterval) -> Self {
+        let end = Stretch::after(None).clipped(&interval).to;
+        Self { range, of_range: [range.0, range.0 + 1].map(u64::to_be_bytes), interval, end }
+    }
+
+    /// Which of a table's rows are the range's: the end of a statement, and its parameters; `None` where it has none
+    /// there.
+    fn rows_of(&self, table: &Table) -> Option<(String, Vec<Value<'_>>)> {
+        let range = self.range;
+        let key = table.columns[0];
+        let places = || vec![Value::Blob(Raw(&self.interval.start)), Value::Blob(Raw(&self.end))];
+        match table.part {
+            Part::OfRange => Some((format!(" WHERE {key} = ?1"), vec![Value::Integer(to_sql(range.0))])),
+            Part::KeyOfRange => {
+                let [from, to] = &self.of_range;
+                Some((" WHERE key >= ?1 AND key < ?2".to_owned(), vec![Value::Blob(Raw(from)), Value::Blob(Raw(to))]))
+            }
+            Part::System if range == SYSTEM_RANGE => Some((String::new(), Vec::new())),
+            Part::System => None,
+            Part::Data | Part::Bodies if range == SYSTEM_RANGE => None,
+            Part::Data => Some((format!(" WHERE {key} >= ?1 AND {key} < ?2"), places())),
+            // In order of their numbers, as they lie.
+            Part::Bodies if self.interval == RangeInterval::WHOLE => Some((String::new(), Vec::new())),
+            Part::Bodies => {
+                let condition = " WHERE id IN (SELECT body FROM current WHERE place >= ?1 AND place < ?2
+                                  UNION ALL SELECT body FROM versions WHERE key >= ?1 AND key < ?2)";
+                Some((condition.to_owned(), places()))
+            }
+        }
+    }
+}
+
+/// What places a range has by the first of its stretches; `None` for bytes that tell nothing of the range, or of
+/// another one.
+///
+/// # Errors
+/// [`IndexDatabaseError::Damaged`].
+pub fn descriptor_in(stretch: &[u8], range: RangeId) -> Result<Option<RangeDescriptor>, IndexDatabaseError> {
+    let mut found = None;
+    for line in Lines::of(stretch)? {
+        let RowForm { table, values } = line?;
+        match (table, &values[..]) {
+            (RANGES, [Value::Integer(id), ..]) if *id == to_sql(range.0) && found.is_none() => {
+                found = (range == FIRST_DATA_RANGE).then(|| RangeDescriptor::whole(range));
+            }
+            (DESCRIPTORS, [Value::Integer(id), Value::Blob(Raw(row))]) if *id == to_sql(range.0) => {
+                found = Some(rows::decode::<DescriptorRow>(row)?.of(range));
+            }
+            (RANGES | DESCRIPTORS, _) => {}
+            _ => break,
+        }
+    }
+    Ok(found)
 }
 
 impl IndexDatabase {
@@ -160,12 +224,44 @@ impl IndexDatabase {
     /// [`IndexDatabase::applied`] says `mark`, until [`IndexDatabase::finish_install`]. Meanwhile the range's rows are not
     /// all there, and nothing of it may be applied or read; other ranges go on.
     ///
+    /// `comes` is what the range has by its rows. What it has here until now goes with it: a split, say, is among what is
+    /// skipped.
+    ///
     /// # Errors
-    /// [`IndexDatabaseError`].
-    pub fn begin_install(&mut self, range: RangeId, mark: Bytes) -> Result<(), IndexDatabaseError> {
+    /// [`IndexDatabaseError::Overlap`], before anything was changed: another range that is here has some of its places.
+    pub fn begin_install(
+        &mut self,
+        range: RangeId,
+        mark: Bytes,
+        comes: Option<&RangeDescriptor>,
+    ) -> Result<(), IndexDatabaseError> {
+        if let Some(comes) = comes {
+            self.check_overlap(comes)?;
+        }
         let state = AppliedState { applied: mark, membership: None };
         let row = RangeRow { stamp: CommitStamp(0), floor: TicketId(0), state };
-        self.install_step(|connection| Tables::of(connection).put_range(range, &row))
+        self.install_step(|connection| {
+            let tables = Tables::of(connection);
+            let is_new = tables.range(range)?.is_none();
+            if let Some(comes) = comes.filter(|comes| is_new && comes.interval != RangeInterval::WHOLE) {
+                let RangeDescriptor { interval, epoch, .. } = comes.clone();
+                tables.put_descriptor(range, &DescriptorRow { interval, epoch, born: Vec::new() })?;
+            }
+            tables.put_range(range, &row)
+        })
+    }
+
+    /// Refuses a range whose places another range that is here has some of, whose part in the split between them is yet
+    /// to be applied.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError::Overlap`].
+    pub fn check_overlap(&self, comes: &RangeDescriptor) -> Result<(), IndexDatabaseError> {
+        let here = self.descriptors()?;
+        match here.iter().find(|here| here.id != comes.id && here.interval.overlaps(&comes.interval)) {
+            Some(here) => Err(IndexDatabaseError::Overlap { range: comes.id, with: here.id }),
+            None => Ok(()),
+        }
     }
 
     /// Removes the rows of a range from one of the tables that still have some; `true` once none has.
@@ -174,9 +270,9 @@ impl IndexDatabase {
     /// [`IndexDatabaseError`].
     pub fn clear_rows(&mut self, range: RangeId) -> Result<bool, IndexDatabaseError> {
         self.install_step(|connection| {
-            let bytes = range_bytes(range);
-            for table in TABLES.iter().filter(|table| table.number != RANGES) {
-                let Some((condition, bounds)) = rows_of(table, range, &bytes) else { continue };
+            let places = Places::of(connection, range)?;
+            for table in TABLES.iter().filter(|table| !tells_of_range(table.number)) {
+                let Some((condition, bounds)) = places.rows_of(table) else { continue };
                 let sql = format!("DELETE FROM {}{condition}", table.name);
                 if Tables::of(connection).execute(&sql, params_from_iter(bounds))? > 0 {
                     return Ok(false);
@@ -192,7 +288,24 @@ impl IndexDatabase {
     /// # Errors
     /// [`IndexDatabaseError`].
     pub fn install_rows(&mut self, stretch: &[u8], bodies: i64) -> Result<(), IndexDatabaseError> {
-        self.install_step(|connection| take_rows(connection, stretch, bodies, |table| table != RANGES))
+        self.install_step(|connection| take_rows(connection, stretch, bodies, |table| !tells_of_range(table)))
+    }
+
+    /// Removes what is here of a range that is to be taken in, and whatever lies in its places: rows of the range that it
+    /// was split off, from before the split. For a rebuild.
+    ///
+    /// # Errors
+    /// [`IndexDatabaseError`].
+    pub fn make_room(&mut self, comes: &RangeDescriptor) -> Result<(), IndexDatabaseError> {
+        self.install_step(|connection| {
+            let places = Places::within(comes.id, comes.interval.clone());
+            for table in &TABLES {
+                let Some((condition, bounds)) = places.rows_of(table) else { continue };
+                let sql = format!("DELETE FROM {}{condition}", table.name);
+                Tables::of(connection).execute(&sql, params_from_iter(bounds))?;
+            }
+            Ok(())
+        })
     }
 
     /// Ends what [`IndexDatabase::begin_install`] began; `first` is the first stretch, which says how far the range is.
@@ -202,7 +315,8 @@ impl IndexDatabase {
     pub fn finish_install(&mut self, range: RangeId, first: &[u8]) -> Result<(), IndexDatabaseError> {
         self.install_step(|connection| {
             Tables::of(connection).execute("DELETE FROM ranges WHERE id = ?1", [to_sql(range.0)])?;
-            take_rows(connection, first, 0, |table| table == RANGES)?;
+            Tables::of(connection).execute("DELETE FROM descriptors WHERE range = ?1", [to_sql(range.0)])?;
+            take_rows(connection, first, 0, tells_of_range)?;
             let found = Tables::of(connection).range(range)?;
             let missing = || IndexDatabaseError::Damaged { reason: format!("the rows are not those of range {range}") };
             found.map(drop).ok_or_else(missing)
@@ -246,6 +360,48 @@ impl IndexDatabase {
     }
 }
 
+/// Whether a table's row tells of the range itself.
+const fn tells_of_range(table: u8) -> bool {
+    matches!(table, RANGES | DESCRIPTORS)
+}
+
+fn malformed(reason: &dyn ToString) -> IndexDatabaseError {
+    IndexDatabaseError::Damaged { reason: format!("a stretch of rows is malformed: {}", reason.to_string()) }
+}
+
+/// The rows of a stretch, in order.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Lines<'a> {
+    fn of(stretch: &'a [u8]) -> Result<Self, IndexDatabaseError> {
+        match stretch.split_first() {
+            Some((&VERSION, rest)) => Ok(Self(rest)),
+            Some((other, _)) => Err(malformed(&format!("version {other} is not known"))),
+            None => Err(malformed(&"it is empty")),
+        }
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Result<RowForm<'a>, IndexDatabaseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        Some(match postcard::take_from_bytes(self.0) {
+            Ok((line, rest)) => {
+                self.0 = rest;
+                Ok(line)
+            }
+            Err(error) => {
+                self.0 = &[];
+                Err(malformed(&error))
+            }
+        })
+    }
+}
+
 /// Takes in the rows of those tables whose numbers are `wanted`.
 fn take_rows(
     connection: &Connection,
@@ -253,22 +409,16 @@ fn take_rows(
     bodies: i64,
     wanted: impl Fn(u8) -> bool,
 ) -> Result<(), IndexDatabaseError> {
-    let malformed = |reason: &dyn ToString| IndexDatabaseError::Damaged {
-        reason: format!("a stretch of rows is malformed: {}", reason.to_string()),
-    };
-    let mut rest = match stretch.split_first() {
-        Some((&VERSION, rest)) => rest,
-        Some((other, _)) => return Err(malformed(&format!("version {other} is not known"))),
-        None => return Err(malformed(&"it is empty")),
-    };
     let tables = Tables::of(connection);
-    while !rest.is_empty() {
-        let (line, after) = postcard::take_from_bytes::<RowForm<'_>>(rest).map_err(|error| malformed(&error))?;
-        rest = after;
+    for line in Lines::of(stretch)? {
+        let line = line?;
         let table = TABLES.iter().find(|table| table.number == line.table);
         let table = table.ok_or_else(|| malformed(&format!("table {} is not known", line.table)))?;
         if !wanted(line.table) {
             continue;
+        }
+        if line.table == DESCRIPTORS {
+            schema::note_split(connection)?;
         }
         let mut values = line.values;
         if values.len() != table.columns.len() {

@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 
 use rusqlite::{Row, params};
-use types::{CommitStamp, UploadId};
+use types::{CommitStamp, RangeInterval, UploadId};
 
 use crate::query::{ListEntry, ListPage, ListRange};
-use crate::tables::{Tables, blob};
+use crate::tables::{Tables, blob, within};
 use crate::{IndexDatabaseError, keys};
 
 /// Rows from `from` (inclusive) to `to` (exclusive).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stretch {
-    pub(super) from: Vec<u8>,
-    to: Vec<u8>,
+pub(crate) struct Stretch {
+    pub(crate) from: Vec<u8>,
+    pub(crate) to: Vec<u8>,
 }
 
 impl Stretch {
@@ -21,7 +21,7 @@ impl Stretch {
     ///
     /// What rolls up to the same common prefix as `range.after` has been shown with it: that prefix is not after
     /// `range.after`.
-    pub(super) fn of(range: &ListRange) -> Self {
+    pub(crate) fn of(range: &ListRange) -> Self {
         let prefix = keys::place_prefix(range.bucket, &range.prefix);
         let to = end_of(&prefix);
         let from = if range.after.is_empty() {
@@ -33,6 +33,17 @@ impl Stretch {
             };
             end_of(&shown).max(prefix)
         };
+        Self { from, to }
+    }
+
+    /// All rows after this one.
+    pub(crate) fn after(row_key: Option<&[u8]>) -> Self {
+        Self { from: row_key.map_or_else(Vec::new, |key| just_after(key.to_vec())), to: end_of(b"") }
+    }
+
+    /// What of it an interval has.
+    pub(crate) fn clipped(self, interval: &RangeInterval) -> Self {
+        let [from, to] = within(interval, self.from, self.to);
         Self { from, to }
     }
 

@@ -56,7 +56,7 @@ impl Costs {
         // The first round prepares statements.
         for _ in 0..2 {
             self.steps.store(0, Ordering::Relaxed);
-            let entries = match answer(&self.connection, query).expect("answered") {
+            let entries = match answer(&self.connection, FIRST_DATA_RANGE, query).expect("answered") {
                 QueryAnswer::Objects(page) | QueryAnswer::Versions(page) => page.entries.len(),
                 QueryAnswer::Version { version, .. } => usize::from(version.is_some()),
                 other => panic!("{other:?} has no entries"),

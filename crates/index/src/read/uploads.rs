@@ -1,6 +1,6 @@
 //! Uploads under way, in order of key, then of time.
 
-use types::{ObjectKey, UploadId};
+use types::{ObjectKey, RangeInterval, UploadId};
 
 use super::stretch::{Lister, Stretch, Within};
 use crate::query::{ListPage, ListRange, ListedUpload};
@@ -9,12 +9,13 @@ use crate::{IndexDatabaseError, keys};
 
 pub(super) fn list(
     tables: Tables<'_>,
+    interval: &RangeInterval,
     range: &ListRange,
     after_upload: Option<UploadId>,
 ) -> Result<ListPage<ListedUpload>, IndexDatabaseError> {
     let sql = "SELECT key FROM uploads_by_time WHERE key >= ?1 AND key < ?2 ORDER BY key";
     let within = after_upload.map(|upload| position(tables, range, upload)).transpose()?;
-    Lister::new(range).fill(tables, sql, Stretch::within(range, within), |row, key| {
+    Lister::new(range).fill(tables, sql, Stretch::within(range, within).clipped(interval), |row, key| {
         let row_key = blob(row, 0)?;
         let upload = UploadId::from_bytes(*row_key.last_chunk().ok_or(keys::KeyError)?);
         let key = ObjectKey::new(key.to_vec()).map_err(|_| keys::KeyError)?;

@@ -2,6 +2,7 @@
 //! keys that begin with it, so the newest version comes first.
 
 use rusqlite::params;
+use types::RangeInterval;
 
 use super::objects::listed;
 use super::stretch::{Lister, Stretch, Within};
@@ -13,6 +14,7 @@ use crate::{IndexDatabaseError, keys};
 
 pub(super) fn list(
     tables: Tables<'_>,
+    interval: &RangeInterval,
     range: &ListRange,
     after_version: Option<WhichVersion>,
 ) -> Result<ListPage<ListedVersion>, IndexDatabaseError> {
@@ -20,7 +22,7 @@ pub(super) fn list(
                UNION ALL SELECT key, head FROM versions WHERE key >= ?1 AND key < ?2 ORDER BY 1";
     let within = after_version.map(|which| position(tables, range, which)).transpose()?;
     let mut lister = Lister::new(range);
-    let stretch = Stretch::within(range, within);
+    let stretch = Stretch::within(range, within).clipped(interval);
     if let Some(Within::AfterVersion(stamp)) = within {
         // The newest version has no row in the stretch; it is older than `stamp` when newer ones were deleted since.
         let place = keys::place_of_bytes(range.bucket, &range.after);
@@ -50,13 +52,15 @@ fn position(tables: Tables<'_>, range: &ListRange, which: WhichVersion) -> Resul
 /// Whole versions of all buckets, from after the row `after`.
 pub(super) fn whole_rows(
     tables: Tables<'_>,
+    interval: &RangeInterval,
     after: Option<&[u8]>,
     limit: usize,
 ) -> Result<QueryAnswer, IndexDatabaseError> {
-    let sql = "SELECT place, head, body FROM current WHERE place > ?1
-               UNION ALL SELECT key, head, body FROM versions WHERE key > ?1 ORDER BY 1";
+    let sql = "SELECT place, head, body FROM current WHERE place >= ?1 AND place < ?2
+               UNION ALL SELECT key, head, body FROM versions WHERE key >= ?1 AND key < ?2 ORDER BY 1";
     let mut statement = tables.statement(sql)?;
-    let mut found = statement.query(params![after.unwrap_or(b"")])?;
+    let Stretch { from, to } = Stretch::after(after).clipped(interval);
+    let mut found = statement.query(params![from, to])?;
     let (mut rows, mut last) = (Vec::new(), None);
     while let Some(row) = found.next()? {
         if rows.len() >= limit {

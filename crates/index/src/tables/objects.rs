@@ -1,7 +1,7 @@
 //! Versions: the newest of each key in `current`, all others and markers in `versions`, what they hold in `bodies`.
 
 use rusqlite::{Row, params};
-use types::{BucketId, CommitStamp, Version};
+use types::{BucketId, CommitStamp, RangeInterval, Version};
 
 use super::{Tables, blob, from_sql, optional_blob, to_sql};
 use crate::command::WhichVersion;
@@ -167,13 +167,16 @@ impl Tables<'_> {
     }
 
     /// Whether the bucket has no version, no marker and no upload.
-    pub(crate) fn is_bucket_empty(self, bucket: BucketId) -> Result<bool, IndexDatabaseError> {
-        let from = keys::place_prefix(bucket, b"");
-        let to = keys::place_prefix(bucket.next(), b"");
+    pub(crate) fn is_bucket_empty(
+        self,
+        bucket: BucketId,
+        interval: &RangeInterval,
+    ) -> Result<bool, IndexDatabaseError> {
+        let [from, to] = within(interval, keys::place_prefix(bucket, b""), keys::place_prefix(bucket.next(), b""));
         for sql in [
-            "SELECT 1 FROM current WHERE place > ?1 AND place < ?2 LIMIT 1",
-            "SELECT 1 FROM versions WHERE key > ?1 AND key < ?2 LIMIT 1",
-            "SELECT 1 FROM uploads WHERE key > ?1 AND key < ?2 LIMIT 1",
+            "SELECT 1 FROM current WHERE place >= ?1 AND place < ?2 LIMIT 1",
+            "SELECT 1 FROM versions WHERE key >= ?1 AND key < ?2 LIMIT 1",
+            "SELECT 1 FROM uploads WHERE key >= ?1 AND key < ?2 LIMIT 1",
         ] {
             if self.first(sql, params![from, to], |_row| Ok::<_, IndexDatabaseError>(()))?.is_some() {
                 return Ok(false);
@@ -181,6 +184,12 @@ impl Tables<'_> {
         }
         Ok(true)
     }
+}
+
+/// What of a stretch of rows an interval has; where that is nothing, the end comes before the beginning.
+pub(crate) fn within(interval: &RangeInterval, from: Vec<u8>, to: Vec<u8>) -> [Vec<u8>; 2] {
+    let to = interval.end.as_ref().map_or(to.clone(), |end| to.min(end.clone()));
+    [from.max(interval.start.clone()), to]
 }
 
 /// The least key above all rows of a place. A place ends in a byte that is not `ff`.

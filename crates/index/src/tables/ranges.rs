@@ -146,17 +146,17 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// A bucket's counters, summed over the ranges.
-    pub(crate) fn usage(self, bucket: BucketId) -> Result<Usage, IndexDatabaseError> {
+    /// A bucket's counters in one range. What went to a range by an estimate may have left less than nothing: the sum
+    /// over the ranges is right, modulo 2^64.
+    pub(crate) fn usage(self, range: RangeId, bucket: BucketId) -> Result<Usage, IndexDatabaseError> {
         let sql = "SELECT objects, versions, markers, bytes, uploads, upload_bytes FROM usage
-                   WHERE range IN (SELECT id FROM ranges) AND bucket = ?1";
-        self.sum_of_usage(sql, [to_sql(bucket.0)])
+                   WHERE range = ?1 AND bucket = ?2";
+        self.sum_of_usage(sql, [to_sql(range.0), to_sql(bucket.0)])
     }
 
-    pub(crate) fn usage_of_all(self) -> Result<Usage, IndexDatabaseError> {
-        let sql = "SELECT objects, versions, markers, bytes, uploads, upload_bytes FROM usage
-                   WHERE range IN (SELECT id FROM ranges)";
-        self.sum_of_usage(sql, [])
+    pub(crate) fn usage_of_range(self, range: RangeId) -> Result<Usage, IndexDatabaseError> {
+        let sql = "SELECT objects, versions, markers, bytes, uploads, upload_bytes FROM usage WHERE range = ?1";
+        self.sum_of_usage(sql, [to_sql(range.0)])
     }
 
     fn sum_of_usage(self, sql: &str, parameters: impl rusqlite::Params) -> Result<Usage, IndexDatabaseError> {
@@ -170,14 +170,20 @@ impl Tables<'_> {
                 upload_bytes: from_sql(row, 5)?,
             })
         })?;
-        Ok(all.into_iter().fold(Usage::default(), |sum, one| Usage {
-            objects: sum.objects + one.objects,
-            versions: sum.versions + one.versions,
-            markers: sum.markers + one.markers,
-            bytes: sum.bytes + one.bytes,
-            uploads: sum.uploads + one.uploads,
-            upload_bytes: sum.upload_bytes + one.upload_bytes,
-        }))
+        Ok(all.into_iter().fold(Usage::default(), Usage::plus))
+    }
+
+    /// Sets a bucket's counters.
+    pub(crate) fn put_usage(self, range: RangeId, bucket: BucketId, usage: &Usage) -> Result<(), IndexDatabaseError> {
+        let sql = "INSERT OR REPLACE INTO usage
+                   (range, bucket, objects, versions, markers, bytes, uploads, upload_bytes)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let Usage { objects, versions, markers, bytes, uploads, upload_bytes } = *usage;
+        let counts = [objects, versions, markers, bytes, uploads, upload_bytes].map(to_sql);
+        let [objects, versions, markers, bytes, uploads, upload_bytes] = counts;
+        let (range, bucket) = (to_sql(range.0), to_sql(bucket.0));
+        self.execute(sql, params![range, bucket, objects, versions, markers, bytes, uploads, upload_bytes])?;
+        Ok(())
     }
 
     pub(crate) fn change_usage(

@@ -3,12 +3,15 @@
 use rusqlite::params;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use types::{AccessKeyId, BucketId, BucketName, Credential, DiskId, GatewayId, Layout, Namespace, Profile, TicketId};
+use types::{
+    AccessKeyId, BucketId, BucketName, Credential, DiskId, GatewayId, Layout, Namespace, Profile, RangeDescriptor,
+    RangeId, TicketId,
+};
 
 use super::{Tables, blob, from_sql, to_sql};
 use crate::command::{BucketRecord, BucketRecordState, GatewayRow, Rebalancing};
 use crate::rows::{self, ClusterRow, CountersRow, TicketKept};
-use crate::{IndexDatabaseError, keys};
+use crate::{FIRST_DATA_RANGE, IndexDatabaseError, keys};
 
 impl Tables<'_> {
     pub(crate) fn cluster(self) -> Result<Option<ClusterRow>, IndexDatabaseError> {
@@ -58,6 +61,24 @@ impl Tables<'_> {
 
     pub(crate) fn put_counters(self, row: &CountersRow) -> Result<(), IndexDatabaseError> {
         self.put_system_row("counters", row)
+    }
+
+    /// The id of the next range that is made.
+    pub(crate) fn next_range(self) -> Result<RangeId, IndexDatabaseError> {
+        Ok(self.system_row("next range")?.unwrap_or(RangeId(FIRST_DATA_RANGE.0 + 1)))
+    }
+
+    pub(crate) fn put_next_range(self, next: RangeId) -> Result<(), IndexDatabaseError> {
+        self.put_system_row("next range", &next)
+    }
+
+    /// In order of id; nothing until a range was split.
+    pub(crate) fn range_map(self) -> Result<Vec<RangeDescriptor>, IndexDatabaseError> {
+        Ok(self.system_row("ranges")?.unwrap_or_default())
+    }
+
+    pub(crate) fn put_range_map(self, ranges: &Vec<RangeDescriptor>) -> Result<(), IndexDatabaseError> {
+        self.put_system_row("ranges", ranges)
     }
 
     #[cfg(feature = "next-level")]

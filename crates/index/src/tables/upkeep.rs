@@ -1,10 +1,11 @@
 //! Rows that upkeep works on: garbage, runs given up, parts in narrower runs than wanted.
 
 use rusqlite::params;
-use types::{CommitStamp, RangeId, Run, RunId, TicketId};
+use types::{CommitStamp, RangeId, RangeInterval, Run, RunId, TicketId};
 
 use super::{Tables, blob, from_sql};
 use crate::query::{DegradedRow, GarbageRow};
+use crate::read::stretch::Stretch;
 use crate::rows::{self, BodyKind, DegradedKept};
 use crate::{IndexDatabaseError, keys};
 
@@ -93,16 +94,24 @@ impl Tables<'_> {
     }
 
     /// How many rows `degraded` has, counted up to `max`.
-    pub(crate) fn degraded_count(self, max: u64) -> Result<u64, IndexDatabaseError> {
-        let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM degraded LIMIT ?1)";
-        let count = self.first(sql, [i64::try_from(max).unwrap_or(i64::MAX)], |row| from_sql(row, 0))?;
+    pub(crate) fn degraded_count(self, interval: &RangeInterval, max: u64) -> Result<u64, IndexDatabaseError> {
+        let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM degraded WHERE key >= ?1 AND key < ?2 LIMIT ?3)";
+        let Stretch { from, to } = Stretch::after(None).clipped(interval);
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let count = self.first(sql, params![from, to, max], |row| from_sql(row, 0))?;
         Ok(count.unwrap_or_default())
     }
 
-    pub(crate) fn degraded(self, after: Option<&[u8]>, limit: usize) -> Result<Vec<DegradedRow>, IndexDatabaseError> {
-        let sql = "SELECT key, row FROM degraded WHERE key > ?1 ORDER BY key LIMIT ?2";
+    pub(crate) fn degraded(
+        self,
+        interval: &RangeInterval,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<DegradedRow>, IndexDatabaseError> {
+        let sql = "SELECT key, row FROM degraded WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3";
+        let Stretch { from, to } = Stretch::after(after).clipped(interval);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.all(sql, params![after.unwrap_or(b""), limit], |row| {
+        self.all(sql, params![from, to, limit], |row| {
             let key = blob(row, 0)?;
             let (bucket, object_key, _) = keys::split_place(key)?;
             let kept: DegradedKept = rows::decode(blob(row, 1)?)?;

@@ -71,7 +71,12 @@ fn a_reader_answers_several_queries_from_one_moment() {
     database.apply(&[entry(FIRST_DATA_RANGE, "1", None, vec![row])]).unwrap();
     let mut reader = database.reader().unwrap();
     let queries = [Query::BucketRow(BucketId(1)), Query::BucketRow(BucketId(2)), Query::Cluster];
-    let answers: Vec<QueryAnswer> = reader.query_all(&queries).unwrap().into_iter().map(Result::unwrap).collect();
+    let answers: Vec<QueryAnswer> = reader
+        .query_all(queries.iter().map(|query| (FIRST_DATA_RANGE, query)))
+        .unwrap()
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
     assert!(matches!(
         &answers[..],
         [QueryAnswer::BucketRow(Some(_)), QueryAnswer::BucketRow(None), QueryAnswer::Cluster(None)]
@@ -92,9 +97,9 @@ fn another_programs_database_and_a_newer_one_are_refused() {
     };
     let open = || IndexDatabase::open(location(), index::IndexSettings::default()).map(drop);
     open().unwrap();
-    set("user_version", 2);
+    set("user_version", 3);
     let error = open().unwrap_err();
-    assert!(matches!(error, index::IndexDatabaseError::NewerFormat { found: 2, known: 1 }), "{error:?}");
+    assert!(matches!(error, index::IndexDatabaseError::NewerFormat { found: 3, known: 2 }), "{error:?}");
     set("application_id", 77);
     assert!(matches!(open().unwrap_err(), index::IndexDatabaseError::Damaged { .. }));
 }

@@ -4,6 +4,7 @@ mod buckets;
 mod entries;
 mod locks;
 mod rows;
+mod splits;
 mod system;
 mod tickets;
 mod upkeep;

@@ -1,19 +1,16 @@
 //! The rows of a range as a stream: taken in elsewhere, they are the same index.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use index::command::{CommandBody, CompletePart, CompleteUpload, WhichVersion, WriteConditions};
 use index::contract::samples::{
     create_upload, delete, etag, form_cluster, key, new_version, numbered, part_in, plain, put, put_object, put_part,
     run, upload_id,
 };
-use index::{
-    Answer, FIRST_DATA_RANGE, IndexDatabase, IndexDatabaseError, IndexSettings, Query, QueryAnswer, SYSTEM_RANGE,
-};
+use index::{Answer, FIRST_DATA_RANGE, IndexDatabase, IndexDatabaseError, Query, QueryAnswer, SYSTEM_RANGE};
 use types::{NodeId, RangeId, Versioning};
 
-use crate::world::World;
+use crate::world::{World, opened};
 
 /// An index on a disk with rows in every table.
 fn full_world() -> (tempfile::TempDir, World) {
@@ -49,12 +46,6 @@ fn full_world() -> (tempfile::TempDir, World) {
     }
     complete(&mut world, at);
     (directory, world)
-}
-
-fn opened(directory: &tempfile::TempDir) -> IndexDatabase {
-    let disk = Arc::new(platform::RealDisk::create(directory.path().join("disk")).expect("made"));
-    let location = sqlite_vfs::DatabaseLocation { disk, path: "index".into() };
-    IndexDatabase::open(location, IndexSettings::default()).expect("opened")
 }
 
 fn complete(world: &mut World, at: index::command::BucketAt) {
@@ -128,7 +119,7 @@ fn installed_rows_take_the_place_of_those_that_were_there() {
         let before = other.database.applied(untouched).unwrap();
         // Twice, as after a crash in between.
         for _ in 0..2 {
-            other.database.begin_install(range, mark.clone()).unwrap();
+            other.database.begin_install(range, mark.clone(), None).unwrap();
             while !other.database.clear_rows(range).unwrap() {}
             let bodies = other.database.last_body().unwrap();
             for stretch in &stretches {
@@ -137,7 +128,7 @@ fn installed_rows_take_the_place_of_those_that_were_there() {
             }
         }
         assert!(other.database.finish_install(RangeId(77), &stretches[0]).is_err(), "the rows of another range");
-        let after_failure = other.database.begin_install(range, mark.clone());
+        let after_failure = other.database.begin_install(range, mark.clone(), None);
         assert!(matches!(after_failure, Err(IndexDatabaseError::Failed)));
         other.database = opened(&other_directory);
         assert_eq!(other.database.applied(range).unwrap().unwrap().applied, mark, "what failed changed nothing");

@@ -1,12 +1,20 @@
 //! An index in memory, and a clock that each command moves on.
 
+use std::sync::Arc;
+
 use index::command::{BucketAt, BucketConfig, BucketRow, Command, CommandBody};
 use index::contract::samples;
 use index::query::GarbageRow;
 use index::{
-    Answer, FIRST_DATA_RANGE, IndexDatabase, IndexDatabaseError, Query, QueryAnswer, RangeEntry, Refusal, SYSTEM_RANGE,
+    Answer, FIRST_DATA_RANGE, IndexDatabase, IndexDatabaseError, IndexSettings, Query, QueryAnswer, RangeEntry,
+    Refusal, SYSTEM_RANGE,
 };
-use types::{BucketId, CommitStamp, RunId, Timestamp, Version, Versioning};
+use types::{BucketId, CommitStamp, RangeId, RunId, Timestamp, Version, Versioning};
+
+/// The range that a command goes to where none was split.
+fn range_of(command: &Command) -> RangeId {
+    if command.body.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE }
+}
 
 pub(crate) struct World {
     pub(crate) database: IndexDatabase,
@@ -33,19 +41,24 @@ impl World {
 
     /// Applies a command by itself, a millisecond after the last one.
     pub(crate) fn command(&mut self, command: Command) -> Answer {
-        let answer = self.try_command(command).expect("applied");
+        self.command_to(range_of(&command), command)
+    }
+
+    /// As [`World::command`], in this range.
+    pub(crate) fn command_to(&mut self, range: RangeId, command: Command) -> Answer {
+        let answer = self.try_command_to(range, command).expect("applied");
         assert_eq!(self.database.verify().expect("rows can be read"), Vec::<String>::new());
         answer
     }
 
     /// As [`World::apply`], of a command that may end the database.
     pub(crate) fn try_apply(&mut self, body: CommandBody) -> Result<Answer, IndexDatabaseError> {
-        self.try_command(samples::plain(body))
+        let command = samples::plain(body);
+        self.try_command_to(range_of(&command), command)
     }
 
-    fn try_command(&mut self, command: Command) -> Result<Answer, IndexDatabaseError> {
+    fn try_command_to(&mut self, range: RangeId, command: Command) -> Result<Answer, IndexDatabaseError> {
         self.time.0 += 1000;
-        let range = if command.body.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE };
         let applied = self.time.0.to_be_bytes().to_vec().into();
         let entry = RangeEntry { range, applied, membership: None, time: self.time, commands: vec![command] };
         Ok(self.database.apply(&[entry])?[0][0].clone())
@@ -88,6 +101,13 @@ impl World {
     pub(crate) fn garbage_runs(&mut self) -> Vec<RunId> {
         self.garbage().into_iter().map(|row| row.run.id).collect()
     }
+}
+
+/// A database on a disk in a directory.
+pub(crate) fn opened(directory: &tempfile::TempDir) -> IndexDatabase {
+    let disk = Arc::new(platform::RealDisk::create(directory.path().join("disk")).expect("made"));
+    let location = sqlite_vfs::DatabaseLocation { disk, path: "index".into() };
+    IndexDatabase::open(location, IndexSettings::default()).expect("opened")
 }
 
 pub(crate) fn refused(refusal: Refusal) -> Answer {

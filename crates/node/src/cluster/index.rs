@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use index::{Answer, Command, FIRST_FEATURE_LEVEL, IndexError, IndexService, Query, QueryAnswer, Refusal};
-use rpc::client::{Directory, RemoteIndex};
+use index::{
+    Answer, Command, FIRST_FEATURE_LEVEL, IndexError, IndexService, Query, QueryAnswer, Refusal, Router, SYSTEM_RANGE,
+};
+use rpc::client::RemoteIndex;
 use tokio::time::Instant;
 use types::{FeatureLevel, RangeId};
 
@@ -23,6 +25,7 @@ pub struct ClusterIndex {
     own: Option<Arc<dyn IndexService>>,
     remote: RemoteIndex,
     directory: Arc<ClusterDirectory>,
+    router: Router,
     /// The cluster's feature level, as it was answered last: never above what it is.
     feature_level: AtomicU32,
 }
@@ -30,7 +33,12 @@ pub struct ClusterIndex {
 impl ClusterIndex {
     /// Asks `own` first, then whoever leads by the directory.
     pub fn new(own: Option<Arc<dyn IndexService>>, remote: RemoteIndex, directory: Arc<ClusterDirectory>) -> Self {
-        Self { own, remote, directory, feature_level: AtomicU32::new(FIRST_FEATURE_LEVEL.0) }
+        let feature_level = AtomicU32::new(FIRST_FEATURE_LEVEL.0);
+        Self { own, remote, directory, router: Router::default(), feature_level }
+    }
+
+    fn feature_level(&self) -> FeatureLevel {
+        FeatureLevel(self.feature_level.load(Ordering::Relaxed))
     }
 
     /// What this node itself answers; `None` where it does not lead.
@@ -48,20 +56,20 @@ impl ClusterIndex {
 
     async fn propose_once(&self, range: RangeId, command: &Command) -> Result<Answer, IndexError> {
         if let Some(own) = &self.own
-            && let Some(answered) = self.elsewhere(range, own.propose(command.clone()).await)
+            && let Some(answered) = self.elsewhere(range, own.propose_to(range, command.clone()).await)
         {
             return answered;
         }
-        self.remote.propose(command.clone()).await
+        self.remote.propose_to(range, command.clone()).await
     }
 
     async fn query_once(&self, range: RangeId, query: &Query) -> Result<QueryAnswer, IndexError> {
         if let Some(own) = &self.own
-            && let Some(answered) = self.elsewhere(range, own.query(query.clone()).await)
+            && let Some(answered) = self.elsewhere(range, own.query_at(range, query.clone()).await)
         {
             return answered;
         }
-        self.remote.query(query.clone()).await
+        self.remote.query_at(range, query.clone()).await
     }
 
     /// Whether it is worth asking again: nobody leads, and may soon. A gateway that was revoked need not wait for that.
@@ -78,12 +86,22 @@ impl ClusterIndex {
 #[async_trait]
 impl IndexService for ClusterIndex {
     async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
+        self.router.propose(self, command).await
+    }
+
+    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
+        self.router.query(self, query).await
+    }
+
+    async fn propose_to(&self, range: RangeId, command: Command) -> Result<Answer, IndexError> {
         // Whoever leads may run a build that can't even read it.
-        let level = FeatureLevel(self.feature_level.load(Ordering::Relaxed));
-        if command.body.feature_level() > level {
-            return Ok(Answer::Refused(Refusal::FeatureLevel { level }));
+        if command.body.feature_level() > self.feature_level() {
+            self.query_at(SYSTEM_RANGE, Query::Cluster).await?;
+            let level = self.feature_level();
+            if command.body.feature_level() > level {
+                return Ok(Answer::Refused(Refusal::FeatureLevel { level }));
+            }
         }
-        let range = self.directory.range_of_command(&command);
         let deadline = Instant::now() + ELECTION_PATIENCE;
         loop {
             let outcome = self.propose_once(range, &command).await;
@@ -93,8 +111,7 @@ impl IndexService for ClusterIndex {
         }
     }
 
-    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
-        let range = self.directory.range_of_query(&query);
+    async fn query_at(&self, range: RangeId, query: Query) -> Result<QueryAnswer, IndexError> {
         let deadline = Instant::now() + ELECTION_PATIENCE;
         loop {
             let outcome = self.query_once(range, &query).await;

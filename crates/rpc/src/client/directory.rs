@@ -1,7 +1,6 @@
 //! Who has what, as the caller of this crate knows it.
 
 use async_trait::async_trait;
-use index::{Command, FIRST_DATA_RANGE, Query, SYSTEM_RANGE};
 use types::{DiskId, NodeId, RangeId};
 
 /// A node and where it listens.
@@ -39,7 +38,7 @@ pub enum Stale {
     },
 }
 
-/// Who has what: the layout and the range map, as far as the caller of this crate knows them.
+/// Who has what: the layout and who leads each range, as far as the caller of this crate knows them.
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// The node that has a disk.
@@ -51,14 +50,4 @@ pub trait Directory: Send + Sync {
     /// Looks again, because something turned out to be wrong; returns once it has looked. Calls may come in numbers
     /// for one change.
     async fn refresh(&self, stale: Stale);
-
-    /// The range that a command goes to.
-    fn range_of_command(&self, command: &Command) -> RangeId {
-        if command.body.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE }
-    }
-
-    /// The range that a query goes to.
-    fn range_of_query(&self, query: &Query) -> RangeId {
-        if query.is_of_system_range() { SYSTEM_RANGE } else { FIRST_DATA_RANGE }
-    }
 }

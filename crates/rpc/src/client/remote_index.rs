@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use index::{Answer, Command, IndexError, IndexService, Query, QueryAnswer};
+use index::{Answer, Command, IndexError, IndexService, Query, QueryAnswer, Router};
 use tokio::time::Instant;
 use types::RangeId;
 
@@ -15,13 +15,14 @@ use crate::handshake::Lane;
 /// How many nodes are asked for one answer.
 const NODES_ASKED_MAX: u32 = 4;
 
-/// The index, at whichever node leads the range in question.
+/// The index, at whichever nodes lead the ranges in question.
 ///
 /// A command is sent again only where it certainly was not taken; else the outcome is [`IndexError::Unknown`], and
 /// whoever has given it a request id may repeat it. Queries are repeated.
 pub struct RemoteIndex {
     client: RpcClient,
     directory: Arc<dyn Directory>,
+    router: Router,
 }
 
 /// What one node said.
@@ -41,7 +42,7 @@ enum Said {
 impl RemoteIndex {
     /// Goes by this directory.
     pub fn new(client: RpcClient, directory: Arc<dyn Directory>) -> Self {
-        Self { client, directory }
+        Self { client, directory, router: Router::default() }
     }
 
     /// Whether nodes refuse this process's credential: then trying again is of no use.
@@ -50,15 +51,8 @@ impl RemoteIndex {
     }
 
     /// Asks node after node, as the directory names them.
-    async fn ask(
-        &self,
-        range_now: impl Fn() -> RangeId + Send + Sync,
-        encode: impl Fn(RangeId) -> Vec<u8> + Send + Sync,
-        may_repeat: bool,
-    ) -> Result<IndexAnswer, IndexError> {
+    async fn ask(&self, range: RangeId, payload: Vec<u8>, may_repeat: bool) -> Result<IndexAnswer, IndexError> {
         let deadline = Instant::now() + self.client.settings().index_timeout;
-        let mut range = range_now();
-        let mut payload = encode(range);
         let mut reason = format!("nobody is known to lead range {range}");
         for _ in 0..NODES_ASKED_MAX {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -71,12 +65,6 @@ impl RemoteIndex {
                 Said::Elsewhere { stale, reason: why } => {
                     reason = why;
                     self.directory.refresh(stale).await;
-                    let before = std::mem::replace(&mut range, range_now());
-                    if range != before {
-                        // The map of ranges was old.
-                        payload = encode(range);
-                        continue;
-                    }
                     // Whoever could not be reached a moment ago can't be now.
                     if self.directory.leader(range).is_some_and(|next| next == peer)
                         && !matches!(stale, Stale::Leader { hint: Some(_), .. })
@@ -115,8 +103,15 @@ impl RemoteIndex {
 #[async_trait]
 impl IndexService for RemoteIndex {
     async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
-        let range = || self.directory.range_of_command(&command);
-        match self.ask(range, |range| IndexRequest::encode_command(range, &command), false).await? {
+        self.router.propose(self, command).await
+    }
+
+    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
+        self.router.query(self, query).await
+    }
+
+    async fn propose_to(&self, range: RangeId, command: Command) -> Result<Answer, IndexError> {
+        match self.ask(range, IndexRequest::encode_command(range, &command), false).await? {
             IndexAnswer::Answer(answer) => Ok(answer),
             IndexAnswer::Failed(error) => Err(error),
             IndexAnswer::Query(_) => {
@@ -125,22 +120,13 @@ impl IndexService for RemoteIndex {
         }
     }
 
-    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
-        let range = || self.directory.range_of_query(&query);
-        match self.ask(range, |range| IndexRequest::encode_query(range, &query), true).await? {
+    async fn query_at(&self, range: RangeId, query: Query) -> Result<QueryAnswer, IndexError> {
+        match self.ask(range, IndexRequest::encode_query(range, &query), true).await? {
             IndexAnswer::Query(answer) => Ok(answer),
             IndexAnswer::Failed(error) => Err(error),
             IndexAnswer::Answer(_) => {
                 Err(IndexError::Unavailable { reason: "a query was answered as a command".to_owned() })
             }
         }
-    }
-
-    fn range_of_command(&self, command: &Command) -> RangeId {
-        self.directory.range_of_command(command)
-    }
-
-    fn range_of_query(&self, query: &Query) -> RangeId {
-        self.directory.range_of_query(query)
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use index::IndexError;
 use platform::{MemoryBudget, Reservation};
 use shards::ShardError;
 
@@ -133,26 +132,26 @@ impl Dispatch {
         let index = self.services.index.as_ref().ok_or(CallRefusal::NoService)?;
         let is_gateway = matches!(caller, Caller::Gateway(_));
         let IndexRequest { range, asked } = IndexRequest::decode(payload).map_err(unreadable)?;
-        // Whoever means another range goes by another map than this node.
-        let meant = |own| if range.is_none_or(|range| range == own) { Ok(()) } else { Err(elsewhere()) };
         let answer = match asked {
             IndexAsked::Propose(command) => {
                 if is_gateway && !gateway_may_propose(&command.body) {
                     return Err(forbidden("a gateway does not administer the cluster"));
                 }
-                match meant(index.range_of_command(&command)) {
-                    Ok(()) => index.propose(command).await.map(IndexAnswer::Answer),
-                    Err(error) => Err(error),
-                }
+                let answer = match range {
+                    Some(range) => index.propose_to(range, command).await,
+                    None => index.propose(command).await,
+                };
+                answer.map(IndexAnswer::Answer)
             }
             IndexAsked::Query(query) => {
                 if is_gateway && !gateway_may_query(&query) {
                     return Err(forbidden("a gateway does not ask what upkeep asks"));
                 }
-                match meant(index.range_of_query(&query)) {
-                    Ok(()) => index.query(query).await.map(IndexAnswer::Query),
-                    Err(error) => Err(error),
-                }
+                let answer = match range {
+                    Some(range) => index.query_at(range, query).await,
+                    None => index.query(query).await,
+                };
+                answer.map(IndexAnswer::Query)
             }
         };
         Ok(Answered::plain(encode(&answer.unwrap_or_else(IndexAnswer::Failed))))
@@ -183,10 +182,6 @@ pub(super) fn held(body: Vec<Bytes>, reservations: impl Into<Arc<[Reservation]>>
     let reservations = reservations.into();
     let piece = |bytes| Bytes::from_owner(Held { bytes, _reservations: Arc::clone(&reservations) });
     body.into_iter().map(piece).collect()
-}
-
-const fn elsewhere() -> IndexError {
-    IndexError::NotLeader { leader: None }
 }
 
 fn forbidden(what: &str) -> CallRefusal {

@@ -1,7 +1,6 @@
 //! Stale answers make the directory look again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use index::command::CommandBody;
@@ -9,10 +8,10 @@ use index::contract::samples::plain;
 use index::{Answer, Command, IndexError, IndexService, Query, QueryAnswer};
 use platform::MemoryNetwork;
 use rpc::RpcSettings;
-use rpc::client::{Directory, Peer, RemoteIndex, RemoteShards, Stale};
+use rpc::client::{RemoteIndex, RemoteShards, Stale};
 use rpc::server::{NodeIdentity, Services};
 use shards::{ShardError, ShardService};
-use types::{DiskId, NodeId, RangeId};
+use types::{NodeId, RangeId};
 
 use crate::world::{
     DISK, NODE, OTHER_DISK, Running, Setup, Told, as_node, ask, client, identity, local_index, local_shards, secret,
@@ -101,68 +100,22 @@ async fn another_node_at_a_known_address_is_not_taken_for_the_wanted_one() {
     assert_eq!(*directory.refreshes.lock(), [Stale::Address { node: NODE }]);
 }
 
-/// A range map of another time: all goes to a range that nobody has, until somebody looks again.
-struct OldMap {
-    told: Arc<Told>,
-    is_current: AtomicBool,
-    may_learn: bool,
-}
-
-impl OldMap {
-    fn range(&self, is_of_system_range: bool) -> RangeId {
-        match (self.is_current.load(Ordering::SeqCst), is_of_system_range) {
-            (false, _) => RangeId(7),
-            (true, true) => index::SYSTEM_RANGE,
-            (true, false) => index::FIRST_DATA_RANGE,
-        }
-    }
-}
-
-#[async_trait]
-impl Directory for OldMap {
-    fn disk(&self, disk: DiskId) -> Option<Peer> {
-        self.told.disk(disk)
-    }
-
-    fn leader(&self, range: RangeId) -> Option<Peer> {
-        self.told.leader(range)
-    }
-
-    async fn refresh(&self, stale: Stale) {
-        self.told.refresh(stale).await;
-        self.is_current.store(self.may_learn, Ordering::SeqCst);
-    }
-
-    fn range_of_command(&self, command: &Command) -> RangeId {
-        self.range(command.body.is_of_system_range())
-    }
-
-    fn range_of_query(&self, query: &Query) -> RangeId {
-        self.range(query.is_of_system_range())
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn who_means_another_range_than_the_node_is_told_so_and_nothing_is_done() {
     let network = MemoryNetwork::new(1);
     let (_other, running) = two_nodes(&network).await;
     let client = client(Arc::new(network.host("caller")), as_node(secret()), RpcSettings::default());
     let grant = || plain(CommandBody::GrantTicket { holder: NODE, nonce: [1; 16] });
-    let map = |may_learn| {
-        let told = Told::all_at(NODE, &running.address);
-        Arc::new(OldMap { told, is_current: AtomicBool::new(false), may_learn })
-    };
-    let stuck = map(false);
-    let index = RemoteIndex::new(client.clone(), stuck.clone());
-    for refused in [index.propose(grant()).await.map(drop), index.query(Query::Tickets).await.map(drop)] {
+    let told = Told::all_at(NODE, &running.address);
+    let index = RemoteIndex::new(client.clone(), told.clone());
+    let other = RangeId(7);
+    let query = index.query_at(other, Query::Tickets).await.map(drop);
+    for refused in [index.propose_to(other, grant()).await.map(drop), query] {
         assert!(matches!(&refused, Err(IndexError::Unavailable { .. })), "{refused:?}");
     }
-    let expected = Stale::Leader { range: RangeId(7), not_at: NODE, hint: None };
-    assert_eq!(*stuck.told.refreshes.lock(), [expected; 2]);
+    let expected = Stale::Leader { range: other, not_at: NODE, hint: None };
+    assert_eq!(*told.refreshes.lock(), [expected; 2]);
     let right = RemoteIndex::new(client.clone(), Told::all_at(NODE, &running.address));
     let QueryAnswer::Tickets { tickets, .. } = right.query(Query::Tickets).await.expect("answered") else { panic!() };
     assert!(tickets.is_empty(), "the command did nothing");
-
-    let index = RemoteIndex::new(client, map(true));
-    assert!(matches!(index.propose(grant()).await, Ok(Answer::Ticket(_))), "it asks again by the map of now");
 }

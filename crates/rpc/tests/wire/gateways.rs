@@ -67,7 +67,7 @@ async fn a_gateway_reads_and_writes_objects_and_administers_nothing() {
         CommandBody::RaiseFeatureLevel(FeatureLevel(9)),
         CommandBody::RaiseFloor { floor: TicketId(1 << 40) },
         CommandBody::ExpireTickets { idle_us_max: 0 },
-        CommandBody::RemoveGarbage { rows: Vec::new() },
+        CommandBody::RemoveGarbage { rows: vec![1_u64.to_be_bytes().to_vec()] },
     ] {
         let refused = index.propose(plain(body.clone())).await;
         assert!(
