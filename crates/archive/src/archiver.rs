@@ -9,11 +9,12 @@
 mod generation;
 mod patient;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::ReplicatedIndex;
+use index::SYSTEM_RANGE;
 use parking_lot::Mutex;
 use platform::Clock;
 use shards::{ArchiveFile, ArchiveService, ArchiveSet};
@@ -119,17 +120,33 @@ impl Archiver {
     /// Begins with what lies on the disks once it runs.
     pub fn new(mut parts: ArchiverParts) -> Self {
         parts.disks = Arc::new(Patient(parts.disks));
-        let range =
-            |range| RangeArchive { range, current: None, coming: None, last_generation: 0, pause: 0, looked: false };
-        let ranges: Vec<RangeArchive> = parts.index.ranges().into_iter().map(range).collect();
-        let started = RangeStatus { complete: parts.clock.monotonic(), ..RangeStatus::default() };
-        let statuses = ranges.iter().map(|archive| (archive.range, started.clone())).collect();
         let status = ArchiveStatus {
             index: parts.index.clone(),
             clock: parts.clock.clone(),
-            ranges: Arc::new(Mutex::new(statuses)),
+            ranges: Arc::new(Mutex::new(BTreeMap::new())),
         };
-        Self { parts: Arc::new(parts), ranges, avoided: BTreeMap::new(), status }
+        let mut archiver = Self { parts: Arc::new(parts), ranges: Vec::new(), avoided: BTreeMap::new(), status };
+        archiver.follow_ranges();
+        archiver
+    }
+
+    /// Takes in the ranges that came since, by splits.
+    fn follow_ranges(&mut self) {
+        for range in self.parts.index.ranges() {
+            if self.ranges.iter().any(|archive| archive.range == range) {
+                continue;
+            }
+            let started = RangeStatus { complete: self.parts.clock.monotonic(), ..RangeStatus::default() };
+            self.status.ranges.lock().insert(range, started);
+            self.ranges.push(RangeArchive {
+                range,
+                current: None,
+                coming: None,
+                last_generation: 0,
+                pause: 0,
+                looked: false,
+            });
+        }
     }
 
     /// How the archive is, now and later.
@@ -162,6 +179,7 @@ impl Archiver {
 
     async fn round(&mut self) {
         let layout = self.parts.layout.borrow().clone();
+        self.follow_ranges();
         for at in 0..self.ranges.len() {
             if !self.leads(at) {
                 self.leave(at);
@@ -250,6 +268,15 @@ impl Archiver {
         };
         let range = archive.range;
         let ready = match begun {
+            Ok(generation) => match self.child_without_archive(range, layout).await {
+                None => Ok(generation),
+                Some(child) => {
+                    Err(GenerationError::Index(format!("range {child} was split off and has no archive yet")))
+                }
+            },
+            Err(error) => Err(error),
+        };
+        let ready = match ready {
             Ok(mut generation) => match self.catch_up(&mut generation).await {
                 Ok(()) => self.publish(&generation, layout).await.map(|()| generation),
                 Err(error) => Err(error),
@@ -267,6 +294,22 @@ impl Archiver {
                 self.ranges[at].pause = ROUNDS_UNTIL_RETRY;
             }
         }
+    }
+
+    /// A range that this one may have been before a split, and that no disk has an archive of: what this one's archive
+    /// says of it is all that there is, and must stay.
+    async fn child_without_archive(&self, range: RangeId, layout: &Layout) -> Option<RangeId> {
+        let known = self.parts.index.descriptors().into_iter().map(|known| known.id);
+        let mut children: BTreeSet<RangeId> = known.filter(|id| *id > range && range != SYSTEM_RANGE).collect();
+        for disk in up(layout) {
+            if children.is_empty() {
+                break;
+            }
+            for set in self.parts.disks.archive_sets(disk).await.unwrap_or_default() {
+                children.remove(&set.file.range);
+            }
+        }
+        children.first().copied()
     }
 
     /// Appends what is applied by now; says when a disk of it fails.

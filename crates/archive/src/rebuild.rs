@@ -36,7 +36,7 @@ use types::{
 pub use lost_layout::{EmptyPlace, PresentDisk};
 pub use report::{Keys, NamedKey, RebuildReport, Totals};
 
-use crate::restore::{FoundArchive, restore_range};
+use crate::restore::{FoundArchive, archived_ranges, restore_range};
 use assemble::{Assembled, Incomplete};
 use lost_layout::{LostLayout, short_groups};
 use scan::{FoundRun, RunLister, RunShards, Seen};
@@ -216,7 +216,9 @@ impl Rebuild<'_> {
     /// Takes the archives of all ranges in.
     fn restore(&mut self) -> Result<(), RebuildError> {
         let disks = self.disk_ids();
-        for range in RANGES {
+        let mut ranges = self.blocking.wait(archived_ranges(&*self.parts.archive, &disks));
+        ranges.extend(RANGES);
+        for range in ranges {
             self.blocking.progress.begin("archive");
             let service = &*self.parts.archive;
             let found = self.blocking.wait(FoundArchive::look(service, &disks, range));
@@ -231,6 +233,7 @@ impl Rebuild<'_> {
                 Err(reason) => self.report.without_archive.push((range, reason)),
             }
         }
+        self.database.merge_ranges()?;
         Ok(())
     }
 

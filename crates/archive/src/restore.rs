@@ -1,6 +1,6 @@
 //! A range's archive into a database: the rows of the generation that reaches furthest, then the log since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use index::{IndexDatabase, Proposal, RangeEntry};
@@ -31,6 +31,19 @@ pub(crate) struct FoundArchive {
     generations: BTreeMap<u64, Vec<DiskId>>,
     /// The one that counts, by the superblocks, and the disks that should have it.
     noted: Option<(u64, Vec<DiskId>)>,
+}
+
+/// All ranges of which some disk has an archive, or should have one, in order: a range comes after the one that it was
+/// split off.
+pub(crate) async fn archived_ranges(service: &dyn ArchiveService, disks: &[DiskId]) -> BTreeSet<RangeId> {
+    let mut ranges = BTreeSet::new();
+    for disk in disks {
+        let stored = service.archives(*disk).await.unwrap_or_default();
+        ranges.extend(stored.into_iter().map(|stored| stored.file.range));
+        let sets = service.archive_sets(*disk).await.unwrap_or_default();
+        ranges.extend(sets.into_iter().map(|set| set.file.range));
+    }
+    ranges
 }
 
 impl FoundArchive {
@@ -73,7 +86,7 @@ struct Usable {
     voter: VoterId,
 }
 
-/// Takes a range's archive into `database`, which has no row of the range; `Ok(Err(..))`: there is none that can be
+/// Takes a range's archive into `database`, in place of what its parent's had of it; `Ok(Err(..))`: there is none that can be
 /// taken, and why.
 pub(crate) fn restore_range(
     blocking: &Blocking,
@@ -139,7 +152,7 @@ fn take(
 ) -> Result<RestoredRange, RebuildError> {
     let mut restored =
         RestoredRange { range: file.range, generation: file.generation, complete: Timestamp(0), proposals: 0 };
-    let bodies = database.last_body()?;
+    let mut bodies = None;
     let mut reader = MergedArchive::new(service, file, copies);
     for record in 0..records {
         blocking.progress.note_step(record, records);
@@ -147,7 +160,16 @@ fn take(
         let payload = blocking.wait(reader.next()).ok_or_else(changed)?;
         let malformed = |error: &dyn ToString| RebuildError::Archive { reason: error.to_string() };
         match ArchiveEntry::decode(&payload).map_err(|error| malformed(&error))? {
-            ArchiveEntry::Rows(stretch) => database.take_rows(&stretch, bodies)?,
+            ArchiveEntry::Rows(stretch) => {
+                if bodies.is_none() {
+                    // What the range's parent had of it, by its own archive, is older.
+                    if let Some(comes) = index::descriptor_in(&stretch, file.range)? {
+                        database.make_room(&comes)?;
+                    }
+                    bodies = Some(database.last_body()?);
+                }
+                database.take_rows(&stretch, bodies.unwrap_or_default())?;
+            }
             ArchiveEntry::State(StateEnd { time, .. }) => restored.complete = time,
             ArchiveEntry::Log(LogStretch { complete, proposals, .. }) => {
                 let mut entries = Vec::with_capacity(proposals.len());

@@ -19,12 +19,12 @@ use shards::superblock::{DiskIdentity, format};
 use shards::{ArchiveFile, ArchiveService, LocalShards, ShardSettings, StoreEnvironment};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use types::{BucketId, ClusterId, DiskId, DiskState, Layout, NodeId};
+use types::{BucketId, ClusterId, DiskId, DiskState, Layout, NodeId, RangeId};
 
 use crate::archiver::{ArchiveSettings, ArchiveStatus, Archiver, ArchiverParts};
 use crate::entry::ArchiveEntry;
 use crate::rebuild::{Blocking, RebuildProgress};
-use crate::restore::{FoundArchive, RestoredRange, restore_range};
+use crate::restore::{FoundArchive, RestoredRange, archived_ranges, restore_range};
 
 /// Keeps the mirror set in memory: no test of these loses it.
 #[derive(Debug, Clone, Default)]
@@ -201,11 +201,15 @@ async fn restored(shards: Arc<LocalShards>) -> (IndexDatabase, Vec<Result<Restor
     let restore = move || {
         let blocking = Blocking::new(handle, RebuildProgress::default());
         let mut database = IndexDatabase::in_memory().expect("made");
-        let ranges = [SYSTEM_RANGE, FIRST_DATA_RANGE].map(|range| {
+        let mut ranges = blocking.wait(archived_ranges(&*shards, &disks));
+        ranges.extend([SYSTEM_RANGE, FIRST_DATA_RANGE]);
+        let restore = |range| {
             let found = blocking.wait(FoundArchive::look(&*shards, &disks, range));
             restore_range(&blocking, &*shards, &found, range, &mut database).expect("no database fails")
-        });
-        (database, ranges.to_vec())
+        };
+        let ranges = ranges.into_iter().map(restore).collect();
+        database.merge_ranges().expect("merged");
+        (database, ranges)
     };
     tokio::task::spawn_blocking(restore).await.expect("no panic")
 }
@@ -393,5 +397,57 @@ async fn archived_commands_survive_a_power_loss_at_any_step() {
         let crashed: Vec<FaultyDisk> = world.archive_disks.iter().map(FaultyDisk::crash).collect();
         assert_restores(open_shards(&crashed).await, archived, &format!("seed {seed}")).await;
         world.index.shutdown().await;
+    }
+}
+
+/// Splits the range that has a key there.
+async fn split(world: &World, number: u64) -> RangeId {
+    world.index.propose(samples::form_for_splits()).await.expect("formed");
+    let allot = samples::plain(CommandBody::AllotRange);
+    let index::Answer::Range(child) = world.index.propose(allot).await.expect("allotted") else { panic!("an id") };
+    let at = types::HomeKey { bucket: BucketId(7), key: samples::key(format!("key {number}")) };
+    let known = types::RangeMap::of(world.index.descriptors());
+    let range = known.of_place(&index::place(at.bucket, &at.key)).map_or(FIRST_DATA_RANGE, |range| range.id);
+    world.index.split(range, child, at).await.expect("split");
+    child
+}
+
+/// Whether the parent's archive is still the one from before the split, or a later one, and whatever of the child's log
+/// is in its own: each key is what its own range's archive says, and the index is one range again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_was_split_is_restored_as_one() {
+    for log_bytes_min in [1 << 30, 30_000] {
+        let mut world = World::new(3, ArchiveSettings { log_bytes_min, ..settings(2) }).await;
+        world.start();
+        world.put(60).await;
+        world.archived().await;
+        for (ranges, cut) in [(3, 30), (4, 50), (5, 2)] {
+            split(&world, cut).await;
+            world.put(20).await;
+            until("the new range is archived", || world.status().lags().len() == ranges).await;
+            world.archived().await;
+            // Rows that are written over in either half.
+            for number in 0..world.puts {
+                let put = samples::put(samples::at(7, 1), &format!("key {number}"), number, &[8; 300]);
+                world.index.propose(put).await.expect("put");
+            }
+            world.archived().await;
+        }
+        world.stop().await;
+        let (mut database, ranges) = restored(world.shards.clone()).await;
+        assert!(ranges.len() == 5 && ranges.iter().all(Result::is_ok), "{ranges:?}");
+        assert_eq!(database.verify().expect("read"), Vec::<String>::new());
+        assert_eq!(database.descriptors().expect("read"), [types::RangeDescriptor::whole(FIRST_DATA_RANGE)]);
+        for number in 0..world.puts {
+            let query = samples::ask_version(7, &format!("key {number}"), WhichVersion::Newest);
+            let QueryAnswer::Version { version: Some(version), .. } = database.query(&query).expect("answered") else {
+                panic!("key {number} of {} was archived and is not there", world.puts)
+            };
+            assert_eq!(version.plain_bytes, 300, "the newest, not what the parent's archive remembers");
+        }
+        let QueryAnswer::Usage(usage) = database.query(&index::Query::Usage(BucketId(7))).expect("answered") else {
+            panic!("usage")
+        };
+        assert_eq!((usage.objects, usage.bytes), (world.puts, 300 * world.puts));
     }
 }
