@@ -1,6 +1,7 @@
 //! Nodes and gateways as processes of their own: what one of them takes, all of them have.
 
 pub mod slots;
+mod splits;
 pub mod watch;
 
 use std::path::{Path, PathBuf};

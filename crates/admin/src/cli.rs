@@ -11,7 +11,7 @@ use crate::change_command::{self, Changed, DiskCommand, MovedOff, RebalanceComma
 use crate::changes::{Change, moves_line};
 use crate::client::{AdminClient, AdminClientError, ClientSettings};
 use crate::gateway_command::GatewayCommand;
-use crate::nodes::{node_lines, range_lines};
+use crate::nodes::{SplitPoint, node_lines, range_lines};
 use crate::progress::StatusBars;
 use crate::rebuild::RebuildOptions;
 use crate::service::WantedProfile;
@@ -142,6 +142,23 @@ pub enum NodeCommand {
 pub enum RangeCommand {
     /// All ranges, and which nodes have them
     List,
+    /// Split a range in two, each with its own leader; no row moves by it
+    Split {
+        /// The range's number, as `range list` shows it; the asked node must have it
+        range: u64,
+        /// The first key of the new range: BUCKET/KEY; its middle, unless given
+        #[arg(long, value_name = "BUCKET/KEY", value_parser = split_point)]
+        at: Option<SplitPoint>,
+    },
+}
+
+fn split_point(text: &str) -> Result<SplitPoint, String> {
+    match text.split_once('/') {
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+            Ok(SplitPoint { bucket: bucket.to_owned(), key: key.to_owned() })
+        }
+        _ => Err("a bucket's name, a slash and a key are needed".to_owned()),
+    }
 }
 
 /// Verbs of `cairn admin index`.
@@ -205,6 +222,10 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
         AdminCommand::Range { command: RangeCommand::List } => {
             let ranges = client.ranges().await?;
             print_list(&ranges, json, range_lines);
+        }
+        AdminCommand::Range { command: RangeCommand::Split { range, at } } => {
+            client.split_range(range, at).await?;
+            print_done(json, "the range was split; see `cairn admin range list`");
         }
         AdminCommand::Profile { profile } => {
             client.set_profile(profile).await?;

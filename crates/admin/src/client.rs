@@ -15,7 +15,7 @@ use types::{AccessKeyId, SecretKey};
 
 use crate::changes::{Change, ChangeOptions, ChangePlan, MovesStatus, RebalanceWish};
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
-use crate::nodes::{NodeStatus, RangeStatus};
+use crate::nodes::{NodeStatus, RangeStatus, SplitPoint};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::service::{AdminError, WantedProfile};
 use crate::status::Status;
@@ -163,6 +163,15 @@ impl AdminClient {
     /// [`AdminClientError`].
     pub async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminClientError> {
         self.call(Method::GET, "/v1/ranges").await
+    }
+
+    /// `POST /v1/ranges/RANGE/split`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn split_range(&self, range: u64, at: Option<SplitPoint>) -> Result<(), AdminClientError> {
+        let body = at.map_or_else(Vec::new, |at| serde_json::to_vec(&at).expect("plain data is JSON"));
+        self.call_with(Method::POST, &format!("/v1/ranges/{range}/split"), body.into()).await
     }
 
     /// `POST /v1/profile`.

@@ -28,7 +28,7 @@ pub use cli::{AdminCommand, run_admin_command, run_health};
 pub use client::{AdminClient, AdminClientError};
 pub use gateway_command::GatewayCommand;
 pub use gateways::{AddGateway, GatewayName, KnownGateway, NewGateway};
-pub use nodes::{NodeStatus, RangeStatus, ReplicaStatus};
+pub use nodes::{NodeStatus, RangeStatus, ReplicaStatus, SplitPoint};
 pub use rebuild::{ArchivedRange, RebuildOptions, RebuildReport, RebuildStatus, ReportedKey, ReportedKeys};
 pub use server::{AdminServer, AdminServerError, AdminSettings};
 pub use service::{AdminError, AdminService, WantedProfile};

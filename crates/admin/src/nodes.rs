@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cli::human_bytes;
+
 /// The range that has the layout, names of buckets and credentials.
 const SYSTEM_RANGE: u64 = 0;
 
@@ -55,8 +57,26 @@ pub struct RangeStatus {
     pub term: u64,
     /// Log entries that are committed.
     pub committed: u64,
+    /// About how many bytes of rows it has; `None` where the asked node does not have it.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// The first key that it may have, as bucket number and key; empty: from the beginning.
+    #[serde(default)]
+    pub start: String,
+    /// The first key after it; empty: to the end.
+    #[serde(default)]
+    pub end: String,
     /// Who has it.
     pub replicas: Vec<ReplicaStatus>,
+}
+
+/// Where a range is to be split: the first key of the new one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitPoint {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
 }
 
 /// A node's part in a range.
@@ -147,9 +167,16 @@ fn write_range(text: &mut String, range: &RangeStatus) -> std::fmt::Result {
     };
     let replicas: Vec<String> = range.replicas.iter().map(replica).collect();
     let led = if range.leader.is_some() { "" } else { ", NOBODY leads" };
+    let keys = match (range.start.as_str(), range.end.as_str()) {
+        ("", "") => String::new(),
+        (start, "") => format!(" from {start}"),
+        ("", end) => format!(" before {end}"),
+        (start, end) => format!(" from {start} before {end}"),
+    };
+    let bytes = range.bytes.map_or_else(String::new, |bytes| format!(" about {},", human_bytes(bytes)));
     writeln!(
         text,
-        "  {:<8} term {}, {} entries committed{led}: {}",
+        "  {:<8}{keys}{bytes} term {}, {} entries committed{led}: {}",
         range.name(),
         range.term,
         range.committed,
@@ -184,7 +211,14 @@ mod tests {
             ..ReplicaStatus::default()
         };
         let replicas = vec![replica("a", true, Some(0)), replica("b", true, Some(7)), replica("c", false, None)];
-        let range = RangeStatus { id: 0, leader: Some("a".to_owned()), term: 3, committed: 9, replicas };
+        let range = RangeStatus {
+            id: 0,
+            leader: Some("a".to_owned()),
+            term: 3,
+            committed: 9,
+            replicas,
+            ..RangeStatus::default()
+        };
         assert_eq!(
             range_lines(&[range]),
             "  system   term 3, 9 entries committed: a:9002 (leads), b:9002 (7 behind), c:9002 (learns)\n"

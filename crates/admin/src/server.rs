@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
@@ -158,6 +158,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/trace", get(trace_requests))
         .route("/v1/nodes", get(nodes))
         .route("/v1/ranges", get(ranges))
+        .route("/v1/ranges/{range}/split", post(split_range))
         .route("/v1/profile", post(set_profile))
         .route("/v1/scrub", post(start_scrub))
         .route("/v1/disks/{disk}/readmit", post(readmit_disk))
@@ -240,6 +241,14 @@ async fn nodes(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn ranges(State(shared): State<Arc<Shared>>) -> Response {
     answer(shared.service.ranges().await)
+}
+
+async fn split_range(State(shared): State<Arc<Shared>>, Path(range): Path<u64>, body: Bytes) -> Response {
+    let at = if body.is_empty() { Ok(None) } else { serde_json::from_slice(&body).map(Some) };
+    match at {
+        Ok(at) => answer(shared.service.split_range(range, at).await),
+        Err(error) => answer::<()>(Err(AdminError::Refused(format!("that is no place to split at: {error}")))),
+    }
 }
 
 async fn set_profile(State(shared): State<Arc<Shared>>, Query(wanted): Query<WantedProfile>) -> Response {

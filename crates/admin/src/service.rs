@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::changes::{Change, ChangeOptions, ChangePlan, MovesStatus, RebalanceWish};
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
-use crate::nodes::{NodeStatus, RangeStatus};
+use crate::nodes::{NodeStatus, RangeStatus, SplitPoint};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::status::Status;
 
@@ -80,6 +80,12 @@ pub trait AdminService: Send + Sync + 'static {
     /// # Errors
     /// [`AdminError::Failed`]: nobody says.
     async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminError>;
+
+    /// Splits a range that this node has, at a key or in its middle.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] where it can't be split there, or now; [`AdminError::NotFound`]; [`AdminError::Failed`].
+    async fn split_range(&self, range: u64, at: Option<SplitPoint>) -> Result<(), AdminError>;
 
     /// Sets the profile of new objects that name no storage class.
     ///

@@ -251,6 +251,7 @@ fn server_settings(
         memory_patience: settings.memory_patience.0,
         disk_reserve_bytes: settings.disk_reserve.0,
         checkpoint_bytes: settings.checkpoint_size.0,
+        range_bytes_max: settings.range_bytes_max.0.max(1 << 20),
         archive_period: archive_period(settings.archive_period.0)?,
         archive_log_bytes: settings.archive_log.0,
         garbage_grace: settings.garbage_grace.0,

@@ -131,6 +131,8 @@ settings! {
     disk_reserve ("CAIRN_DISK_RESERVE"): ByteCount = ByteCount(256 << 20);
     /// How much log the index gathers before its database is checkpointed
     checkpoint_size ("CAIRN_CHECKPOINT_SIZE"): ByteCount = ByteCount(32 << 20);
+    /// How large a range of the index gets before it is split in two
+    range_bytes_max ("CAIRN_RANGE_BYTES_MAX"): ByteCount = ByteCount(1 << 30);
     /// How often what is new in the index is archived
     archive_period ("CAIRN_ARCHIVE_PERIOD"): Span = Span(std::time::Duration::from_secs(2));
     /// How much log the index's archive gathers, at least, before it begins anew with a whole state

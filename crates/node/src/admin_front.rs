@@ -6,7 +6,7 @@ use std::sync::Arc;
 use admin::{
     AddGateway, AdminAuthenticator, AdminError, AdminServer, AdminServerError, AdminService, AdminSettings, Change,
     ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway, NodeStatus, RangeStatus, RebalanceWish,
-    RebuildOptions, RebuildStatus, Status, WantedProfile,
+    RebuildOptions, RebuildStatus, SplitPoint, Status, WantedProfile,
 };
 use async_trait::async_trait;
 use gateway::tls::Tls;
@@ -95,6 +95,10 @@ impl AdminService for Switched {
 
     async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminError> {
         self.now().ranges().await
+    }
+
+    async fn split_range(&self, range: u64, at: Option<SplitPoint>) -> Result<(), AdminError> {
+        self.now().split_range(range, at).await
     }
 
     async fn set_profile(&self, wanted: WantedProfile) -> Result<(), AdminError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use admin::{
     AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway,
-    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildStatus, Status, WantedProfile,
+    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildStatus, SplitPoint, Status, WantedProfile,
 };
 use async_trait::async_trait;
 use gateway::{GatewayHandle, Readiness, TraceFeed, Traces};
@@ -334,6 +334,10 @@ impl AdminService for GatewayAdmin {
     }
 
     async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminError> {
+        Err(not_here())
+    }
+
+    async fn split_range(&self, _range: u64, _at: Option<SplitPoint>) -> Result<(), AdminError> {
         Err(not_here())
     }
 

@@ -27,6 +27,7 @@ mod metrics_page;
 mod operator;
 mod overview;
 mod protection;
+mod ranges;
 mod readiness;
 mod rebuild;
 mod registry;
@@ -60,5 +61,6 @@ pub mod parts {
     pub use crate::duties::{DutyServices, DutySettings, assemble, shared_out};
     pub use crate::late::OwnShards;
     pub use crate::layout::{LayoutError, LayoutKeeper};
+    pub use crate::ranges::{Ranges, SplitError};
     pub use crate::registry::SuperblockRegistry;
 }

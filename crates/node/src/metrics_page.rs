@@ -29,7 +29,7 @@ impl NodeAdmin {
             let lag = lag.unwrap_or_else(|| self.clock.monotonic() - self.started);
             gauge!(metric::ARCHIVE_LAG_SECONDS, "range" => range.to_string()).set(lag.as_secs_f64());
         }
-        self.refresh_ranges();
+        self.refresh_ranges().await;
         self.refresh_nodes();
         let calls = self.lookout.as_ref().map_or_else(ServiceCalls::none, |lookout| lookout.calls());
         show_calls(&calls);
@@ -51,7 +51,11 @@ impl NodeAdmin {
         }
     }
 
-    fn refresh_ranges(&self) {
+    async fn refresh_ranges(&self) {
+        let bytes = tokio::time::timeout(TOTALS_PATIENCE, self.splits.bytes()).await;
+        for (range, bytes) in bytes.ok().and_then(Result::ok).unwrap_or_default() {
+            gauge!(metric::RANGE_BYTES, "range" => range.to_string()).set(bytes as f64);
+        }
         for (range, status) in self.index.status().ranges {
             let show = |name: &'static str, value: f64| gauge!(name, "range" => range.to_string()).set(value);
             let whether = |is_so: bool| f64::from(u8::from(is_so));

@@ -151,6 +151,9 @@ impl Overview<'_> {
             leader: report.leader.map(|leader| leader.to_string()),
             term: report.term,
             committed: report.committed,
+            bytes: None,
+            start: String::new(),
+            end: String::new(),
             replicas: replicas.collect(),
         }
     }

@@ -34,6 +34,7 @@ use crate::front::{self, AdminSide, Front};
 use crate::layout::{LayoutError, LayoutKeeper};
 use crate::member::{self, Joined, Membership};
 use crate::memory;
+use crate::ranges::Ranges;
 use crate::readiness::ReadinessWatch;
 use crate::report::NodeReporter;
 use crate::s3_side::{self, DataSide};
@@ -360,7 +361,15 @@ impl Server {
         if let Some(lookout) = &lookout {
             changes.listen(lookout.clone());
         }
+        let splits = Arc::new(Ranges::new(
+            index.clone(),
+            reach.index.clone(),
+            layout.clone(),
+            settings.range_bytes_max,
+            world.clock.clone(),
+        ));
         let node_admin = NodeAdmin {
+            splits: splits.clone(),
             changes,
             cluster: directories.cluster,
             node: directories.node,
@@ -417,8 +426,11 @@ impl Server {
             credential_file: directories.known.first().map(|disk| disk.path.join(admin::client::CREDENTIAL_FILE)),
         };
         let (stop, stopped) = watch::channel(false);
-        let mut tasks =
-            vec![tokio::spawn(care.clone().run(stopped.clone())), tokio::spawn(archiver.run(stopped.clone()))];
+        let mut tasks = vec![
+            tokio::spawn(splits.run(stopped.clone())),
+            tokio::spawn(care.clone().run(stopped.clone())),
+            tokio::spawn(archiver.run(stopped.clone())),
+        ];
         let readiness = ReadinessWatch::start(reach.index.clone(), readiness);
         tasks.push(tokio::spawn(follow_profile(layout.watch_wanted(), objects.clone(), stopped.clone())));
         if let Some(membership) = &membership {

@@ -78,6 +78,8 @@ pub struct ServerSettings {
     pub disk_reserve_bytes: u64,
     /// Bytes of log between two checkpoints of the index.
     pub checkpoint_bytes: u64,
+    /// Bytes of a range of the index at which it is split.
+    pub range_bytes_max: u64,
     /// How often what is new in the index is archived.
     pub archive_period: Duration,
     /// Bytes of log that the archive gathers at least before it begins anew.

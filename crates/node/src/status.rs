@@ -8,7 +8,7 @@ use std::time::Duration;
 use admin::{
     AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, DiskStatus, IndexStatus, KnownGateway,
     MovesStatus, NewGateway, NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus,
-    RepairStatus, ScrubStatus, Status, UsageStatus, WantedProfile,
+    RepairStatus, ScrubStatus, SplitPoint, Status, UsageStatus, WantedProfile,
 };
 use archive::ArchiveStatus;
 use async_trait::async_trait;
@@ -22,13 +22,14 @@ use platform::{Clock, MemoryBudget};
 use shards::LocalShards;
 use telemetry::Metrics;
 use tokio::sync::watch;
-use types::{ClusterId, DiskId, DiskState, Layout, NodeId, Profile};
+use types::{ClusterId, DiskId, DiskState, HomeKey, Layout, NodeId, Profile};
 use upkeep::progress::{Progress, read};
 
 use crate::care::DiskCare;
 use crate::changes::NodeChanges;
 use crate::gateway_credentials;
 use crate::overview::{Overview, proposed_profile};
+use crate::ranges::{Ranges, SplitError};
 use crate::report::NodeReporter;
 use crate::watch::{Lookout, NodeReport, NodeState, Reporter};
 
@@ -54,6 +55,7 @@ pub(crate) struct NodeAdmin {
     pub(crate) lookout: Option<Arc<Lookout>>,
     pub(crate) care: Arc<DiskCare>,
     pub(crate) changes: Arc<NodeChanges>,
+    pub(crate) splits: Arc<Ranges>,
     pub(crate) budget: MemoryBudget,
     pub(crate) progress: Progress,
     pub(crate) repairs: RepairQueue,
@@ -66,6 +68,9 @@ pub(crate) struct NodeAdmin {
     /// Disks that the metrics page has shown.
     pub(crate) disks_shown: Mutex<BTreeSet<DiskId>>,
 }
+
+/// How long the map of ranges is waited for.
+const MAP_PATIENCE: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl AdminService for NodeAdmin {
@@ -143,11 +148,41 @@ impl AdminService for NodeAdmin {
     }
 
     async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminError> {
-        self.overview(|overview, unknown| match unknown {
+        let ranges = self.overview(|overview, unknown| match unknown {
             None => Ok(overview.ranges()),
             Some(reason) => Err(AdminError::Failed(reason)),
+        });
+        let mut ranges = ranges.await?;
+        let bytes = self.splits.bytes().await.unwrap_or_default();
+        for range in &mut ranges {
+            range.bytes = bytes.get(&types::RangeId(range.id)).copied();
+        }
+        // Who votes is told also while the index does not answer.
+        let noted = tokio::time::timeout(MAP_PATIENCE, self.ranges.query(Query::Ranges)).await;
+        let Ok(Ok(QueryAnswer::Ranges(noted))) = noted else { return Ok(ranges) };
+        let shown = |place: &[u8]| {
+            index::home_of(place).map_or_else(String::new, |home| {
+                format!("{}/{}", home.bucket, String::from_utf8_lossy(home.key.as_bytes()))
+            })
+        };
+        for range in &mut ranges {
+            let Some(noted) = noted.iter().find(|noted| noted.id.0 == range.id) else { continue };
+            range.start = shown(&noted.interval.start);
+            range.end = noted.interval.end.as_deref().map(shown).unwrap_or_default();
+        }
+        Ok(ranges)
+    }
+
+    async fn split_range(&self, range: u64, at: Option<SplitPoint>) -> Result<(), AdminError> {
+        let at = match at {
+            Some(at) => Some(self.home_of(at).await?),
+            None => None,
+        };
+        let split = self.splits.split(types::RangeId(range), at).await;
+        split.map(drop).map_err(|error| match error {
+            SplitError::Refused(reason) => AdminError::Refused(reason),
+            SplitError::Index(error) => failed(error),
         })
-        .await
     }
 
     async fn set_profile(&self, wanted: WantedProfile) -> Result<(), AdminError> {
@@ -226,7 +261,24 @@ impl AdminService for NodeAdmin {
     }
 }
 
+fn failed(error: IndexError) -> AdminError {
+    AdminError::Failed(error.to_string())
+}
+
 impl NodeAdmin {
+    /// The key that an operator means.
+    async fn home_of(&self, at: SplitPoint) -> Result<HomeKey, AdminError> {
+        let no_bucket = || AdminError::NotFound(format!("there is no bucket {}", at.bucket));
+        let name = types::BucketName::new(&at.bucket).map_err(|_| no_bucket())?;
+        let query = Query::BucketByName { namespace: types::Namespace::default(), name };
+        let QueryAnswer::BucketRecord(Some(record)) = self.ranges.query(query).await.map_err(failed)? else {
+            return Err(no_bucket());
+        };
+        let key = types::ObjectKey::new(at.key.into_bytes());
+        let key = key.map_err(|error| AdminError::Refused(format!("that is no key: {error}")))?;
+        Ok(HomeKey { bucket: record.id, key })
+    }
+
     /// All nodes by the word of whoever watches them; only this one, and why, where nobody says.
     pub(crate) async fn reports(&self) -> (BTreeMap<NodeId, NodeReport>, Option<String>) {
         let own = || async {

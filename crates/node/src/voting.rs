@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::{RangeStatus, ReplicatedIndex};
+use index::FIRST_DATA_RANGE;
 use platform::Clock;
 use tokio::sync::watch;
 use types::{Layout, NodeId, RangeId, VoterId};
@@ -58,6 +59,7 @@ impl Voting {
         let Some(glance) = self.lookout.glance() else { return };
         let nodes = candidates(&self.layout.current(), &glance);
         for (range, status) in ranges.iter().filter(|(_, status)| status.leads) {
+            let nodes = able_to_vote(*range, &ranges, self.index.voter(), nodes.clone());
             self.change(*range, status, &nodes).await;
         }
         let leaders: Leaders = ranges.iter().map(|(range, status)| (*range, status.leader)).collect();
@@ -126,6 +128,25 @@ fn candidates(layout: &Layout, glance: &Glance) -> Vec<Candidate> {
     layout.nodes.iter().map(candidate).collect()
 }
 
+/// The nodes as candidates for a vote on a range: one that a split has made goes only to nodes that vote on the first data
+/// range, for no other begins it (`consensus` starts it where the first one is up to date).
+fn able_to_vote(
+    range: RangeId,
+    ranges: &BTreeMap<RangeId, RangeStatus>,
+    own: VoterId,
+    mut nodes: Vec<Candidate>,
+) -> Vec<Candidate> {
+    let voters = |range: RangeId| ranges.get(&range).map(|status| &status.voters);
+    // Who does not vote there itself may know old voters.
+    let first = voters(FIRST_DATA_RANGE).filter(|first| range > FIRST_DATA_RANGE && first.contains_key(&own));
+    let Some(first) = first else { return nodes };
+    for node in &mut nodes {
+        let votes = |voter: &VoterId| voters(range).is_some_and(|current| current.contains_key(voter));
+        node.voter = node.voter.filter(|voter| first.contains_key(voter) || votes(voter));
+    }
+    nodes
+}
+
 /// Whether a node's vote is to go to another, by the layout: it is drained, or given up, with all of its disks.
 fn is_leaving(layout: &Layout, node: NodeId) -> bool {
     let states: BTreeSet<bool> =
@@ -168,5 +189,28 @@ mod tests {
         let standings: Vec<_> = candidates(&layout, &glance).iter().map(|candidate| candidate.standing).collect();
         let (up, silent, leaving) = (Standing::Up, Standing::Silent, Standing::Leaving);
         assert_eq!(standings, [up, up, leaving, leaving, up, silent, up, silent]);
+    }
+
+    #[test]
+    fn a_range_that_a_split_made_goes_to_voters_of_the_first_alone() {
+        let voters = |numbers: &[u8]| numbers.iter().map(|number| (voter_id(*number), node_id(*number))).collect();
+        let status = |numbers: &[u8]| RangeStatus { voters: voters(numbers), ..RangeStatus::default() };
+        let child = RangeId(2);
+        let ranges = [(FIRST_DATA_RANGE, status(&[1, 2, 4])), (child, status(&[1, 2, 3]))].into();
+        let node = |number| Candidate {
+            node: node_id(number),
+            voter: Some(voter_id(number)),
+            rack: None,
+            zone: None,
+            standing: if number == 3 { Standing::Leaving } else { Standing::Up },
+        };
+        let nodes: Vec<_> = [0, 1, 2, 3, 4].map(node).into();
+        let next = |range, own| {
+            let able = able_to_vote(range, &ranges, voter_id(own), nodes.clone());
+            next_voters(&ranges[&range].voters, &able, Some(3))
+        };
+        assert_eq!(next(child, 1), Some(voters(&[1, 2, 4])), "not to 0, which does not have the first range");
+        assert_eq!(next(child, 3), Some(voters(&[0, 1, 2])), "who is no voter there does not know");
+        assert_eq!(next(FIRST_DATA_RANGE, 1), None);
     }
 }

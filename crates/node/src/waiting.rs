@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use admin::{
     AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway,
-    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, Status, WantedProfile,
+    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, SplitPoint, Status,
+    WantedProfile,
 };
 use archive::rebuild::RebuildProgress;
 use async_trait::async_trait;
@@ -199,6 +200,10 @@ impl AdminService for Desk {
     }
 
     async fn ranges(&self) -> Result<Vec<RangeStatus>, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn split_range(&self, _range: u64, _at: Option<SplitPoint>) -> Result<(), AdminError> {
         Err(self.0.refused())
     }
 

@@ -82,6 +82,8 @@ pub const RANGE_VOTERS: &str = "cairn_range_voters";
 pub const RANGE_LAG_ENTRIES: &str = "cairn_range_lag_entries";
 /// Committed entries that the voter that is furthest behind lacks, by `range`; 0 where this node does not lead.
 pub const RANGE_VOTER_LAG_ENTRIES: &str = "cairn_range_voter_lag_entries";
+/// About how many bytes of rows a data range has on this node, by `range`.
+pub const RANGE_BYTES: &str = "cairn_range_bytes";
 /// Nodes, by `state`.
 pub const NODES: &str = "cairn_nodes";
 /// Calls to other nodes, by `service` and `outcome`.
