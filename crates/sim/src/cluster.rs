@@ -1,17 +1,17 @@
 //! The whole cluster: nodes, gateways, and the machine on which the duties run that look after what all share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::ReplicatedIndex;
 use index::command::FormCluster;
-use index::{Command, CommandBody, FIRST_DATA_RANGE, IndexService, SYSTEM_RANGE};
+use index::{Command, CommandBody, FIRST_DATA_RANGE, IndexService, SPLITS_LEVEL};
 use objects::Objects;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use types::{
-    AccessKeyId, AccountId, CanonicalId, Credential, FeatureLevel, Layout, LayoutEpoch, NodeId, Owner, RequestNumber,
+    AccessKeyId, AccountId, CanonicalId, Credential, Layout, LayoutEpoch, NodeId, Owner, RangeId, RequestNumber,
     SecretKey, VoterId,
 };
 use upkeep::tickets::Tickets;
@@ -26,14 +26,17 @@ use crate::storage::StorageNode;
 pub(crate) const NODES: usize = 4;
 /// Voters of each range.
 pub(crate) const VOTERS: usize = 3;
-/// So many nodes vote in both ranges at least, though a change of voters may have come to one of them alone.
-const VOTE_IN_BOTH_MIN: usize = 2 * VOTERS - NODES;
+/// So many nodes vote in all ranges at least: a change of voters may have come to one of the first two alone, and the others
+/// have the voters of the first data range in the end.
+const VOTE_IN_ALL_MIN: usize = 2 * VOTERS - NODES;
 /// Gateways.
 pub(crate) const GATEWAYS: usize = 2;
 /// How long the cluster may take to form.
 const FORMING_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a gateway may take to find the cluster; after that there is one less until the next one is replaced.
 const GATEWAY_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a change of voters may take.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(10);
 /// How often something is looked at that is waited for.
 const PERIOD: Duration = Duration::from_millis(100);
 /// Steps that a sweep for orphans may take.
@@ -105,7 +108,7 @@ impl Cluster {
     }
 
     /// The node that says that it leads a range, the newest by its word.
-    pub(crate) fn leader(&self, range: types::RangeId) -> Option<(usize, Arc<ReplicatedIndex>)> {
+    pub(crate) fn leader(&self, range: RangeId) -> Option<(usize, Arc<ReplicatedIndex>)> {
         let running = self.nodes.iter().filter_map(|node| Some((node.number, node.running.as_ref()?.index.clone())));
         let leading = running.filter(|(_, index)| index.leads(range));
         leading.max_by_key(|(_, index)| index.status().ranges[&range].term)
@@ -120,17 +123,52 @@ impl Cluster {
         self.nodes.iter().filter_map(of_node).max().unwrap_or(0)
     }
 
-    /// Makes the voters of both ranges these nodes; what fails may happen all the same.
+    /// All ranges that any node has.
+    pub(crate) fn ranges(&self) -> Vec<RangeId> {
+        let running = self.nodes.iter().filter_map(|node| node.running.as_ref());
+        let all: BTreeSet<RangeId> = running.flat_map(|running| running.index.ranges()).collect();
+        all.into_iter().collect()
+    }
+
+    /// Makes the voters of all ranges these nodes; what fails may happen all the same.
     pub(crate) async fn change_voters(&self, nodes: &[usize]) {
         let voters: BTreeMap<VoterId, NodeId> = nodes.iter().filter_map(|node| voter_of(&self.nodes[*node])).collect();
         if voters.len() < VOTERS {
             return;
         }
-        for range in [SYSTEM_RANGE, FIRST_DATA_RANGE] {
+        for range in self.ranges() {
             if let Some((_, index)) = self.leader(range) {
                 let changing = index.change_members(range, voters.clone());
-                let _ = tokio::time::timeout(Duration::from_secs(10), changing).await;
+                let changed = tokio::time::timeout(CHANGE_PATIENCE, changing).await;
+                // Others go only where the first one is (`node` keeps to that).
+                if range == FIRST_DATA_RANGE && !matches!(changed, Ok(Ok(()))) {
+                    return;
+                }
             }
+        }
+    }
+
+    /// Has the ranges that splits made be where the first data range is, as `node` would in time.
+    pub(crate) async fn align_voters(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            let voters = self.leader(FIRST_DATA_RANGE).map(|(_, index)| voters_by(&index, FIRST_DATA_RANGE));
+            let mut is_done = voters.is_some();
+            for range in self.ranges().into_iter().filter(|range| *range > FIRST_DATA_RANGE) {
+                let (Some(voters), Some((_, index))) = (&voters, self.leader(range)) else {
+                    is_done = false;
+                    continue;
+                };
+                if voters_by(&index, range) != *voters {
+                    is_done = false;
+                    let changing = index.change_members(range, voters.clone());
+                    let _ = tokio::time::timeout(CHANGE_PATIENCE, changing).await;
+                }
+            }
+            if is_done {
+                return;
+            }
+            tokio::time::sleep(PERIOD).await;
         }
     }
 
@@ -159,7 +197,7 @@ impl Cluster {
         loop {
             let replicas = self.look_at_replicas().await;
             let alike = |one: &Replica| one.applied == replicas[0].applied;
-            if replicas.len() >= VOTE_IN_BOTH_MIN && replicas.iter().all(alike) {
+            if replicas.len() >= VOTE_IN_ALL_MIN && replicas.iter().all(alike) {
                 return replicas;
             }
             if Instant::now() > deadline {
@@ -170,16 +208,16 @@ impl Cluster {
         }
     }
 
-    /// The nodes that vote in both ranges, as they are now.
+    /// The nodes that vote in all ranges, as they are now.
     async fn look_at_replicas(&self) -> Vec<Replica> {
-        let leaders: Vec<_> = [SYSTEM_RANGE, FIRST_DATA_RANGE]
-            .into_iter()
-            .filter_map(|range| Some(self.leader(range)?.1.status().ranges[&range].voters.clone()))
-            .collect();
+        let ranges = self.ranges();
+        let led = ranges.iter().filter_map(|range| Some(voters_by(&self.leader(*range)?.1, *range)));
+        let leaders: Vec<_> = led.collect();
         let mut replicas = Vec::new();
         for node in &self.nodes {
             let votes = |voters: &BTreeMap<VoterId, NodeId>| voters.values().any(|id| *id == node_id(node.number));
-            let Some(running) = node.running.as_ref().filter(|_| leaders.len() == 2 && leaders.iter().all(votes))
+            let Some(running) =
+                node.running.as_ref().filter(|_| leaders.len() == ranges.len() && leaders.iter().all(votes))
             else {
                 continue;
             };
@@ -202,12 +240,17 @@ impl Cluster {
     }
 }
 
+/// The voters of a range by the word of a node that has it.
+fn voters_by(index: &ReplicatedIndex, range: RangeId) -> BTreeMap<VoterId, NodeId> {
+    index.status().ranges[&range].voters.clone()
+}
+
 fn voter_of(node: &StorageNode) -> Option<(VoterId, NodeId)> {
     Some((node.running.as_ref()?.index.voter(), node_id(node.number)))
 }
 
 async fn write_first_rows(nodes: &[StorageNode]) {
-    let form = FormCluster { cluster: CLUSTER, feature_level: FeatureLevel(1), root: root(), layout: layout() };
+    let form = FormCluster { cluster: CLUSTER, feature_level: SPLITS_LEVEL, root: root(), layout: layout() };
     let command = Command { request: None, answered: RequestNumber(0), body: CommandBody::Form(Box::new(form)) };
     let formed = async {
         loop {

@@ -31,6 +31,8 @@ pub struct Mishaps {
     pub old_layouts: u64,
     /// Changes of the voters.
     pub voter_changes: u64,
+    /// Ranges that were split.
+    pub splits: u64,
     /// Disks that were drained.
     pub drained: u64,
     /// Disks that were given up.
@@ -54,7 +56,8 @@ impl Mishaps {
             + self.lost_gateways
             + self.lost_answers
             + self.old_layouts;
-        let of_operators = self.voter_changes + self.drained + self.given_up + self.new_disks + self.rebalancings;
+        let of_operators =
+            self.voter_changes + self.splits + self.drained + self.given_up + self.new_disks + self.rebalancings;
         of_nodes + of_ways + of_operators
     }
 }
@@ -64,7 +67,7 @@ impl fmt::Display for Mishaps {
         write!(
             f,
             "{} crashes ({} of all at once), {} restarts, {} partitions, {} bad links, {} slow and {} failed disks, \
-             {} rotten bits, {} clock jumps, {} paused and {} lost gateways, {} losses of answers, {} old layouts, {} changes of voters, \
+             {} rotten bits, {} clock jumps, {} paused and {} lost gateways, {} losses of answers, {} old layouts, {} changes of voters, {} splits, \
              {} disks drained, {} given up, {} new, {} rebalancings",
             self.crashes,
             self.of_all,
@@ -80,6 +83,7 @@ impl fmt::Display for Mishaps {
             self.lost_answers,
             self.old_layouts,
             self.voter_changes,
+            self.splits,
             self.drained,
             self.given_up,
             self.new_disks,

@@ -27,8 +27,9 @@ const CRASH_OF_ALL: u64 = 0;
 const LOST_ANSWERS: u64 = 1;
 const PAUSED_WRITER: u64 = 2;
 const OLD_LAYOUT: u64 = 4;
+const SPLIT: u64 = 30;
 /// All mishaps are numbered below this.
-const KINDS: u64 = 30;
+const KINDS: u64 = 32;
 /// Disks that a node may have.
 const DISKS_MAX: usize = 2;
 /// What a segment begins with.
@@ -62,7 +63,7 @@ impl Nemesis {
         let dice = SeededEntropy::new(seed);
         let (starts, links, slow) = (Vec::new(), Vec::new(), Vec::new());
         let rotten = dice.number().is_multiple_of(2).then(|| dice.number() as usize % NODES);
-        let due = vec![CRASH_OF_ALL, LOST_ANSWERS, PAUSED_WRITER, OLD_LAYOUT];
+        let due = vec![CRASH_OF_ALL, LOST_ANSWERS, PAUSED_WRITER, OLD_LAYOUT, SPLIT];
         let (lossy, mishaps) = (Vec::new(), Mishaps::default());
         Self { dice, stage, starts, links, slow, lossy, due, rotten, mishaps }
     }
@@ -154,6 +155,7 @@ impl Nemesis {
             21 => self.change_voters(cluster).await,
             22 => self.cut_off_from_leader(cluster),
             23 => self.rot(cluster),
+            SPLIT.. => self.split_range(cluster).await,
             _ => self.move_slots(cluster).await,
         }
     }
@@ -267,6 +269,16 @@ impl Nemesis {
         self.stage.set_pace(node as u64 + 1, SLOW_PACE);
         let due = self.after(5_000);
         self.slow.push((due, node));
+    }
+
+    /// A range is cut in two while clients write, and, now and then, while a node loses its power.
+    async fn split_range(&mut self, cluster: &mut Cluster) {
+        let Some(node) = self.any_of(&cluster.running()) else { return };
+        let number = self.dice.number();
+        self.mishaps.splits += u64::from(cluster.split_range(node, number).await);
+        if self.below(3) == 0 {
+            self.crash(cluster);
+        }
     }
 
     /// A disk fails, and its node is restarted once somebody has looked at it.

@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GARBAGE_WAITS_MICROS: u64 = 60_000_000;
 /// Shards that are verified at once.
 const SHARDS_MAX: usize = 64;
+/// Ranges that are not split any further: each costs a group of voters.
+const DATA_RANGES_MAX: usize = 4;
 /// How often something is looked at that is waited for.
 const PERIOD: Duration = Duration::from_millis(500);
 /// Longer than what was handed on stays where it was.
@@ -70,6 +72,24 @@ impl Cluster {
         let command = Command { request: None, answered: RequestNumber(0), body };
         let outcome = tokio::time::timeout(PATIENCE, self.operator.index.propose(command)).await;
         matches!(outcome, Ok(Ok(_)))
+    }
+
+    /// Has a node split some data range in its middle; whether it was done for sure.
+    pub(crate) async fn split_range(&self, node: usize, number: u64) -> bool {
+        let Some(running) = &self.nodes[node].running else { return false };
+        let (Some(ranges), known) = (running.ranges.get().cloned(), running.index.descriptors()) else { return false };
+        if known.is_empty() || known.len() >= DATA_RANGES_MAX {
+            return false;
+        }
+        let range = known[number as usize % known.len()].id;
+        match tokio::time::timeout(PATIENCE, ranges.split(range, None)).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(reason)) => {
+                tracing::info!(%range, %reason, "a range is not split");
+                false
+            }
+            Err(_) => false,
+        }
     }
 
     /// Gives a node one more disk, which the node adds to the layout.

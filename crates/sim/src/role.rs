@@ -9,7 +9,7 @@ use archive::{ArchiveSettings, ArchiveStatus, Archiver, ArchiverParts};
 use consensus::ReplicatedIndex;
 use index::IndexService;
 use node::parts::{
-    ClusterArchive, ClusterShards, DutyServices, DutySettings, LayoutKeeper, NodeChanges, OwnShards, assemble,
+    ClusterArchive, ClusterShards, DutyServices, DutySettings, LayoutKeeper, NodeChanges, OwnShards, Ranges, assemble,
     shared_out,
 };
 use objects::data::{DataPath, DataPathSeams, DataPathSettings, RepairQueue};
@@ -43,6 +43,8 @@ pub(crate) struct Role {
     pub(crate) own: Arc<OwnShards>,
     /// Where it is shown how the archive is.
     pub(crate) archive: Arc<OnceLock<ArchiveStatus>>,
+    /// Where it is put what splits ranges.
+    pub(crate) ranges: Arc<OnceLock<Arc<Ranges>>>,
     pub(crate) scrub_wanted: watch::Receiver<u64>,
 }
 
@@ -102,6 +104,10 @@ async fn begin(role: &Role, stopped: &watch::Receiver<bool>) -> Begun {
     let data = DataPath::new(DataPathSettings::default(), seams);
     let objects = start_objects(machine, &all_index, &data, given_up).await;
     let changes = Arc::new(NodeChanges::new(layout.clone(), shards.clone(), machine.entropy.clone()));
+    // An operator splits them: none grows as large as that.
+    let ranges = Ranges::new(index.clone(), all_index.clone(), layout.clone(), u64::MAX, machine.clock());
+    let ranges = Arc::new(ranges);
+    let _only_once = role.ranges.set(ranges.clone());
     let services = DutyServices {
         clock: machine.clock(),
         node: node_id(machine.number),
@@ -127,6 +133,7 @@ async fn begin(role: &Role, stopped: &watch::Receiver<bool>) -> Begun {
         tokio::spawn(layout.clone().follow(stopped.clone())),
         tokio::spawn(care(role.machine.number, shards.clone(), index.clone(), layout.clone())),
         tokio::spawn(archiver.run(stopped.clone())),
+        tokio::spawn(ranges.run(stopped.clone())),
     ];
     (Duties::start(duties), objects, tasks)
 }

@@ -161,6 +161,7 @@ async fn live(seed: u64, scenario: &Scenario, stage: &Stage) -> Report {
         evidence.undone = aftermath.settles(&cluster).await;
         evidence.unreadable = aftermath.stands_a_loss(&cluster, nemesis.rotten).await;
     }
+    cluster.align_voters(HEAL_PATIENCE).await;
     evidence.replicas = cluster.replicas(HEAL_PATIENCE).await;
     let (terms, moved_slots) = (cluster.terms(), cluster.moved_slots());
     let simulated = start.elapsed();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use archive::ArchiveStatus;
 use consensus::{ConsensusSettings, DatabaseUpkeep, Founding, LogSettings, ReplicatedIndex, RpcTransport};
 use index::IndexSettings;
-use node::parts::{OwnShards, SuperblockRegistry};
+use node::parts::{OwnShards, Ranges, SuperblockRegistry};
 use platform::{Disk, FaultyDisk, Network, SeededEntropy, Stage, Workers};
 use rpc::RpcSettings;
 use rpc::server::{NoGateways, NodeIdentity, RpcServer, Services};
@@ -45,6 +45,8 @@ pub(crate) struct Running {
     pub(crate) shards: Arc<LocalShards>,
     /// How the archive is, once it is kept.
     pub(crate) archive: Arc<OnceLock<ArchiveStatus>>,
+    /// What splits ranges, once the node knows the cluster.
+    pub(crate) ranges: Arc<OnceLock<Arc<Ranges>>>,
     /// Counts wishes for a pass of scrub.
     pub(crate) scrub_wanted: watch::Sender<u64>,
     machine: Machine,
@@ -174,17 +176,18 @@ async fn start(site: &Site, number: usize, disks: &[NodeDisk], clock: &SimClock)
     let listener = machine.plug.listen(&address(number)).await.map_err(|error| error.to_string())?;
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(async move { server.serve(&*listener).await }).abort_handle();
-    let (archive, scrub_wanted) = (Arc::new(OnceLock::new()), watch::Sender::new(0));
+    let (archive, ranges, scrub_wanted) = (Arc::default(), Arc::default(), watch::Sender::new(0));
     let role = Role {
         machine: machine.clone(),
         index: index.clone(),
         shards: shards.clone(),
         own,
-        archive: archive.clone(),
+        archive: Arc::clone(&archive),
+        ranges: Arc::clone(&ranges),
         scrub_wanted: scrub_wanted.subscribe(),
     };
     let role = tokio::spawn(Stage::on_node(number as u64 + 1, role::play(role, stopped)));
-    Ok(Running { index, shards, archive, scrub_wanted, machine, serving, role, stop })
+    Ok(Running { index, shards, archive, ranges, scrub_wanted, machine, serving, role, stop })
 }
 
 fn consensus_settings(machine: &Machine, disks: &[NodeDisk], shards: &Arc<LocalShards>) -> ConsensusSettings {
