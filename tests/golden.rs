@@ -130,8 +130,16 @@ async fn clusters_of_earlier_builds_open_and_go_on() {
 async fn fill_server(directory: &Path, binary: Option<&Path>) -> Value {
     let mut member = start(vec![server(directory, binary)]).remove(0);
     filled::begin(&member.client()).await;
+    // Other builds may not know how.
+    let splits = |member: &Member, at| {
+        if binary.is_none() {
+            filled::split(member, at)
+        }
+    };
+    splits(&member, "versioned/inline");
     member.terminate();
     member = start(vec![member.launch.clone()]).remove(0);
+    splits(&member, "plain/inline");
     filled::fill(&member.client()).await;
     let seen = see(&member.client()).await;
     filled::archived(&member);
@@ -142,6 +150,7 @@ async fn fill_server(directory: &Path, binary: Option<&Path>) -> Value {
 async fn fill_cluster(directory: &Path) -> Value {
     let mut members = start(nodes(directory));
     filled::begin(&members[0].client()).await;
+    filled::split(&members[0], "versioned/inline");
     filled::fill(&members[1].client()).await;
     let seen = see(&members[2].client()).await;
     members.iter_mut().for_each(Member::kill);

@@ -139,6 +139,15 @@ pub async fn go_on(client: &Client) {
     assert!(got.body.collect().await.expect("the body").into_bytes() == bytes(200_000, 99));
 }
 
+/// Splits the first data range at a key.
+pub fn split(member: &Member, at: &str) {
+    let begun = Instant::now();
+    while member.admin(&["status"])["feature_level"]["level"].as_u64() < Some(2) {
+        assert!(begun.elapsed().as_secs() < 120, "all nodes read ranges that were split");
+    }
+    member.admin(&["range", "split", "1", "--at", at]);
+}
+
 /// Waits until the archive has everything.
 pub fn archived(member: &Member) {
     let begun = Instant::now();
