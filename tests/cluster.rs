@@ -1,8 +1,8 @@
 //! Nodes and gateways as processes of their own: what one of them takes, all of them have.
 
-pub mod slots;
+mod slots;
 mod splits;
-pub mod watch;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A cluster of processes while its machines and its network fail, and while its slots move: whatever happens, what was acknowledged is there and
+//! A cluster of processes while its machines and its network fail: whatever happens, what was acknowledged is there and
 //! intact, no reader sees anything else, and once all is well again writes go on.
 //!
 //! A seed decides which fault comes when. `CAIRN_FAULT_SEED` and `CAIRN_FAULT_ROUNDS` give others than those that every
@@ -6,13 +6,10 @@
 
 use std::ops::Range;
 
-use serde_json::Value;
-
 mod conditional;
 mod lines;
 pub mod load;
 mod machines;
-mod moves;
 mod network;
 mod proxy;
 
@@ -22,16 +19,6 @@ fn setting(name: &str, default: u64) -> u64 {
         Ok(value) => value.parse().unwrap_or_else(|_| panic!("{name} is a number, not {value}")),
         Err(_) => default,
     }
-}
-
-/// Whether so many nodes vote on each range, by a status, and all have what its leader has.
-fn all_vote(status: &Value, voters: usize) -> bool {
-    let has_log = |voter: &Value| voter["votes"] == true && voter["lag"].as_u64() == Some(0);
-    let votes = |range: &Value| {
-        let replicas = range["replicas"].as_array().expect("replicas");
-        replicas.len() == voters && replicas.iter().all(has_log)
-    };
-    status["ranges"].as_array().expect("ranges").iter().all(votes)
 }
 
 /// Numbers that look random, the same for the same seed.
