@@ -19,7 +19,8 @@ use upkeep::moves::{Moves, MovesServices};
 use upkeep::pace::Pace;
 use upkeep::progress::Progress;
 use upkeep::rebalance::Rebalance;
-use upkeep::repair::{RebuildDisks, Repair, RepairServices};
+use upkeep::rebuild::RebuildDisks;
+use upkeep::repair::{Repair, RepairServices};
 use upkeep::restripe::Restripe;
 use upkeep::scrub::{Scrub, ScrubServices};
 use upkeep::tickets::Tickets;
@@ -142,6 +143,7 @@ pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn 
         node,
         ticket_idle_max: settings.ticket_idle_max,
     };
+    let rebuilding = moves.clone();
     let duties: Vec<Arc<dyn Duty>> = vec![
         Arc::new(Heirs::new(changes.clone(), layout.clone())),
         Arc::new(Rebalance::new(index.clone(), changes, layout.clone())),
@@ -156,7 +158,7 @@ pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn 
             settings.garbage_grace,
         )),
         Arc::new(Repair::new(repair.clone(), bad_shards)),
-        Arc::new(RebuildDisks::new(repair, shards, replaced)),
+        Arc::new(RebuildDisks::new(rebuilding, replaced)),
         Arc::new(Scrub::new(scrub, settings.scrub_period)),
         Arc::new(Restripe::new(index.clone(), objects.clone(), layout.clone(), progress.clone())),
         Arc::new(Tickets::new(index, all_shards, layout, settings.ticket_idle_max)),

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use platform::MemoryBudget;
+use tokio::sync::watch;
 use types::Layout;
 
 pub use body::{BodyError, BodySource, ExpectedDigests, StoredBody, WholeBody, WriteError, WriteRequest};
@@ -122,6 +123,11 @@ impl DataPath {
     /// The layout as it is now.
     pub fn layout(&self) -> Arc<Layout> {
         self.core.layout()
+    }
+
+    /// Wakes whoever follows the layout.
+    pub(crate) fn layout_changes(&self) -> watch::Receiver<Arc<Layout>> {
+        self.core.seams.layout.clone()
     }
 
     /// How often memory was reserved for a client's transfer, here or by a gateway or another node that sent or asked for

@@ -8,9 +8,10 @@ use std::time::Duration;
 use index::{CommandBody, IndexService};
 use parking_lot::RwLock;
 use platform::{Clock, Entropy};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::MissedTickBehavior;
-use types::{BucketName, HomeKey, NodeId, Profile, Run, StorageClass};
+use tokio::time::{Instant, sleep_until};
+use types::{BucketName, HomeKey, Layout, NodeId, Profile, Run, StorageClass};
 
 use crate::ObjectsError;
 use crate::buckets::{Buckets, Resolved};
@@ -117,7 +118,8 @@ impl Objects {
             discards: given_up.queue(),
             background: std::sync::OnceLock::new(),
         });
-        let task = tokio::spawn(tend(Arc::downgrade(&shared), given_up, tended_every));
+        let changes = shared.data.layout_changes();
+        let task = tokio::spawn(tend(Arc::downgrade(&shared), given_up, changes, tended_every));
         shared.background.set(task.abort_handle()).expect("the task is spawned once");
         Ok(Self { shared })
     }
@@ -187,18 +189,31 @@ impl Objects {
     }
 }
 
-async fn tend(shared: Weak<Shared>, mut given_up: GivenUpRuns, tended_every: Duration) {
-    let mut tickets_due = tokio::time::interval(tended_every);
-    tickets_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// How soon tickets are looked at when the layout has changed, and again while older ones are in use.
+const TENDED_SOON: Duration = Duration::from_secs(1);
+
+async fn tend(
+    shared: Weak<Shared>,
+    mut given_up: GivenUpRuns,
+    mut layout: watch::Receiver<Arc<Layout>>,
+    tended_every: Duration,
+) {
+    let mut due = Instant::now();
     loop {
         let runs = tokio::select! {
             biased;
-            _ = tickets_due.tick() => Vec::new(),
+            () = sleep_until(due) => Vec::new(),
             runs = given_up.next() => runs,
+            // Those who move slots or rebuild disks wait for the tickets of before.
+            Ok(()) = layout.changed() => {
+                due = due.min(Instant::now() + TENDED_SOON);
+                continue;
+            }
         };
         let Some(shared) = shared.upgrade() else { return };
         if runs.is_empty() {
-            shared.index.tickets().tend().await;
+            let has_older = shared.index.tickets().tend().await;
+            due = Instant::now() + if has_older { tended_every.min(TENDED_SOON) } else { tended_every };
         } else {
             let transfer = shared.index.tickets().begin();
             if let Err(error) = shared.index.commit(&transfer, &CommandBody::DiscardRuns { runs }).await {

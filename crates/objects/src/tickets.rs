@@ -5,7 +5,7 @@
 //! they are aborted. Clocks decide here only when to take, renew and end tickets; what a ticket still allows is decided
 //! in `apply`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use index::{Answer, Command, CommandBody, IndexError, IndexService};
 use parking_lot::Mutex;
 use platform::{Clock, Entropy};
 use tokio::sync::watch;
-use types::{Heir, NodeId, PlacementGroupId, RequestId, RequestNumber, SlotIndex, TicketId};
+use types::{DiskId, Heir, NodeId, PlacementGroupId, RequestId, RequestNumber, SlotEpoch, SlotIndex, TicketId};
 
 use crate::data::{DataPath, PlannerError};
 
@@ -63,6 +63,8 @@ struct Ticket {
     granted: Duration,
     /// The moves of slots that its transfers know of.
     moves: BTreeSet<UnsealedMove>,
+    /// Where its first transfer sends the shards of each slot.
+    targets: Targets,
     uses: Mutex<Uses>,
     /// Turns true when no transfer may go on under it.
     over: watch::Sender<bool>,
@@ -119,13 +121,15 @@ impl Tickets {
     /// Does what is due: takes a new ticket, renews older ones that are in use, ends those that are not, aborts
     /// transfers of 24 hours. To be called every few seconds; what fails now is done the next time.
     ///
-    /// A new ticket is taken before its time where a slot moves off a disk that cannot be sealed: that the move is over
-    /// waits for the tickets that were granted before.
-    pub(crate) async fn tend(&self) {
+    /// A new ticket is taken before its time where a slot moves off a disk that cannot be sealed, or another disk has
+    /// taken the place of a lost one: that the move is over, or the disk whole, waits for the tickets that were granted
+    /// before. Says whether some of those are in use yet.
+    pub(crate) async fn tend(&self) -> bool {
         let now = self.services.clock.monotonic();
         let current = self.live.lock().current.clone();
         let is_old = now.saturating_sub(current.granted) >= self.services.idle_max / TAKEN_SHARE;
-        let is_waited_for = !self.services.unsealed_moves().is_subset(&current.moves);
+        let is_waited_for = !self.services.unsealed_moves().is_subset(&current.moves)
+            || self.services.sends_elsewhere(&current.targets);
         if (is_old || is_waited_for)
             && let Err(error) = self.rotate(current.id).await
         {
@@ -135,6 +139,7 @@ impl Tickets {
         for ticket in older {
             self.tend_older(&ticket, now).await;
         }
+        !self.live.lock().older.is_empty()
     }
 
     async fn rotate(&self, id: TicketId) -> Result<(), IndexError> {
@@ -196,6 +201,9 @@ impl Tickets {
     }
 }
 
+/// The disk that takes the shards of each slot, and the slot's epoch there.
+type Targets = BTreeMap<(PlacementGroupId, SlotIndex), (DiskId, SlotEpoch)>;
+
 /// A slot that moves off a disk that is not there to be sealed: group, slot, and the heir with its epoch.
 type UnsealedMove = (PlacementGroupId, SlotIndex, Heir);
 
@@ -215,8 +223,18 @@ impl TicketServices {
             data.refresh_layout().await.map_err(unread)?;
         }
         let uses = Uses { transfers: 0, renewed: granted, next: 1, open: BTreeSet::new() };
-        let (moves, over) = (self.unsealed_moves(), watch::Sender::new(false));
-        Ok(Ticket { id, granted, moves, uses: Mutex::new(uses), over })
+        let (moves, targets, over) = (self.unsealed_moves(), self.targets(), watch::Sender::new(false));
+        Ok(Ticket { id, granted, moves, targets, uses: Mutex::new(uses), over })
+    }
+
+    fn targets(&self) -> Targets {
+        let Some(data) = &self.data else { return Targets::new() };
+        data.layout().slots().map(|(group, at, slot)| ((group.id, at), slot.target())).collect()
+    }
+
+    /// Whether some slot that was known `before` goes to another disk now.
+    fn sends_elsewhere(&self, before: &Targets) -> bool {
+        self.targets().iter().any(|(slot, target)| before.get(slot).is_some_and(|known| known != target))
     }
 
     /// The moves that wait for tickets, as far as the layout at hand says.

@@ -14,6 +14,7 @@ pub mod moves;
 pub mod pace;
 pub mod progress;
 pub mod rebalance;
+pub mod rebuild;
 pub mod repair;
 pub mod restripe;
 pub mod scrub;

@@ -34,7 +34,8 @@ const RETRY_SHARE: u32 = 10;
 /// How long an owner may take to be sealed.
 const SEAL_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What moving works with.
+/// What moving and rebuilding work with.
+#[derive(Clone)]
 pub struct MovesServices {
     /// Index, disks, data path and layout.
     pub repair: RepairServices,
@@ -82,6 +83,21 @@ enum Certainty {
     Settled,
     /// Nothing yet.
     None,
+}
+
+impl MovesServices {
+    /// A ticket above all that were granted before.
+    pub(crate) async fn next_ticket(&self) -> Result<TicketId, DutyError> {
+        let index: &dyn IndexService = &*self.repair.index;
+        let holder = self.node;
+        // Granted anew each time: what an earlier process measured by is forgotten.
+        let nonce = self.changes.nonce();
+        let Answer::Ticket(ticket) = propose(index, CommandBody::GrantTicket { holder, nonce }).await? else {
+            return Err(DutyError::Other("a wish for a ticket was answered with something else".to_owned()));
+        };
+        propose(index, CommandBody::EndTicket(ticket)).await?;
+        Ok(ticket)
+    }
 }
 
 impl Moves {
@@ -140,7 +156,7 @@ impl Moves {
                     Certainty::Settled
                 }
                 None => {
-                    state.waiting.insert(*id, self.next_ticket().await?);
+                    state.waiting.insert(*id, self.services.next_ticket().await?);
                     Certainty::None
                 }
             };
@@ -164,19 +180,6 @@ impl Moves {
             }
             Err(_) => false,
         }
-    }
-
-    /// A ticket above all that were granted before.
-    async fn next_ticket(&self) -> Result<TicketId, DutyError> {
-        let index: &dyn IndexService = &*self.services.repair.index;
-        let holder = self.services.node;
-        // Granted anew each time: what an earlier process measured by is forgotten.
-        let nonce = self.services.changes.nonce();
-        let Answer::Ticket(ticket) = propose(index, CommandBody::GrantTicket { holder, nonce }).await? else {
-            return Err(DutyError::Other("a wish for a ticket was answered with something else".to_owned()));
-        };
-        propose(index, CommandBody::EndTicket(ticket)).await?;
-        Ok(ticket)
     }
 
     /// What a pass that is over has shown.

@@ -35,7 +35,8 @@ use upkeep::heirs::{ClusterChanges, Heirs, LayoutPlan};
 use upkeep::moves::{Moves, MovesServices};
 use upkeep::pace::Pace;
 use upkeep::progress::Progress;
-use upkeep::repair::{REBUILDING_NOTE, RebuildDisks, RepairServices};
+use upkeep::rebuild::RebuildDisks;
+use upkeep::repair::{REBUILDING_NOTE, RepairServices, SETTLING_NOTE};
 use upkeep::{Duty, DutyError, Step};
 
 const NODE: NodeId = NodeId::from_bytes([9; 16]);
@@ -56,6 +57,8 @@ struct Disks {
     local: Arc<LocalShards>,
     deaf: Mutex<BTreeSet<DiskId>>,
     lost: Mutex<BTreeSet<DiskId>>,
+    /// Say what they have, and hand out nothing.
+    stuck: Mutex<BTreeSet<DiskId>>,
 }
 
 impl Disks {
@@ -74,6 +77,9 @@ impl ShardService for Disks {
     }
 
     async fn read(&self, disk: DiskId, address: ShardAddress, range: Range<u64>) -> Result<ShardBody, ShardError> {
+        if self.stuck.lock().contains(&disk) {
+            return Err(ShardError::Unreachable { disk, reason: "it is stuck".to_owned() });
+        }
         self.hear(disk)?.read(disk, address, range).await
     }
 
@@ -191,7 +197,7 @@ struct World {
     of_old: DataPath,
     heirs: Heirs,
     moves: Moves,
-    repair: RepairServices,
+    services: MovesServices,
     written: Mutex<Vec<Written>>,
 }
 
@@ -211,7 +217,12 @@ impl World {
                 .expect("formatted");
             local.add_disk(Arc::new(disk)).await.expect("opened");
         }
-        let disks = Arc::new(Disks { local: Arc::new(local), deaf: Mutex::default(), lost: Mutex::default() });
+        let disks = Arc::new(Disks {
+            local: Arc::new(local),
+            deaf: Mutex::default(),
+            lost: Mutex::default(),
+            stuck: Mutex::default(),
+        });
         let row = |number| Disk {
             id: disk_id(number),
             node: NODE,
@@ -259,16 +270,17 @@ impl World {
             progress: Progress::default(),
             pace: Pace::default(),
         };
-        let moves = Moves::new(MovesServices {
-            repair: repair.clone(),
+        let services = MovesServices {
+            repair,
             disks: disks.local.clone(),
             changes: changes.clone(),
             node: NODE,
             ticket_idle_max: IDLE_MAX,
-        });
+        };
+        let moves = Moves::new(services.clone());
         let heirs = Heirs::new(changes.clone(), changes.layout.subscribe());
         let written = Mutex::default();
-        let world = Self { index, clock, disks, changes, data: now, of_old, heirs, moves, repair, written };
+        let world = Self { index, clock, disks, changes, data: now, of_old, heirs, moves, services, written };
         let config = index::command::BucketConfig::default();
         world.propose(None, CommandBody::CreateBucketRow { id: BucketId(1), config }).await;
         world
@@ -332,8 +344,8 @@ impl World {
         self.changes.set(changed).await;
     }
 
-    /// Disk 4, which is blank, takes the place of one that is lost, and is rebuilt.
-    async fn replace(&self, lost: u8) {
+    /// Disk 4, which is blank, takes the place of one that is lost; what rebuilds it.
+    async fn replace(&self, lost: u8) -> RebuildDisks {
         self.disks.lost.lock().insert(disk_id(lost));
         let mut layout = (*self.changes.now()).clone();
         layout.disks.retain(|disk| disk.id != disk_id(lost));
@@ -347,10 +359,14 @@ impl World {
             superblock.notes.insert(REBUILDING_NOTE.to_owned(), Vec::new());
         };
         self.disks.local.update_superblock(disk_id(4), note).await.expect("noted");
-        let rebuild = RebuildDisks::new(self.repair.clone(), self.disks.local.clone(), watch::channel(0).1);
-        while rebuild.step().await.expect("a step") == Step::Again {}
+        RebuildDisks::new(self.services.clone(), watch::channel(0).1)
+    }
+
+    /// Has disk 4 rebuilt until there is nothing to do for a while; what it notes then.
+    async fn rebuild(&self, duty: &RebuildDisks) -> Vec<String> {
+        while duty.step().await.expect("a step") == Step::Again {}
         let superblock = self.disks.local.superblock(disk_id(4)).expect("it is open");
-        assert!(!superblock.notes.contains_key(REBUILDING_NOTE), "it is whole");
+        superblock.notes.keys().cloned().collect()
     }
 
     fn slot(&self) -> Slot {
@@ -457,15 +473,38 @@ async fn what_a_disk_has_left_of_a_slot_does_not_pass_for_what_it_inherits() {
     world.assert_all_without(&[2, 4], &["early"]).await;
 }
 
-/// A writer has had its stripes acknowledged when one of their disks is lost, and commits them once that is rebuilt.
+/// A writer has had stripes acknowledged when one of their disks is lost, and another was on its way to the others as they
+/// were looked through; it commits all of them.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_committed_after_its_disk_was_replaced_was_rebuilt_too() {
+async fn what_writers_of_before_commit_after_their_disk_was_replaced_is_rebuilt_too() {
     let world = World::new().await;
     let ticket = world.ticket().await;
     let early = world.write(&world.data, "early", ticket).await.expect("written");
     assert!(put(&world.commit("early", ticket, 1, &early).await));
     let open = world.write(&world.data, "open", ticket).await.expect("written");
-    world.replace(1).await;
+    let duty = world.replace(1).await;
+    assert_eq!(world.rebuild(&duty).await, [SETTLING_NOTE], "the writer's ticket is not over");
     assert!(put(&world.commit("open", ticket, 2, &open).await));
-    world.assert_all_without(&[1, 2], &["early", "open"]).await;
+    let late = world.write(&world.of_old, "late", ticket).await.expect("the lost disk takes it");
+    assert!(put(&world.commit("late", ticket, 3, &late).await));
+    assert_eq!(world.rebuild(&duty).await, [SETTLING_NOTE], "the writer's ticket is not over");
+    world.propose(None, CommandBody::EndTicket(ticket)).await;
+    assert_eq!(world.rebuild(&duty).await, [""; 0], "nothing is left of before");
+    world.assert_all_without(&[1, 2], &["early", "open", "late"]).await;
+}
+
+/// What can't be read now may be read later: a disk that lacks it is not whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_is_not_whole_while_what_it_lacks_cannot_be_read() {
+    let world = World::new().await;
+    let ticket = world.ticket().await;
+    let early = world.write(&world.data, "early", ticket).await.expect("written");
+    assert!(put(&world.commit("early", ticket, 1, &early).await));
+    world.propose(None, CommandBody::EndTicket(ticket)).await;
+    let duty = world.replace(1).await;
+    world.disks.stuck.lock().insert(disk_id(3));
+    assert_eq!(world.rebuild(&duty).await, [REBUILDING_NOTE], "a shard of it is not to be had");
+    world.disks.stuck.lock().clear();
+    assert_eq!(world.rebuild(&duty).await, [""; 0], "it has all");
+    world.assert_all_without(&[1, 2], &["early"]).await;
 }
