@@ -122,25 +122,37 @@ fn empty(disk: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_that_comes_back_empty_is_rebuilt_without_a_command() {
     let (server, bucket, mut writers, answers) = loaded().await;
+    let before = [3, 4].map(|disk| id_of(&server.disk(disk)));
     delete(&server.disk(3));
     write_all(&server, &bucket, &mut writers, &answers).await;
     std::fs::create_dir(server.disk(3)).expect("the directory is back");
-    is_rebuilt(&server);
+    is_rebuilt(&server, &server.disk(3), before[0]);
     // The same of one that was only emptied.
     empty(&server.disk(4));
     write_all(&server, &bucket, &mut writers, &answers).await;
-    is_rebuilt(&server);
+    is_rebuilt(&server, &server.disk(4), before[1]);
     // Only what was rebuilt there can make up for the loss of two others.
     delete(&server.disk(1));
     delete(&server.disk(5));
     check_all(&server, &bucket, &mut writers).await;
 }
 
-fn is_rebuilt(server: &Server) {
+/// Which disk a directory is; `None` while it is blank.
+fn id_of(directory: &Path) -> Option<DiskId> {
+    let disk = RealDisk::open(directory).ok()?;
+    match shards::superblock::inspect(&disk) {
+        Ok(Found::Formatted(superblock)) => Some(superblock.disk),
+        _ => None,
+    }
+}
+
+/// Waits until another disk than `before` is whole in this directory.
+fn is_rebuilt(server: &Server, directory: &Path, before: Option<DiskId>) {
     server.wait_for_status("the disk is rebuilt and nothing is degraded", |status| {
         status.matches(r#""state":"up""#).count() == 6
             && status.contains(r#""rebuilding":[]"#)
             && status.contains(r#""degraded_parts":0"#)
+            && id_of(directory).is_some_and(|now| Some(now) != before && status.contains(&now.to_string()))
     });
 }
 
