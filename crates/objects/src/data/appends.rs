@@ -71,7 +71,7 @@ pub(super) async fn append_all(
                 unanswered.retain(|waiting| *waiting != disk);
                 if let Err(error) = outcome {
                     tracing::warn!(%disk, %error, "a shard was not appended; its stripe goes to another group");
-                    worst = worst.max(Some(note(core, disk, error)));
+                    worst = worst.max(Some(note(core, disk, error, began.elapsed())));
                 }
                 if unanswered.len() <= parity {
                     deadline = deadline.min(began + slot_patience(patience, began.elapsed()));
@@ -96,7 +96,7 @@ fn slot_patience(patience: Duration, others: Duration) -> Duration {
     patience.max(others * 2)
 }
 
-fn note(core: &Core, disk: DiskId, error: ShardError) -> AppendError {
+fn note(core: &Core, disk: DiskId, error: ShardError, took: Duration) -> AppendError {
     match error {
         ShardError::DiskFull { .. } => {
             core.disks.note_full(disk, core.settings.avoid_full);
@@ -105,7 +105,7 @@ fn note(core: &Core, disk: DiskId, error: ShardError) -> AppendError {
         ShardError::Stale { .. } => AppendError::Stale(disk),
         ShardError::Invalid { .. } => AppendError::Refused(error.to_string()),
         ShardError::Unreachable { .. } => {
-            core.disks.note_unreachable(disk, core.settings.avoid_unreachable);
+            core.note_unreachable(disk, took);
             AppendError::Failed(error.to_string())
         }
         error => {

@@ -24,6 +24,8 @@ use super::cursor::{ShardUnit, StripeUnit};
 use super::read::ReadError;
 use super::seams::BadShard;
 
+/// What a try may cost that is repeated soon.
+const AT_ONCE: Duration = Duration::from_millis(300);
 /// How long reads go around a disk after it let one wait.
 const AVOID_SLOW: Duration = Duration::from_secs(1);
 /// How long disks that don't answer are waited for when nobody else has the bytes.
@@ -77,6 +79,15 @@ impl Core {
         let Some(group) = layout.group(run.group) else { return true };
         (0..run.profile.k())
             .any(|slot| group.slots.get(slot).is_none_or(|slot| !slot.disks().any(|disk| self.is_worth_trying(disk))))
+    }
+
+    /// Keeps away from a disk whose node could not be reached: for a moment where that was known at once, else as from one
+    /// that failed, for each try costs as much again.
+    pub(super) fn note_unreachable(&self, disk: DiskId, took: Duration) {
+        match took < AT_ONCE {
+            true => self.disks.note_unreachable(disk, self.settings.avoid_unreachable),
+            false => self.disks.note_failed(disk, self.settings.avoid_failed),
+        }
     }
 
     /// Whether a read of a disk will likely be answered soon.
@@ -261,6 +272,7 @@ impl StripeReader {
         let is_moving = disks.len() > 1;
         let mut disks = disks.into_iter().peekable();
         while let Some(disk) = disks.next() {
+            let began = Instant::now();
             let error = match self.core.seams.shards.read(disk, address, range.clone()).await {
                 Ok(body) if body.iter().map(Bytes::len).sum::<usize>() as u64 == bytes => return (shard, Ok(body)),
                 Ok(_) => ShardError::Corrupt { disk, address },
@@ -270,7 +282,7 @@ impl StripeReader {
                 Err(ShardError::Gone { .. }) if is_moving => continue,
                 Err(error) => error,
             };
-            if let Some(error) = self.note(disk, error) {
+            if let Some(error) = self.note(disk, error, began.elapsed()) {
                 return (shard, Err(Some(error)));
             }
         }
@@ -278,7 +290,7 @@ impl StripeReader {
     }
 
     /// Tells those concerned what a read met.
-    fn note(&self, disk: DiskId, error: ShardError) -> Option<ReadError> {
+    fn note(&self, disk: DiskId, error: ShardError, took: Duration) -> Option<ReadError> {
         match error {
             ShardError::Gone { .. } => return Some(ReadError::Gone),
             ShardError::Missing { address } | ShardError::Corrupt { address, .. } => {
@@ -290,9 +302,7 @@ impl StripeReader {
             ShardError::DiskDown { .. } | ShardError::UnknownDisk { .. } => {
                 self.core.disks.note_failed(disk, self.core.settings.avoid_failed);
             }
-            ShardError::Unreachable { .. } => {
-                self.core.disks.note_unreachable(disk, self.core.settings.avoid_unreachable);
-            }
+            ShardError::Unreachable { .. } => self.core.note_unreachable(disk, took),
             ShardError::DiskFull { .. } | ShardError::Stale { .. } | ShardError::Invalid { .. } => {
                 tracing::error!(%disk, %error, "a read was answered with an error that reads don't have");
             }
