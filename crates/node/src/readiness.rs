@@ -9,9 +9,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How often readiness is looked at.
-const READINESS_PERIOD: Duration = Duration::from_secs(2);
+const PERIOD: Duration = Duration::from_secs(2);
 /// How long the index may take to answer before the node is not ready.
-const READINESS_PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps readiness true to the index (a node that cannot ask it can neither read nor write), until the end begins.
 pub(crate) struct ReadinessWatch {
@@ -36,11 +36,11 @@ impl ReadinessWatch {
 }
 
 async fn watch_index(index: Arc<dyn IndexService>, readiness: Arc<watch::Sender<Readiness>>) {
-    let mut ticks = tokio::time::interval(READINESS_PERIOD);
+    let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let now = match tokio::time::timeout(READINESS_PATIENCE, index.query(Query::Cluster)).await {
+        let now = match tokio::time::timeout(PATIENCE, index.query(Query::Cluster)).await {
             Ok(Ok(_)) => Readiness::Ready,
             Ok(Err(error)) => Readiness::NotReady { reason: error.to_string() },
             Err(_) => Readiness::NotReady { reason: "the index does not answer".to_owned() },

@@ -53,8 +53,10 @@ struct Rebuilding {
     ticket: TicketId,
     /// Whether a round has brought all that was there then.
     settles: bool,
-    /// Rounds in which every disk was heard and something was lacking.
+    /// Rounds in which every disk was heard and more was lacking than is lost.
     lacked: u32,
+    /// Shards that were found to be lost.
+    lost: u64,
 }
 
 /// All slots of the disks that are to be rebuilt, one after the other.
@@ -76,11 +78,14 @@ impl RebuildDisks {
         Self { services, replaced: Mutex::new(replaced), state: Mutex::default() }
     }
 
-    /// The disks that are up and have more to come, and whether they settle.
+    /// The disks that are up and have more to come, and whether they settle. One that is noted and not in the layout yet is
+    /// about to be: what it is to have is not known before.
     fn targets(&self) -> BTreeMap<DiskId, bool> {
         let disks = &self.services.disks;
         let states = disks.disk_states();
+        let layout = self.services.repair.layout.borrow().clone();
         let up = states.iter().filter(|(_, health)| !health.is_down()).map(|(disk, _)| *disk);
+        let up = up.filter(|disk| layout.disk(*disk).is_some());
         let has = |disk, note| disks.superblock(disk).is_ok_and(|superblock| superblock.notes.contains_key(note));
         let noted = up.filter_map(|disk| match (has(disk, REBUILDING_NOTE), has(disk, SETTLING_NOTE)) {
             (true, _) => Some((disk, false)),
@@ -96,7 +101,7 @@ impl RebuildDisks {
         for (disk, settles) in &targets {
             if !state.disks.contains_key(disk) {
                 let ticket = self.services.next_ticket().await?;
-                state.disks.insert(*disk, Rebuilding { ticket, settles: *settles, lacked: 0 });
+                state.disks.insert(*disk, Rebuilding { ticket, settles: *settles, lacked: 0, lost: 0 });
             }
         }
         let floor = raise_floor(&*self.services.repair.index, self.services.ticket_idle_max).await?;
@@ -175,14 +180,16 @@ impl RebuildDisks {
             let lacking = round.lacking.get(disk).copied().unwrap_or_default();
             let is_settled = round.settled.contains(disk);
             tracing::debug!(%disk, lacking, is_settled, "a round over a disk is over");
-            if lacking > 0 {
+            if lacking > rebuilding.lost {
                 rebuilding.lacked += 1;
                 if rebuilding.lacked < ROUNDS_TILL_LOST {
                     continue;
                 }
-                tracing::error!(%disk, shards = lacking, "shards of a disk that was replaced cannot be made again");
-                add(&self.services.repair.progress.lost_shards, lacking);
-                metrics::counter!(telemetry::metric::LOST_SHARDS).increment(lacking);
+                let lost = lacking - rebuilding.lost;
+                rebuilding.lost = lacking;
+                tracing::error!(%disk, shards = lost, "shards of a disk that was replaced cannot be made again");
+                add(&self.services.repair.progress.lost_shards, lost);
+                metrics::counter!(telemetry::metric::LOST_SHARDS).increment(lost);
             }
             let note = move |superblock: &mut shards::Superblock| {
                 superblock.notes.remove(REBUILDING_NOTE);
@@ -195,7 +202,10 @@ impl RebuildDisks {
                 Ok(_) if rebuilding.settles => tracing::debug!(%disk, "a disk that was rebuilt has settled"),
                 Ok(_) => tracing::info!(%disk, "a disk is rebuilt"),
                 // It failed meanwhile; what replaces it begins anew.
-                Err(error) => tracing::warn!(%disk, %error, "a disk that was rebuilt cannot be marked"),
+                Err(error) => {
+                    tracing::warn!(%disk, %error, "a disk that was rebuilt cannot be marked");
+                    continue;
+                }
             }
             rebuilding.settles = true;
             rebuilding.lacked = 0;

@@ -344,22 +344,29 @@ impl World {
         self.changes.set(changed).await;
     }
 
-    /// Disk 4, which is blank, takes the place of one that is lost; what rebuilds it.
+    /// Disk 4, which is blank, is marked and then takes the place of one that is lost; what rebuilds it, and looks in
+    /// between too.
     async fn replace(&self, lost: u8) -> RebuildDisks {
+        let mut without = (*self.changes.now()).clone();
+        without.disks.retain(|disk| disk.id != disk_id(4));
+        self.changes.set(without).await;
+        let note = |superblock: &mut shards::Superblock| {
+            superblock.notes.insert(REBUILDING_NOTE.to_owned(), Vec::new());
+        };
+        self.disks.local.update_superblock(disk_id(4), note).await.expect("noted");
+        let duty = RebuildDisks::new(self.services.clone(), watch::channel(0).1);
+        assert_eq!(self.rebuild(&duty).await, [REBUILDING_NOTE], "nobody knows yet what it is to have");
         self.disks.lost.lock().insert(disk_id(lost));
         let mut layout = (*self.changes.now()).clone();
-        layout.disks.retain(|disk| disk.id != disk_id(lost));
+        let row = layout.disks.iter_mut().find(|disk| disk.id == disk_id(lost)).expect("it was there");
+        row.id = disk_id(4);
         for slot in
             layout.groups.iter_mut().flat_map(|group| &mut group.slots).filter(|slot| slot.disk == disk_id(lost))
         {
             *slot = Slot::owned(disk_id(4), slot.epoch.next());
         }
         self.changes.set(layout).await;
-        let note = |superblock: &mut shards::Superblock| {
-            superblock.notes.insert(REBUILDING_NOTE.to_owned(), Vec::new());
-        };
-        self.disks.local.update_superblock(disk_id(4), note).await.expect("noted");
-        RebuildDisks::new(self.services.clone(), watch::channel(0).1)
+        duty
     }
 
     /// Has disk 4 rebuilt until there is nothing to do for a while; what it notes then.
