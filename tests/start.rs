@@ -163,12 +163,12 @@ fn what_is_said_at_the_start_is_what_the_disks_at_hand_bear() {
 #[test]
 fn the_line_to_try_has_the_secret_and_runs_as_it_stands() {
     let root = TempDir::new().expect("a directory");
-    let (said, _) = banner(root.path(), &["a disk"]);
+    let (said, _) = banner(root.path(), &["a disk's"]);
     let (_, line) = said.split_once("  try      ").expect("a line to try");
     let (environment, _) = line.split_once("\\\n").expect("of two halves");
     let shown = Command::new("sh").current_dir(root.path()).args(["-c", &format!("{environment} env")]).output();
     let shown = String::from_utf8(shown.expect("a shell").stdout).expect("text");
-    let stored = std::fs::read_to_string(root.path().join("a disk/root-credential.json")).expect("a credential");
+    let stored = std::fs::read_to_string(root.path().join("a disk's/root-credential.json")).expect("a credential");
     let stored: serde_json::Value = serde_json::from_str(&stored).expect("JSON");
     for (name, value) in
         [("AWS_ACCESS_KEY_ID", &stored["access_key"]), ("AWS_SECRET_ACCESS_KEY", &stored["secret_key"])]

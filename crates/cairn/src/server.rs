@@ -446,7 +446,10 @@ fn print_summary(summary: &Summary) {
         }
         (Some(file), false) => {
             println!("  secret   in {}", file.display());
-            format!(r#""$(sed -n 's/.*"secret_key": "\(.*\)".*/\1/p' '{}')""#, file.display())
+            format!(
+                r#""$(sed -n 's/.*"secret_key": "\(.*\)".*/\1/p' '{}')""#,
+                file.display().to_string().replace('\'', r"'\''")
+            )
         }
         (None, false) => "...".to_owned(),
     };
