@@ -12,4 +12,5 @@ pub use archive::ClusterArchive;
 pub use directory::ClusterDirectory;
 pub(crate) use gateways::FollowedGateways;
 pub use index::ClusterIndex;
+pub(crate) use index::ELECTION_PATIENCE;
 pub use shards::ClusterShards;

@@ -15,7 +15,7 @@ use types::{FeatureLevel, RangeId};
 use super::ClusterDirectory;
 
 /// How long it is tried again while nobody leads: an election takes two to three seconds.
-const ELECTION_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const ELECTION_PATIENCE: Duration = Duration::from_secs(5);
 /// How long it waits in between.
 const ELECTION_PAUSE: Duration = Duration::from_millis(50);
 

@@ -18,13 +18,13 @@ use types::{ClusterId, DiskId, DiskState, NodeId, RequestNumber};
 
 use super::machine::{Action, Event, NodeWatch, Standing, WatchSettings};
 use super::messages::{ClusterReport, Glance, Heartbeat, NodeState};
-use crate::cluster::ClusterDirectory;
+use crate::cluster::{ClusterDirectory, ELECTION_PATIENCE};
 use crate::forming::{JoinReply, JoinRequest};
 use crate::layout::{LayoutError, LayoutKeeper};
 
 /// How long an answer to a heartbeat is waited for, at least.
 const ANSWER_PATIENCE_MIN: Duration = Duration::from_millis(500);
-/// How long the leader may take to say all that it knows.
+/// How long one node that may lead is waited for to say all that it knows.
 const REPORT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Says how this node is.
@@ -201,7 +201,8 @@ impl Lookout {
                 tokio::time::sleep(self.parts.settings.period() / 4).await;
             }
         };
-        tokio::time::timeout(REPORT_PATIENCE, patience).await.map_err(|_elapsed| reason)
+        // Whoever asks during an election is answered after it.
+        tokio::time::timeout(ELECTION_PATIENCE, patience).await.map_err(|_elapsed| reason)
     }
 
     /// Reads what the system range holds, and does what is to be done.
