@@ -19,6 +19,7 @@ mod least;
 mod md5;
 mod memory;
 mod pace;
+mod reach;
 mod read;
 mod rebuild;
 mod runs;

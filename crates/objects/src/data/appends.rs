@@ -80,7 +80,7 @@ pub(super) async fn append_all(
             Err(_) => {
                 for disk in unanswered {
                     tracing::warn!(%disk, "a shard was not acknowledged in time; its stripe goes to another group");
-                    core.disks.note_failed(disk, core.settings.avoid_failed);
+                    core.note_late(disk);
                     let late = AppendError::Failed(format!("disk {disk} did not acknowledge in time"));
                     worst = worst.max(Some(late));
                 }

@@ -24,8 +24,6 @@ use super::cursor::{ShardUnit, StripeUnit};
 use super::read::ReadError;
 use super::seams::BadShard;
 
-/// What a try may cost that is repeated soon.
-const AT_ONCE: Duration = Duration::from_millis(300);
 /// How long reads go around a disk after it let one wait.
 const AVOID_SLOW: Duration = Duration::from_secs(1);
 /// How long disks that don't answer are waited for when nobody else has the bytes.
@@ -79,15 +77,6 @@ impl Core {
         let Some(group) = layout.group(run.group) else { return true };
         (0..run.profile.k())
             .any(|slot| group.slots.get(slot).is_none_or(|slot| !slot.disks().any(|disk| self.is_worth_trying(disk))))
-    }
-
-    /// Keeps away from a disk whose node could not be reached: for a moment where that was known at once, else as from one
-    /// that failed, for each try costs as much again.
-    pub(super) fn note_unreachable(&self, disk: DiskId, took: Duration) {
-        match took < AT_ONCE {
-            true => self.disks.note_unreachable(disk, self.settings.avoid_unreachable),
-            false => self.disks.note_failed(disk, self.settings.avoid_failed),
-        }
     }
 
     /// Whether a read of a disk will likely be answered soon.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use proptest::prelude::*;
-use types::{Checksum, ChecksumAlgorithm, ChecksumType, Extent, Integrity, Profile, Run, RunForm};
+use types::{
+    Checksum, ChecksumAlgorithm, ChecksumType, Extent, Integrity, Layout, Node, NodeId, Profile, Run, RunForm,
+};
 
 use super::digests::digest_of;
 use super::testing::{Behaviour, Fixture, Frames, body_bytes, home, part_of};
@@ -241,6 +243,34 @@ async fn disks_that_were_out_of_reach_are_tried_again_rather_than_that_a_write_i
     set_all(Behaviour::Fine);
     assert_eq!(fixture.data.disks().avoided().unreachable.len(), 5);
     assert!(!written(&fixture, &whole, 50_000).await.degraded);
+}
+
+/// The disks of a fixture over nodes, `each` on one, with groups by that.
+fn spread_over_nodes(fixture: &Fixture, each: usize) {
+    let mut layout = Layout { groups: Vec::new(), ..Layout::clone(&fixture.layout.borrow()) };
+    let node_of = |at: usize| NodeId::from_bytes([u8::try_from(at / each).expect("few") + 1; 16]);
+    for (at, disk) in layout.disks.iter_mut().enumerate() {
+        disk.node = node_of(at);
+    }
+    let node = |at| Node { id: node_of(at), address: String::new(), rack: None, zone: None };
+    layout.nodes = (0..layout.disks.len()).step_by(each).map(node).collect();
+    let groups = placement::missing_groups(&layout, &[fixture.profile], &[]);
+    fixture.layout.send_replace(Arc::new(placement::add_groups(&layout, groups)));
+}
+
+/// Two of five nodes are behind a partition: whoever finds that out disk by disk waits twice.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_answer_is_waited_for_once_and_not_for_each_of_its_disks() {
+    let settings = DataPathSettings::default();
+    let fixture = Fixture::new(10, Profile::new(3, 2, 64 << 10, Integrity::Xxh3).expect("within bounds"), settings);
+    spread_over_nodes(&fixture, 2);
+    (0..4).for_each(|disk| fixture.shards.set(fixture.disk(disk), Behaviour::Hangs));
+    let began = tokio::time::Instant::now();
+    let whole = body_bytes(300_000);
+    let stored = written(&fixture, &whole, 50_000).await;
+    let patience = DataPathSettings::default().append_patience;
+    assert!(began.elapsed() < patience * 3 / 2, "{:?}", began.elapsed());
+    assert_eq!(read_all(&fixture, &stored).await.expect("readable"), whole);
 }
 
 #[tokio::test]
