@@ -4,6 +4,7 @@ mod archive;
 mod directory;
 mod gateways;
 mod index;
+mod planner;
 mod shards;
 #[cfg(test)]
 mod tests;
@@ -13,4 +14,5 @@ pub use directory::ClusterDirectory;
 pub(crate) use gateways::FollowedGateways;
 pub use index::ClusterIndex;
 pub(crate) use index::ELECTION_PATIENCE;
+pub(crate) use planner::AskingPlanner;
 pub use shards::ClusterShards;

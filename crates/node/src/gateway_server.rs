@@ -11,17 +11,16 @@ use async_trait::async_trait;
 use gateway::{GatewayHandle, Readiness, TraceFeed, Traces};
 use index::{IndexError, IndexService, NewerLevel};
 use objects::Objects;
-use objects::data::{GroupPlanner, PlannerError};
 use platform::TcpNetwork;
 use rpc::client::{Identity, Peer, RemoteIndex, RemoteShards, RpcClient};
 use rpc::{ClusterCell, GatewayCredential, RpcSettings};
 use telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use types::{Credential, DiskId, NodeId, Profile};
+use types::{Credential, NodeId, Profile};
 
 use crate::admin_front::AdminFront;
-use crate::cluster::{ClusterDirectory, ClusterIndex, ClusterShards};
+use crate::cluster::{AskingPlanner, ClusterDirectory, ClusterIndex, ClusterShards};
 use crate::credential;
 use crate::forming::{JoinReply, JoinRequest, Stage};
 use crate::front::{self, Front};
@@ -37,8 +36,6 @@ use crate::settings::ServerSettings;
 const PERIOD: Duration = Duration::from_millis(250);
 /// How long a node may take to say who it is.
 const GREETING_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a node may take to make groups.
-const PLANNING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a gateway finds its cluster, and what lets it in.
 #[derive(Debug, Clone)]
@@ -251,39 +248,6 @@ async fn root_credential(index: &dyn IndexService) -> Result<Credential, StartEr
             said = reason;
         }
         tokio::time::sleep(PERIOD).await;
-    }
-}
-
-/// Has nodes make groups: a gateway doesn't change the layout.
-struct AskingPlanner {
-    client: RpcClient,
-    layout: Arc<LayoutKeeper>,
-    directory: Arc<ClusterDirectory>,
-}
-
-#[async_trait]
-impl GroupPlanner for AskingPlanner {
-    async fn make_groups(&self, profile: Profile, avoid: &[DiskId]) -> Result<(), PlannerError> {
-        let request = JoinRequest::MakeGroups { profile, avoid: avoid.to_vec() }.encode();
-        let mut reason = "no node is known".to_owned();
-        for peer in self.directory.peers() {
-            match self.client.join(&peer.address, &request, PLANNING_PATIENCE).await {
-                Ok((_, bytes)) => match JoinReply::decode(&bytes) {
-                    Some(JoinReply::GroupsMade) => {
-                        let seen = self.layout.refresh().await;
-                        return seen.map_err(|error| PlannerError { reason: error.to_string() });
-                    }
-                    Some(JoinReply::Refused(why)) => reason = why,
-                    _ => reason = format!("{} is of another release", peer.address),
-                },
-                Err(error) => reason = error.to_string(),
-            }
-        }
-        Err(PlannerError { reason })
-    }
-
-    async fn refresh(&self) -> Result<(), PlannerError> {
-        GroupPlanner::refresh(&*self.layout).await
     }
 }
 
