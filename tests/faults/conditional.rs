@@ -1,7 +1,9 @@
 //! One key, many writers who each want to be the first, through gateways on both sides of a partition.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use tokio::task::JoinSet;
 
 use super::load::{get, once};
@@ -34,10 +36,24 @@ async fn of_fifty_who_want_to_be_first_at_most_one_is_and_its_bytes_stand() {
             writers.spawn(async move {
                 let bytes = bytes_of(round, writer);
                 let put = client.put_object().bucket("races").key(&key).if_none_match("*").body(bytes.into());
-                put.send().await.is_ok().then_some(writer)
+                let refused = match put.send().await {
+                    Ok(_) => return Ok(writer),
+                    Err(refused) => refused,
+                };
+                let code = refused.code().map(str::to_owned);
+                Err(code.unwrap_or_else(|| {
+                    if refused.as_service_error().is_none() { "no answer" } else { "no code" }.to_owned()
+                }))
             });
         }
-        let winners: Vec<usize> = writers.join_all().await.into_iter().flatten().collect();
+        let (mut winners, mut refusals) = (Vec::new(), BTreeMap::<String, usize>::new());
+        for told in writers.join_all().await {
+            match told {
+                Ok(writer) => winners.push(writer),
+                Err(code) => *refusals.entry(code).or_default() += 1,
+            }
+        }
+        println!("round {round}: {winners:?} won, the others were told {refusals:?}");
         fleet.network.heal();
         assert!(winners.len() <= 1, "round {round}: {winners:?} were all told to be the first");
         won += winners.len();

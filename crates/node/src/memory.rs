@@ -15,10 +15,14 @@ const READ_BUFFERS_BYTES_MAX: u64 = 24 << 20;
 /// One in so many is for versions that were looked up of late, up to some thousand small objects.
 const RECENT_VERSIONS_SHARE: u64 = 16;
 const RECENT_VERSIONS_BYTES_MAX: u64 = 16 << 20;
+/// One in so many is for what nobody counts: connections, their requests and tasks, messages between groups, up to what
+/// hundreds of transfers take.
+const UNCOUNTED_SHARE: u64 = 20;
+const UNCOUNTED_BYTES_MAX: u64 = 12 << 20;
 const MIB: u64 = 1 << 20;
 
-/// What is left of the memory for bodies under way, once the index's caches and what the gateway reads have theirs; at
-/// least half of it.
+/// What is left of the memory for bodies under way, once caches, what the gateway reads and what nobody counts have
+/// theirs; at least half of it.
 pub(crate) fn body_budget(settings: &ServerSettings) -> u64 {
     settings.memory_bytes.saturating_sub(other_bytes(settings)).max(settings.memory_bytes / 2)
 }
@@ -31,6 +35,10 @@ pub(crate) fn read_buffers_bytes(settings: &ServerSettings) -> u64 {
 /// What the index keeps of versions that were looked up of late.
 pub(crate) fn recent_versions_bytes(settings: &ServerSettings) -> u64 {
     (settings.memory_bytes / RECENT_VERSIONS_SHARE).min(RECENT_VERSIONS_BYTES_MAX)
+}
+
+fn uncounted_bytes(settings: &ServerSettings) -> u64 {
+    (settings.memory_bytes / UNCOUNTED_SHARE).min(UNCOUNTED_BYTES_MAX)
 }
 
 /// Refuses a memory in which one PUT and one GET of the widest profile don't run side by side.
@@ -47,9 +55,10 @@ pub(crate) fn check(settings: &ServerSettings) -> Result<(), StartError> {
         return Ok(());
     }
     // By the same rule as the budget: twice what bodies need, or that beside what else has its part, whichever is less.
-    let shares = 1.0 / READ_BUFFERS_SHARE as f64 + 1.0 / RECENT_VERSIONS_SHARE as f64;
+    let shares: f64 =
+        [READ_BUFFERS_SHARE, RECENT_VERSIONS_SHARE, UNCOUNTED_SHARE].iter().map(|of| 1.0 / *of as f64).sum();
     let beside_others = ((of_both(&needs) + cache_bytes(settings)) as f64 / (1.0 - shares)) as u64;
-    let shares_max = READ_BUFFERS_BYTES_MAX + RECENT_VERSIONS_BYTES_MAX;
+    let shares_max = READ_BUFFERS_BYTES_MAX + RECENT_VERSIONS_BYTES_MAX + UNCOUNTED_BYTES_MAX;
     let beside_largest = of_both(&needs) + cache_bytes(settings) + shares_max;
     let least_bytes = beside_others.min(beside_largest).min(2 * of_both(&needs));
     Err(StartError::Memory {
@@ -62,7 +71,7 @@ pub(crate) fn check(settings: &ServerSettings) -> Result<(), StartError> {
 }
 
 fn other_bytes(settings: &ServerSettings) -> u64 {
-    cache_bytes(settings) + read_buffers_bytes(settings) + recent_versions_bytes(settings)
+    cache_bytes(settings) + read_buffers_bytes(settings) + recent_versions_bytes(settings) + uncounted_bytes(settings)
 }
 
 fn cache_bytes(settings: &ServerSettings) -> u64 {
