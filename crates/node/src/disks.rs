@@ -4,6 +4,8 @@
 //! disk at its path (a new disk), or when it takes the place of a disk that is gone and is a mount point exactly when
 //! that one was; else it is *not mounted*.
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,89 +17,9 @@ use shards::superblock::{self, DiskIdentity, Found, SuperblockError};
 use telemetry::with_causes;
 use types::{ClusterId, DiskId, DiskState, Layout, NodeId};
 
-use crate::levels::noted_level;
+pub(crate) use error::DisksError;
 
-/// Why the directories cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum DisksError {
-    /// A directory cannot be made or read, and there is no other disk.
-    #[error("the directory {path} cannot be used")]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// This process has no right to write into a directory.
-    #[error(
-        "the directory {path} cannot be written by this process (user {user}, group {group}); run: chown -R \
-         {user}:{group} {path}"
-    )]
-    NotOurs {
-        /// The directory.
-        path: PathBuf,
-        /// The process's user.
-        user: u32,
-        /// Its group.
-        group: u32,
-    },
-    /// A later release has served them, and this one cannot.
-    #[error(transparent)]
-    NewerLevel(#[from] NewerLevel),
-    /// A directory is no disk and not empty.
-    #[error("the directory {path} cannot be used: {source}")]
-    Superblock {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: SuperblockError,
-    },
-    /// Another server has it.
-    #[error("the directory {path} is in use by another server")]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// A directory belongs elsewhere.
-    #[error("the directory {path} is a disk of cluster {found}, not of {expected}; take it out or start it by itself")]
-    OtherCluster {
-        /// The directory.
-        path: PathBuf,
-        /// Its cluster.
-        found: ClusterId,
-        /// The cluster of the others.
-        expected: ClusterId,
-    },
-    /// A directory belongs to another node.
-    #[error("the directory {path} is a disk of node {found}, not of {expected}")]
-    OtherNode {
-        /// The directory.
-        path: PathBuf,
-        /// Its node.
-        found: NodeId,
-        /// The node of the others.
-        expected: NodeId,
-    },
-    /// One directory, named more than once.
-    #[error("{one} is named twice{}", other_spelling(one, other))]
-    NamedTwice {
-        /// As it was named first.
-        one: PathBuf,
-        /// As it was named then.
-        other: PathBuf,
-    },
-    /// A copied directory.
-    #[error("the directories {one} and {other} are both disk {disk}: one is a copy of the other; take one out")]
-    Twice {
-        /// One.
-        one: PathBuf,
-        /// The other.
-        other: PathBuf,
-        /// The id of both.
-        disk: DiskId,
-    },
-}
+use crate::levels::noted_level;
 
 /// A directory that is a disk of this cluster.
 #[derive(Debug, Clone)]
@@ -110,26 +32,6 @@ pub(crate) struct KnownDisk {
     pub(crate) lock: Arc<DirectoryLock>,
     /// The same, as the stores use it.
     pub disk: Arc<dyn Disk>,
-}
-
-impl DisksError {
-    fn of(path: &Path, source: io::Error) -> Self {
-        let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::PermissionDenied => {
-                let (user, group) = platform::process_owner();
-                Self::NotOurs { path, user, group }
-            }
-            _ => Self::Directory { path, source },
-        }
-    }
-
-    fn of_superblock(path: &Path, source: SuperblockError) -> Self {
-        match source {
-            SuperblockError::Io(source) if source.kind() == io::ErrorKind::PermissionDenied => Self::of(path, source),
-            source => Self::Superblock { path: path.to_owned(), source },
-        }
-    }
 }
 
 /// What a set of directories turned out to be.
@@ -161,7 +63,7 @@ impl Looked {
     /// # Errors
     /// [`DisksError`]: a set that nobody can have meant, or nothing usable.
     pub(crate) fn at(paths: &[PathBuf]) -> Result<Self, DisksError> {
-        check_named_once(paths)?;
+        check_places(paths)?;
         let mut known: Vec<(PathBuf, Box<superblock::Superblock>)> = Vec::new();
         let (mut blank, mut unusable) = (Vec::new(), Vec::new());
         for path in paths {
@@ -332,7 +234,7 @@ pub(crate) fn layout_row(known: &KnownDisk, node: NodeId) -> io::Result<types::D
 }
 
 /// A path that leads nowhere is judged when it is looked at.
-fn check_named_once(paths: &[PathBuf]) -> Result<(), DisksError> {
+fn check_places(paths: &[PathBuf]) -> Result<(), DisksError> {
     let mut places: BTreeMap<Place, &PathBuf> = BTreeMap::new();
     for path in paths {
         let Ok(place) = Place::of(path) else { continue };
@@ -340,13 +242,14 @@ fn check_named_once(paths: &[PathBuf]) -> Result<(), DisksError> {
             return Err(DisksError::NamedTwice { one: one.clone(), other: path.clone() });
         }
     }
+    for path in paths {
+        let Ok(absolute) = std::path::absolute(path) else { continue };
+        let around = |outer: &Path| Place::of(outer).ok().and_then(|place| places.get(&place).copied());
+        if let Some(outer) = absolute.ancestors().skip(1).find_map(around) {
+            return Err(DisksError::Within { inner: path.clone(), outer: outer.clone() });
+        }
+    }
     Ok(())
-}
-
-fn other_spelling(one: &Path, other: &Path) -> String {
-    // Paths compare without their slashes at the end; what was typed is what is shown.
-    let same = one.as_os_str() == other.as_os_str();
-    if same { String::new() } else { format!(", the second time as {}", other.display()) }
 }
 
 fn check_identities(known: &[(PathBuf, Box<superblock::Superblock>)]) -> Result<(), DisksError> {
@@ -455,6 +358,23 @@ mod tests {
         std::os::unix::fs::symlink("d1", root.path().join("link")).unwrap();
         assert_eq!(refusal(root.path().join("link")), "d1 is named twice, the second time as link");
         assert_eq!(refusal(root.path().join("./d1")), "d1 is named twice, the second time as ./d1");
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test plays somebody else")]
+    fn a_directory_within_another_is_no_disk_of_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let [d1, d2] = ["d1", "d2"].map(|name| root.path().join(name));
+        std::fs::create_dir(&d2).unwrap();
+        std::os::unix::fs::symlink("d2", root.path().join("link")).unwrap();
+        for (outer, inner) in [(&d1, d1.join("deep/disk")), (&d2, root.path().join("link/disk"))] {
+            for paths in [[outer.clone(), inner.clone()], [inner.clone(), outer.clone()]] {
+                let error = Directories::open(&paths, &SystemEntropy).unwrap_err();
+                assert!(matches!(&error, DisksError::Within { .. }), "{error}");
+            }
+        }
+        assert!(!d1.exists() && !d2.join("disk").exists());
+        Directories::open(&[d1, root.path().join("d10")], &SystemEntropy).unwrap();
     }
 
     #[test]
