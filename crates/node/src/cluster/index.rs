@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use index::{
     Answer, Command, FIRST_FEATURE_LEVEL, IndexError, IndexService, Query, QueryAnswer, Refusal, Router, SYSTEM_RANGE,
 };
-use rpc::client::RemoteIndex;
+use rpc::client::{Directory, RemoteIndex, Stale};
 use tokio::time::Instant;
 use types::{FeatureLevel, RangeId};
 
@@ -18,6 +18,11 @@ use super::ClusterDirectory;
 pub(crate) const ELECTION_PATIENCE: Duration = Duration::from_secs(5);
 /// How long it waits in between.
 const ELECTION_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long other nodes may take for each of the first tries of a question: a leader behind a partition says nothing, and another may be
+/// elected meanwhile. The tries after them take what they take.
+const SHORT_TRIES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(2)];
 
 /// The index of the whole cluster. A command is repeated only where it certainly was not taken.
 pub struct ClusterIndex {
@@ -63,13 +68,30 @@ impl ClusterIndex {
         self.remote.propose_to(range, command.clone()).await
     }
 
-    async fn query_once(&self, range: RangeId, query: &Query) -> Result<QueryAnswer, IndexError> {
+    /// `None` where another node did not answer within `patience`.
+    async fn query_once(
+        &self,
+        range: RangeId,
+        query: &Query,
+        patience: Option<Duration>,
+    ) -> Option<Result<QueryAnswer, IndexError>> {
         if let Some(own) = &self.own
             && let Some(answered) = self.elsewhere(range, own.query_at(range, query.clone()).await)
         {
-            return answered;
+            return Some(answered);
         }
-        self.remote.query_at(range, query.clone()).await
+        let answered = self.remote.query_at(range, query.clone());
+        match patience {
+            Some(patience) => tokio::time::timeout(patience, answered).await.ok(),
+            None => Some(answered.await),
+        }
+    }
+
+    /// Whoever was asked last has not answered yet: others may know better who leads.
+    async fn doubt_leader(&self, range: RangeId) {
+        if let Some(asked) = self.directory.leader(range) {
+            self.directory.refresh(Stale::Leader { range, not_at: asked.node, hint: None }).await;
+        }
     }
 
     /// Whether it is worth asking again: nobody leads, and may soon. A gateway that was revoked need not wait for that.
@@ -113,8 +135,12 @@ impl IndexService for ClusterIndex {
 
     async fn query_at(&self, range: RangeId, query: Query) -> Result<QueryAnswer, IndexError> {
         let deadline = Instant::now() + ELECTION_PATIENCE;
+        let mut short_tries = SHORT_TRIES.into_iter();
         loop {
-            let outcome = self.query_once(range, &query).await;
+            let Some(outcome) = self.query_once(range, &query, short_tries.next()).await else {
+                self.doubt_leader(range).await;
+                continue;
+            };
             if let Ok(QueryAnswer::Cluster(Some(view))) = &outcome {
                 self.feature_level.fetch_max(view.feature_level.0, Ordering::Relaxed);
             }

@@ -1,6 +1,7 @@
 //! Two nodes on a network in memory: what is asked of one reaches the disks of both and the index of the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use index::contract::index_contract;
@@ -143,7 +144,60 @@ async fn where_each_node_says_that_the_other_leads_nobody_asks_for_ever() {
     let remote = RemoteIndex::new(world.client.clone(), world.directory.clone());
     let follower = Arc::new(Follower { leader: Some(OTHER) });
     let index = ClusterIndex::new(Some(follower), remote, world.directory.clone());
-    let asked = tokio::time::timeout(std::time::Duration::from_secs(60), index.query(Query::Cluster)).await;
+    let asked = tokio::time::timeout(Duration::from_secs(60), index.query(Query::Cluster)).await;
     let refused = asked.expect("it gives up");
     assert!(matches!(refused, Err(IndexError::Unavailable { .. } | IndexError::NotLeader { .. })), "{refused:?}");
+}
+
+/// An index that was led by a node which is behind a partition by now, until this one is elected.
+struct Elected {
+    since: tokio::time::Instant,
+    led: LocalIndex,
+}
+
+impl Elected {
+    const AFTER: Duration = Duration::from_millis(2500);
+
+    fn leads(&self) -> Result<(), IndexError> {
+        if self.since.elapsed() < Self::AFTER { Err(IndexError::NotLeader { leader: Some(OTHER) }) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl IndexService for Elected {
+    async fn propose(&self, command: Command) -> Result<Answer, IndexError> {
+        self.leads()?;
+        self.led.propose(command).await
+    }
+
+    async fn query(&self, query: Query) -> Result<QueryAnswer, IndexError> {
+        self.leads()?;
+        self.led.query(query).await
+    }
+}
+
+/// Takes all questions and answers none.
+struct Silent;
+
+#[async_trait]
+impl IndexService for Silent {
+    async fn propose(&self, _: Command) -> Result<Answer, IndexError> {
+        std::future::pending().await
+    }
+
+    async fn query(&self, _: Query) -> Result<QueryAnswer, IndexError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_has_gone_silent_is_not_waited_for_once_there_is_another() {
+    let world = World::new(Some(Arc::new(Silent))).await;
+    let remote = RemoteIndex::new(world.client.clone(), world.directory.clone());
+    let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_700_000_000)));
+    let since = tokio::time::Instant::now();
+    let own = Elected { since, led: LocalIndex::in_memory(clock).expect("opened") };
+    let index = ClusterIndex::new(Some(Arc::new(own)), remote, world.directory.clone());
+    index.query(Query::Cluster).await.expect("answered");
+    assert!(since.elapsed() < Elected::AFTER * 2, "{:?}", since.elapsed());
 }

@@ -61,7 +61,10 @@ impl RemoteIndex {
                 Said::Answer(answer) => return Ok(answer),
                 Said::Refused(why) => return Err(IndexError::Unavailable { reason: why }),
                 Said::Unknown(why) if !may_repeat => return Err(IndexError::Unknown { reason: why }),
-                Said::Unknown(why) => reason = why,
+                Said::Unknown(why) => {
+                    reason = why;
+                    self.directory.refresh(Stale::Leader { range, not_at: peer.node, hint: None }).await;
+                }
                 Said::Elsewhere { stale, reason: why } => {
                     reason = why;
                     self.directory.refresh(stale).await;
