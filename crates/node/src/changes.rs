@@ -5,14 +5,15 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use platform::Entropy;
-use shards::LocalShards;
+use shards::{DiskHealth, LocalShards};
 use telemetry::with_causes;
 use types::DiskId;
 use upkeep::DutyError;
+use upkeep::collect::Room;
 use upkeep::heirs::{ClusterChanges, LayoutPlan};
 
 use crate::layout::LayoutKeeper;
-use crate::watch::{DiskReport, Lookout};
+use crate::watch::{DiskReport, Lookout, ReportedHealth};
 
 /// Changes the cluster.
 pub struct NodeChanges {
@@ -75,5 +76,15 @@ impl ClusterChanges for NodeChanges {
 
     fn nonce(&self) -> [u8; 16] {
         self.entropy.id()
+    }
+}
+
+#[async_trait]
+impl Room for NodeChanges {
+    async fn is_some_disk_full(&self) -> bool {
+        match self.of_disks(|disk| u64::from(disk.health == ReportedHealth::Full)).await {
+            Some(full) => full.values().any(|full| *full > 0),
+            None => self.shards.disk_states().values().any(|health| *health == DiskHealth::Full),
+        }
     }
 }

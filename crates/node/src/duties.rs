@@ -146,13 +146,13 @@ pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn 
     let rebuilding = moves.clone();
     let duties: Vec<Arc<dyn Duty>> = vec![
         Arc::new(Heirs::new(changes.clone(), layout.clone())),
-        Arc::new(Rebalance::new(index.clone(), changes, layout.clone())),
+        Arc::new(Rebalance::new(index.clone(), changes.clone(), layout.clone())),
         Arc::new(Moves::new(moves)),
         Arc::new(Leftovers::new(shards.clone(), keeper)),
         Arc::new(Collect::new(
             index.clone(),
             all_shards.clone(),
-            shards.watch(),
+            changes.clone(),
             layout.clone(),
             clock,
             settings.garbage_grace,

@@ -14,7 +14,7 @@ use index::query::GarbageRow;
 use index::{CommandBody, IndexService, Query, QueryAnswer};
 use parking_lot::Mutex;
 use platform::Clock;
-use shards::{DiskHealth, DiskStates, ShardService};
+use shards::ShardService;
 use tokio::sync::watch;
 use types::{CommitStamp, DiskId, DiskState, Layout, PlacementGroupId, RunId, Slot};
 
@@ -29,11 +29,18 @@ const PERIOD_OF_WAITING: Duration = Duration::from_secs(30);
 /// The part of the grace time that is waited for while a disk is full.
 const GRACE_DIVISOR_WHEN_FULL: u32 = 60;
 
+/// Who knows how full the disks of the whole cluster are.
+#[async_trait]
+pub trait Room: Send + Sync {
+    /// Whether some disk takes nothing more.
+    async fn is_some_disk_full(&self) -> bool;
+}
+
 /// The duty.
 pub struct Collect {
     index: Arc<dyn IndexService>,
     shards: Arc<dyn ShardService>,
-    health: watch::Receiver<DiskStates>,
+    room: Arc<dyn Room>,
     layout: watch::Receiver<Arc<Layout>>,
     clock: Arc<dyn Clock>,
     grace: Duration,
@@ -41,21 +48,20 @@ pub struct Collect {
 }
 
 impl Collect {
-    /// Collects runs that were freed more than `grace` ago, by `health` sooner.
+    /// Collects runs that were freed more than `grace` ago, by `room` sooner.
     pub fn new(
         index: Arc<dyn IndexService>,
         shards: Arc<dyn ShardService>,
-        health: watch::Receiver<DiskStates>,
+        room: Arc<dyn Room>,
         layout: watch::Receiver<Arc<Layout>>,
         clock: Arc<dyn Clock>,
         grace: Duration,
     ) -> Self {
-        Self { index, shards, health, layout, clock, grace, after: Mutex::new(None) }
+        Self { index, shards, room, layout, clock, grace, after: Mutex::new(None) }
     }
 
-    fn grace_now(&self) -> Duration {
-        let some_full = self.health.borrow().values().any(|health| *health == DiskHealth::Full);
-        if some_full { self.grace / GRACE_DIVISOR_WHEN_FULL } else { self.grace }
+    async fn grace_now(&self) -> Duration {
+        if self.room.is_some_disk_full().await { self.grace / GRACE_DIVISOR_WHEN_FULL } else { self.grace }
     }
 
     /// Frees the runs of `rows` on all disks that can be asked, and returns the rows that are done with.
@@ -105,7 +111,7 @@ impl Duty for Collect {
     }
 
     async fn step(&self) -> Result<Step, DutyError> {
-        let grace = u64::try_from(self.grace_now().as_micros()).unwrap_or(u64::MAX);
+        let grace = u64::try_from(self.grace_now().await.as_micros()).unwrap_or(u64::MAX);
         let freed_before = CommitStamp(self.clock.now().0.saturating_sub(grace));
         let after = self.after.lock().take();
         let resumed = after.is_some();
