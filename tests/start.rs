@@ -83,6 +83,18 @@ fn a_start_that_fails_leaves_no_directory_behind() {
     }
 }
 
+/// A variable that is misspelt would leave the default without a word.
+#[test]
+fn a_variable_that_is_no_setting_is_warned_of_with_the_nearest_that_is_one() {
+    let root = TempDir::new().expect("a directory");
+    let mut command = start(root.path(), &["d1", "--profile", "4x2", "--log-format", "text"]);
+    command.env("CAIRN_MEMROY", "1GiB").env("CAIRN_NODES_PORT_9002_TCP", "tcp://10.0.0.1:9002");
+    let said = said(&command.output().expect("the binary starts"));
+    let warned = said.lines().find(|line| line.contains("CAIRN_MEMROY")).unwrap_or_else(|| panic!("no word: {said}"));
+    assert!(warned.contains("WARN") && warned.contains("CAIRN_MEMORY\""), "{warned}");
+    assert!(!said.contains("CAIRN_NODES_PORT"), "{said}");
+}
+
 #[tokio::test]
 async fn a_memory_that_is_too_small_is_refused_with_the_least_that_serves() {
     let root = TempDir::new().expect("a directory");

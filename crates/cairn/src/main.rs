@@ -10,6 +10,7 @@ mod idle;
 mod quantity;
 mod server;
 mod settings;
+mod variables;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,6 @@ fn parsed() -> Cli {
     let command = Cli::command();
     let command = ["server", "node", "gateway"]
         .into_iter()
-        .fold(command, |command, role| command.mut_subcommand(role, settings::show_defaults));
+        .fold(command, |command, role| command.mut_subcommand(role, settings::lay_out_help));
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }

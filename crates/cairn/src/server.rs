@@ -14,6 +14,7 @@ use types::{AccessKeyId, BucketName, Integrity, NameError, Profile, ProfileError
 use crate::allocator::Frugal;
 use crate::idle::give_back_code_at_rest;
 use crate::settings::{Layer, Settings, SettingsError};
+use crate::variables::warn_of_unknown;
 
 /// The disk when no directory is named.
 const DIRECTORY_DEFAULT: &str = "./cairn-data";
@@ -114,6 +115,7 @@ pub fn run(args: ServerArgs, roles: Roles, frugal: Frugal) -> Result<(), ServerE
     let file = args.config.as_deref().map(Layer::from_file).transpose()?.unwrap_or_default();
     let settings = args.settings.over(file).resolve();
     telemetry::init_logging(&settings.log, settings.log_format.parse()?)?;
+    warn_of_unknown();
     let cluster = cluster_settings(&settings, roles, args.form)?;
     let settings = server_settings(args.directories, args.bucket, cluster, settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
@@ -157,6 +159,7 @@ pub fn run_gateway(args: GatewayArgs, frugal: Frugal) -> Result<(), ServerError>
     let file = args.config.as_deref().map(Layer::from_file).transpose()?.unwrap_or_default();
     let settings = args.settings.over(file).resolve();
     telemetry::init_logging(&settings.log, settings.log_format.parse()?)?;
+    warn_of_unknown();
     let named = named_nodes(&settings)?;
     if named.is_empty() {
         return Err(setting("join", "name nodes of the cluster, as in --join a:9002,b:9002,c:9002"));
