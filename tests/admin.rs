@@ -48,6 +48,26 @@ async fn status_shows_disks_and_usage_to_the_root_key_alone() {
     assert!(!status_of(&server, "a wrong secret").status.success());
 }
 
+/// Whoever names the S3 port is told which one to name instead.
+#[test]
+fn an_admin_url_that_is_the_s3_port_is_answered_with_the_right_one() {
+    let server = Server::start(1);
+    let told = |verb: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+        command.args(verb).args(["--admin-url", server.endpoint()]);
+        command.env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY).env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY);
+        let output = command.output().expect("the verb runs");
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).expect("errors are UTF-8")
+    };
+    let verbs: [&[&str]; 5] =
+        [&["admin", "status"], &["admin", "scrub"], &["admin", "gateway", "add"], &["admin", "trace"], &["health"]];
+    for verb in verbs {
+        let told = told(verb);
+        assert!(told.contains("serves S3, not the admin API") && told.contains("9001"), "{verb:?}: {told}");
+    }
+}
+
 #[test]
 fn health_and_metrics_are_open_and_nothing_else_is() {
     let server = Server::start(1);

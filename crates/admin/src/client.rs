@@ -80,6 +80,17 @@ pub enum AdminClientError {
     /// A rebuild of the index failed.
     #[error("the index was not rebuilt: {0}")]
     Rebuild(String),
+    /// Another port of Cairn's answered.
+    #[error(
+        "{url} serves {serves}, not the admin API: name its address with --admin-url or CAIRN_ADMIN_URL (port 9001 \
+         unless --admin-listen says otherwise)"
+    )]
+    OtherPort {
+        /// Its address.
+        url: String,
+        /// What is served there, in words.
+        serves: &'static str,
+    },
     /// The server's answer makes no sense.
     #[error("the admin API at {url} answered {status}, which is not understood")]
     Answer {
@@ -137,7 +148,7 @@ impl AdminClient {
             StatusCode::SERVICE_UNAVAILABLE => {
                 Err(AdminClientError::NotReady(String::from_utf8_lossy(&body).trim().to_owned()))
             }
-            _ => Err(AdminClientError::Answer { url: self.url.clone(), status }),
+            _ => Err(self.misunderstood(status, &body)),
         }
     }
 
@@ -351,7 +362,17 @@ impl AdminClient {
     fn refusal(&self, status: StatusCode, body: &[u8]) -> AdminClientError {
         match serde_json::from_slice::<AdminError>(body) {
             Ok(error) => error.into(),
-            Err(_) => AdminClientError::Answer { url: self.url.clone(), status },
+            Err(_) => self.misunderstood(status, body),
+        }
+    }
+
+    /// What an answer is that no admin API gives: S3 alone speaks XML, and nodes alone want the protocol to be changed.
+    fn misunderstood(&self, status: StatusCode, body: &[u8]) -> AdminClientError {
+        let url = self.url.clone();
+        match status {
+            _ if body.starts_with(b"<?xml") => AdminClientError::OtherPort { url, serves: "S3" },
+            StatusCode::UPGRADE_REQUIRED => AdminClientError::OtherPort { url, serves: "nodes and gateways" },
+            _ => AdminClientError::Answer { url, status },
         }
     }
 
