@@ -160,7 +160,11 @@ impl Overview<'_> {
 }
 
 /// The profile that the layout's nodes, or its disks where there is one node, could hold and that is wider than `wanted`.
+/// None while a disk is down: it may be back, or be given up.
 pub(crate) fn proposed_profile(layout: &Layout, wanted: Profile) -> Option<Profile> {
+    if layout.disks.iter().any(|disk| disk.state == DiskState::Down) {
+        return None;
+    }
     let counted = || layout.disks.iter().filter(|disk| !disk.state.is_left());
     let nodes: BTreeSet<NodeId> = counted().map(|disk| disk.node).collect();
     let domains = if nodes.len() > 1 { nodes.len() } else { counted().count() };
@@ -251,8 +255,10 @@ mod tests {
         assert_eq!(proposed(&layout(5)), Some("3+2".to_owned()));
         let mut five = layout(5);
         five.disks[0].state = DiskState::Out;
-        five.disks[1].state = DiskState::Down;
         assert_eq!(proposed(&five), Some("2+2".to_owned()));
+        // A node that was wiped and has joined anew beside what it was makes no more nodes.
+        five.disks[1].state = DiskState::Down;
+        assert_eq!(proposed(&five), None);
         assert_eq!(proposed(&layout(2)), None);
     }
 }

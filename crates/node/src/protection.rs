@@ -1,8 +1,9 @@
 //! What the disks at hand bear: under which profile objects are stored now, and how many disks may be lost.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use types::{DiskId, DiskState, Layout, Profile};
+use types::{Disk, DiskId, DiskState, Layout, Profile};
 
 /// How objects of one storage class are protected at one moment. Shown, it is a sentence without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,15 +12,23 @@ pub struct Protection {
     pub wanted: Profile,
     /// The widest that the live disks hold, and which new objects get; `None`: not even 1+1.
     pub stored: Option<Profile>,
-    /// Disks of the layout that are down, or in whose place one stands that is not whole yet.
+    /// Disks of the layout that are down, or in whose place one stands that is not whole yet, or that were given up and still
+    /// own slots.
     pub missing: usize,
 }
 
 impl Protection {
     /// Where `wanted` is wanted; `is_whole` tells of a disk that is up whether it has all its shards.
     pub(crate) fn of(layout: &Layout, wanted: Profile, is_whole: impl Fn(DiskId) -> bool) -> Self {
-        let counted = layout.disks.iter().filter(|disk| !disk.state.is_left());
-        let missing = counted.filter(|disk| disk.state != DiskState::Up || !is_whole(disk.id)).count();
+        // What a disk had that was given up is whole again for sure once its slots have new owners.
+        let owners: BTreeSet<DiskId> = layout.slots().map(|(_, _, slot)| slot.disk).collect();
+        let is_missing = |disk: &&Disk| match disk.state {
+            DiskState::Up => !is_whole(disk.id),
+            DiskState::Down => true,
+            DiskState::Out => owners.contains(&disk.id),
+            DiskState::Draining => false,
+        };
+        let missing = layout.disks.iter().filter(is_missing).count();
         Self { wanted, stored: placement::widest_live(layout, wanted, &[]), missing }
     }
 
@@ -55,7 +64,7 @@ impl fmt::Display for Protection {
 
 #[cfg(test)]
 mod tests {
-    use types::{Disk, NodeId};
+    use types::{Heir, NodeId, PlacementGroup, PlacementGroupId, Slot, SlotEpoch};
 
     use super::*;
 
@@ -87,6 +96,23 @@ mod tests {
         assert_eq!(said(5, 1, "4+2"), "1 missing of 4+2: objects are stored 3+2, any one more disk may be lost");
         assert_eq!(said(4, 2, "4+2"), "2 missing of 4+2: objects are stored 2+2, NO more disk may be lost");
         assert_eq!(said(6, 1, "4+2"), "1 missing of 4+2: objects are stored 4+2, any one more disk may be lost");
+    }
+
+    /// One of three disks is given up: until another owns its slot, what it had need not have been made again.
+    #[test]
+    fn a_disk_that_was_given_up_is_missing_until_its_slots_have_new_owners() {
+        let disk = |number| DiskId::from_bytes([number; 16]);
+        let mut layout = layout(4, 0);
+        let slots = (1..=3).map(|number| Slot::owned(disk(number), SlotEpoch(1))).collect();
+        let profile: Profile = "2+1".parse().expect("a profile");
+        layout.groups.push(PlacementGroup { id: PlacementGroupId(1), profile, slots });
+        let said = |layout: &Layout| Protection::of(layout, profile, |_| true).to_string();
+        assert_eq!(said(&layout), "2+1: any one disk may be lost");
+        layout.disks[0].state = DiskState::Out;
+        layout.groups[0].slots[0].heir = Some(Heir { disk: disk(4), epoch: SlotEpoch(2) });
+        assert_eq!(said(&layout), "1 missing of 2+1: objects are stored 2+1, NO more disk may be lost");
+        layout.groups[0].slots[0] = Slot::owned(disk(4), SlotEpoch(3));
+        assert_eq!(said(&layout), "2+1: any one disk may be lost");
     }
 
     #[test]
