@@ -148,6 +148,7 @@ impl NodeWatch {
             Event::Read(standing) => {
                 let Some(begun) = self.begun else { return Vec::new() };
                 self.note_down(now, standing);
+                self.forget_removed(now, standing);
                 self.standing = Some(standing.clone());
                 self.decide(now, begun, standing)
             }
@@ -255,6 +256,13 @@ impl NodeWatch {
         for disk in down {
             self.down_since.entry(disk).or_insert(now);
         }
+    }
+
+    /// A node that was taken out of the cluster is told of until it has ended.
+    fn forget_removed(&mut self, now: Duration, standing: &Standing) {
+        let is_known = |id: &NodeId| standing.layout.nodes.iter().any(|node| node.id == *id);
+        let silent = self.settings.down_after;
+        self.heard.retain(|node, (when, _)| is_known(node) || now.saturating_sub(*when) < silent);
     }
 
     fn decide(&self, now: Duration, begun: Duration, standing: &Standing) -> Vec<Action> {
@@ -668,6 +676,25 @@ mod tests {
         world.set(&[disk_id(3, 1), disk_id(3, 2)], DiskState::Out);
         world.pass(2);
         assert_eq!(level(&world), 3);
+    }
+
+    #[test]
+    fn a_node_that_was_taken_out_is_told_of_until_it_is_silent() {
+        let mut world = World::new(4);
+        world.pass(60);
+        let layout = Arc::make_mut(&mut world.standing.layout);
+        layout.nodes.retain(|node| node.id != node_id(4));
+        layout.disks.retain(|disk| disk.node != node_id(4));
+        let told = |world: &World| {
+            let report = world.watch.report(world.now).expect("it watches");
+            report.nodes.iter().any(|node| node.node == node_id(4))
+        };
+        world.pass(60);
+        assert!(told(&world), "it still runs");
+        world.alive.remove(&4);
+        world.pass(15);
+        assert!(!told(&world));
+        assert_eq!(world.done, []);
     }
 
     #[test]
