@@ -112,6 +112,11 @@ impl RpcServer {
                             drop(permit);
                             match admitted {
                                 Ok(admitted) => core.run(admitted, closing, &peer).await,
+                                // The address was another node's before; whoever calls asks where that one is now, many
+                                // times a second while it is nowhere.
+                                Err(error @ HandshakeError::WrongNode { .. }) => {
+                                    tracing::debug!(%peer, %error, "a connection was turned away");
+                                }
                                 Err(error) => tracing::info!(%peer, %error, "a connection was turned away"),
                             }
                         });
