@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::changes::{Change, ChangeOptions, ChangePlan, MovesStatus, RebalanceWish, moves_line, plan_lines};
-use crate::cli::print_done;
+use crate::cli::{places, print_done};
 use crate::client::{AdminClient, AdminClientError};
 use crate::progress::MovesBar;
 
@@ -80,7 +80,7 @@ pub(crate) async fn run_rebalance(
     };
     let plan = client.rebalance(wish, options).await?;
     match wish {
-        RebalanceWish::Start | RebalanceWish::Resume => print_plan(&plan, json),
+        RebalanceWish::Start | RebalanceWish::Resume => print_plan(client, &plan, json).await,
         RebalanceWish::Pause => print_done(json, "no more moves begin until `cairn admin rebalance resume`"),
         RebalanceWish::Stop => print_done(json, "no more moves begin"),
     }
@@ -131,17 +131,19 @@ pub(crate) async fn run_change(
     match change {
         Change::Undrain => print_done(json, "in service again; slots that were under way go on to their new owners"),
         Change::Remove => print_done(json, "it is out of the cluster"),
-        Change::Drain | Change::Out => print_plan(&plan, json),
+        Change::Drain | Change::Out => print_plan(client, &plan, json).await,
     }
     Ok(())
 }
 
-pub(crate) fn print_plan(plan: &ChangePlan, json: bool) {
+async fn print_plan(client: &AdminClient, plan: &ChangePlan, json: bool) {
     if json {
         println!("{}", serde_json::to_string(plan).expect("plain data is JSON"));
         return;
     }
-    print!("{}", plan_lines(plan, str::to_owned));
+    // Ids say little to people; where the status is not to be had they have to do.
+    let places = client.status().await.map(|status| places(&status)).unwrap_or_default();
+    print!("{}", plan_lines(plan, |disk| places.get(disk).cloned().unwrap_or_else(|| disk.to_owned())));
     if !plan.dry_run && plan.slots > 0 {
         println!("watch it with `cairn admin moves --watch`");
     }

@@ -100,6 +100,9 @@ impl RebalanceWish {
 pub struct MovesStatus {
     /// How many move.
     pub slots: u64,
+    /// Those of them whose disk was given up: they arrive once no writer of before can be left.
+    #[serde(default)]
+    pub slots_given_up: u64,
     /// Bytes in them, about; some may have been brought already.
     pub bytes: u64,
     /// Slots of disks that are out or being drained that have nowhere to go.
@@ -156,7 +159,11 @@ pub(crate) fn moves_line(moves: &MovesStatus) -> String {
     }
     let left = moves.seconds_left.map(|left| format!(", about {left} s left")).unwrap_or_default();
     let bytes = human_bytes(moves.bytes);
-    format!("{} slots move, about {bytes}; {} have arrived{left}{homeless}", moves.slots, moves.slots_done)
+    let given_up = match moves.slots_given_up {
+        0 => String::new(),
+        slots => format!("; {slots} of disks that were given up arrive up to `ticket_idle` after their last writer"),
+    };
+    format!("{} slots move, about {bytes}; {} have arrived{left}{given_up}{homeless}", moves.slots, moves.slots_done)
 }
 
 #[cfg(test)]
@@ -176,6 +183,12 @@ mod tests {
         let status =
             MovesStatus { slots: 4, bytes: 1 << 30, slots_done: 2, seconds_left: Some(9), ..MovesStatus::default() };
         assert_eq!(moves_line(&status), "4 slots move, about 1.0 GiB; 2 have arrived, about 9 s left");
+        let given_up = MovesStatus { slots: 2, slots_given_up: 2, ..MovesStatus::default() };
+        assert_eq!(
+            moves_line(&given_up),
+            "2 slots move, about 0 B; 0 have arrived; 2 of disks that were given up arrive up to `ticket_idle` after their \
+             last writer"
+        );
         assert_eq!(moves_line(&MovesStatus::default()), "nothing moves");
         let paused = MovesStatus { rebalancing: "paused".to_owned(), slots_to_rebalance: 5, ..MovesStatus::default() };
         assert_eq!(moves_line(&paused), "nothing moves; rebalancing is paused, 5 more slots to move");

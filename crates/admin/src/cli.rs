@@ -1,5 +1,6 @@
 //! `cairn admin ...`: the verbs that speak to a running cluster.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use crate::nodes::{SplitPoint, node_lines, range_lines};
 use crate::progress::StatusBars;
 use crate::rebuild::RebuildOptions;
 use crate::service::WantedProfile;
-use crate::status::{FeatureLevelStatus, Status};
+use crate::status::{DiskStatus, FeatureLevelStatus, Status};
 use crate::trace::{TraceFilter, TraceLine};
 
 /// How long the admin API may take to say how it is.
@@ -263,7 +264,7 @@ fn print_list<T: serde::Serialize>(list: &[T], json: bool, lines: impl Fn(&[T]) 
 async fn watch(client: &AdminClient, json: bool) -> Result<(), AdminClientError> {
     // Bars are drawn where they can be drawn over.
     let in_place = std::io::stderr().is_terminal();
-    let bars = StatusBars::new();
+    let mut bars = StatusBars::new();
     let mut shown = None;
     let mut every = tokio::time::interval(Duration::from_secs(1));
     loop {
@@ -321,7 +322,9 @@ fn print_status(status: &Status, json: bool) -> bool {
 
 fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
     writeln!(text, "cluster   {}  (cairn {}, up {} s)", status.cluster, status.version, status.uptime_seconds)?;
-    writeln!(text, "endpoint  {}", status.endpoint)?;
+    if !status.endpoint.is_empty() {
+        writeln!(text, "endpoint  {}", status.endpoint)?;
+    }
     match &status.not_ready {
         None => writeln!(text, "state     ready")?,
         Some(reason) => writeln!(text, "state     NOT READY: {reason}")?,
@@ -386,7 +389,8 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
     )?;
     writeln!(
         text,
-        "repair    {} shards rebuilt ({}), {} waiting, {} lost; {} parts re-striped",
+        "repair    {}{} shards rebuilt ({}), {} waiting, {} lost; {} parts re-striped",
+        if status.nodes.len() > 1 { "by the asked node: " } else { "" },
         repair.repaired_shards,
         human_bytes(repair.repaired_bytes),
         repair.waiting_shards,
@@ -408,17 +412,33 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
     )
 }
 
+/// Where a disk is: its directory and, where there are several nodes, its node's address.
+fn place(status: &Status, disk: &DiskStatus) -> String {
+    match status.nodes.iter().find(|node| node.id == disk.node) {
+        Some(node) if status.nodes.len() > 1 => format!("{} on {}", disk.path, node.address),
+        _ => disk.path.clone(),
+    }
+}
+
+/// Each disk's id with its place behind it, by id.
+pub(crate) fn places(status: &Status) -> BTreeMap<String, String> {
+    status.disks.iter().map(|disk| (disk.id.clone(), format!("{} ({})", disk.id, place(status, disk)))).collect()
+}
+
 fn disk_lines(status: &Status) -> String {
-    let line = |disk: &crate::status::DiskStatus| {
+    let line = |disk: &DiskStatus| {
         let reason = disk.reason.as_ref().map(|reason| format!("  ({reason})")).unwrap_or_default();
-        let cure = match disk.state.as_str() {
-            "down" => "  a blank directory there is taken at once; if the disk itself is back: cairn admin readmit",
-            _ => "",
+        let node = status.nodes.iter().find(|node| node.id == disk.node);
+        let cure = match (disk.state.as_str(), node) {
+            ("down", Some(node)) if node.state != "up" => {
+                format!("  start its node; if the node is lost for good: cairn admin node out {}", node.id)
+            }
+            ("down", _) => {
+                "  a blank directory there is taken at once; if the disk itself is back: cairn admin readmit".to_owned()
+            }
+            _ => String::new(),
         };
-        let place = match status.nodes.iter().find(|node| node.id == disk.node) {
-            Some(node) if status.nodes.len() > 1 => format!("{} on {}", disk.path, node.address),
-            _ => disk.path.clone(),
-        };
+        let place = place(status, disk);
         let roles =
             if disk.index_roles.is_empty() { String::new() } else { format!("  [{}]", disk.index_roles.join(" ")) };
         format!(
@@ -442,5 +462,48 @@ pub(crate) fn human_bytes(bytes: u64) -> String {
     match units.into_iter().find(|(_, unit)| bytes >= *unit) {
         Some((name, unit)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
         None => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nodes::NodeStatus;
+
+    /// Two nodes, one of which has its disk down.
+    fn status(node_state: &str) -> Status {
+        let node = |id: &str, state: &str| NodeStatus {
+            id: id.to_owned(),
+            address: format!("{id}:9002"),
+            state: state.to_owned(),
+            ..NodeStatus::default()
+        };
+        let disk = |id: &str, node: &str, state: &str| DiskStatus {
+            id: id.to_owned(),
+            node: node.to_owned(),
+            path: "/data".to_owned(),
+            state: state.to_owned(),
+            ..DiskStatus::default()
+        };
+        Status {
+            nodes: vec![node("a", "up"), node("b", node_state)],
+            disks: vec![disk("d1", "a", "up"), disk("d2", "b", "down")],
+            ..Status::default()
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_down_is_told_with_what_helps() {
+        let told = |node_state| disk_lines(&status(node_state));
+        assert!(told("down").contains("start its node; if the node is lost for good: cairn admin node out b"));
+        assert!(!told("down").contains("readmit"), "what is to be done there needs its node");
+        assert!(told("up").contains("a blank directory there is taken at once"));
+    }
+
+    #[test]
+    fn disks_of_several_nodes_are_told_with_their_node() {
+        assert_eq!(places(&status("up"))["d2"], "d2 (/data on b:9002)");
+        let lone = Status { nodes: Vec::new(), ..status("up") };
+        assert_eq!(places(&lone)["d2"], "d2 (/data)");
     }
 }

@@ -112,7 +112,10 @@ pub fn node_lines(nodes: &[NodeStatus]) -> String {
 
 fn write_node(text: &mut String, node: &NodeStatus) -> std::fmt::Result {
     write!(text, "  {}  {:<21} {:7}", node.id, node.address, node.state)?;
-    write!(text, " {}/{} disks up", node.disks_up, node.disks)?;
+    match node.disks {
+        0 => text.push_str(" no disk in the cluster: it joins, or was removed and can be ended"),
+        all => write!(text, " {}/{all} disks up", node.disks_up)?,
+    }
     let names = |ranges: &[u64]| {
         let name = |id: &u64| RangeStatus { id: *id, ..RangeStatus::default() }.name();
         ranges.iter().map(name).collect::<Vec<_>>().join(" ")

@@ -1,5 +1,7 @@
 //! Progress as a terminal shows it.
 
+use std::collections::BTreeMap;
+
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::changes::{MovesStatus, moves_line};
@@ -14,6 +16,13 @@ pub struct StatusBars {
     bars: MultiProgress,
     scrub: ProgressBar,
     repair: ProgressBar,
+    rebuilding: BTreeMap<String, ProgressBar>,
+}
+
+/// How all bars of [`StatusBars`] look.
+fn bar(prefix: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:8} [{bar:40}] {msg}").expect("the template is valid");
+    ProgressBar::new(STEPS).with_style(style).with_prefix(prefix)
 }
 
 impl StatusBars {
@@ -23,14 +32,12 @@ impl StatusBars {
     /// Never: the templates are constants.
     pub fn new() -> Self {
         let bars = MultiProgress::new();
-        let style = ProgressStyle::with_template("{prefix:8} [{bar:40}] {msg}").expect("the template is valid");
-        let bar =
-            |prefix: &'static str| bars.add(ProgressBar::new(STEPS).with_style(style.clone()).with_prefix(prefix));
-        Self { scrub: bar("scrub"), repair: bar("repair"), bars }
+        let (scrub, repair) = (bars.add(bar("scrub")), bars.add(bar("repair")));
+        Self { scrub, repair, rebuilding: BTreeMap::new(), bars }
     }
 
     /// Shows `status`.
-    pub fn show(&self, status: &Status) {
+    pub fn show(&mut self, status: &Status) {
         let scrub = &status.scrub;
         self.scrub.set_position(steps(if scrub.running { scrub.progress } else { 0.0 }));
         self.scrub.set_message(match (scrub.running, scrub.last_pass_ended) {
@@ -47,6 +54,23 @@ impl StatusBars {
             "{} shards rebuilt, {} waiting; {} parts re-striped, {} waiting",
             repair.repaired_shards, repair.waiting_shards, repair.restriped_parts, repair.degraded_parts
         ));
+        self.show_rebuilding(&repair.rebuilding);
+    }
+
+    fn show_rebuilding(&mut self, disks: &[(String, f64)]) {
+        self.rebuilding.retain(|disk, bar| {
+            let goes_on = disks.iter().any(|(of, _)| of == disk);
+            if !goes_on {
+                bar.finish_and_clear();
+            }
+            goes_on
+        });
+        for (disk, share) in disks {
+            let new = || self.bars.add(bar("rebuild"));
+            let bar = self.rebuilding.entry(disk.clone()).or_insert_with(new);
+            bar.set_position(steps(*share));
+            bar.set_message(format!("{:.1} % of disk {disk}", share * 100.0));
+        }
     }
 
     /// Prints a line above the bars.
@@ -132,4 +156,22 @@ impl Default for StatusBars {
 
 fn steps(share: f64) -> u64 {
     (share.clamp(0.0, 1.0) * STEPS as f64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_disk_that_is_rebuilt_has_a_bar_until_it_is_whole() {
+        let mut bars = StatusBars::new();
+        let mut status = Status::default();
+        status.repair.rebuilding = vec![("a".to_owned(), 0.25), ("b".to_owned(), 0.0)];
+        bars.show(&status);
+        let at = |bars: &StatusBars, disk: &str| bars.rebuilding.get(disk).map(ProgressBar::position);
+        assert_eq!((at(&bars, "a"), at(&bars, "b")), (Some(250), Some(0)));
+        status.repair.rebuilding = vec![("b".to_owned(), 0.5)];
+        bars.show(&status);
+        assert_eq!((at(&bars, "a"), at(&bars, "b")), (None, Some(500)));
+    }
 }

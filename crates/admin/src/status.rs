@@ -14,7 +14,7 @@ pub struct Status {
     pub cluster: String,
     /// The answering node's id.
     pub node: String,
-    /// Where S3 is served.
+    /// Where S3 is served; empty for a node that does not.
     pub endpoint: String,
     /// The profile that new objects get when they name no storage class, K+M.
     pub profile: String,

@@ -10,7 +10,7 @@ use index::command::Rebalancing;
 use index::{Command, CommandBody};
 use placement::{HeirPlan, plan_rebalance};
 use telemetry::with_causes;
-use types::{DiskId, Layout, NodeId, RequestNumber};
+use types::{DiskId, DiskState, Layout, NodeId, RequestNumber};
 use upkeep::heirs::{ClusterChanges, even_slot_bytes};
 use upkeep::rebalance::rebalancing;
 
@@ -170,6 +170,8 @@ impl NodeAdmin {
         let is_homeless = |slot: &types::Slot| slot.heir.is_none() && layout.disk_state(slot.disk).is_left();
         let homeless_slots = layout.slots().filter(|(_, _, slot)| is_homeless(slot)).count() as u64;
         let slots = moving.len() as u64;
+        let is_given_up = |slot: &types::Slot| layout.disk_state(slot.disk) == DiskState::Out;
+        let slots_given_up = moving.iter().filter(|(_, _, slot)| is_given_up(slot)).count() as u64;
         let now = self.clock.monotonic();
         let (since, most) = {
             let mut seen = self.moves_seen.lock();
@@ -189,11 +191,14 @@ impl NodeAdmin {
         };
         let slots_done = most - slots;
         let elapsed = now.saturating_sub(since).as_secs_f64();
-        let slots_left = slots + slots_to_rebalance as u64;
-        let seconds_left = (slots_done > 0).then(|| (elapsed / slots_done as f64 * slots_left as f64).ceil() as u64);
+        // Those of a disk that was given up keep no pace: they wait for its last writer to be over.
+        let slots_left = slots - slots_given_up + slots_to_rebalance as u64;
+        let seconds_left =
+            (slots_done > 0 && slots_left > 0).then(|| (elapsed / slots_done as f64 * slots_left as f64).ceil() as u64);
         let bytes = moving.iter().map(|(group, at, _)| of_slots(group.id, *at)).sum();
         MovesStatus {
             slots,
+            slots_given_up,
             bytes,
             homeless_slots,
             slots_done,

@@ -122,7 +122,10 @@ pub enum RemoveError {
         disk: DiskId,
     },
     /// It has slots.
-    #[error("disk {disk} still has {slots} slots: wait until they have moved")]
+    #[error(
+        "disk {disk} still has {slots} slots: wait until they have moved, as `cairn admin moves` says; if it was given up, \
+         that is up to `ticket_idle` (30m unless set) after its last writer"
+    )]
     OwnsSlots {
         /// The disk.
         disk: DiskId,
