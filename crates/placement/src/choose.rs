@@ -1,17 +1,55 @@
 //! Which group a run goes into.
 
+use std::collections::BTreeMap;
+
 use types::{DiskId, Layout, PlacementGroup, Profile, SlotIndex};
+
+use crate::domains::{Bearing, Caps, Domain, DomainLevel, Site, all_sites, domain_level};
 
 /// Whether groups of one profile take runs of the other: as many data and as many parity shards.
 pub fn same_shape(one: Profile, other: Profile) -> bool {
     (one.k(), one.m()) == (other.k(), other.m())
 }
 
-/// The groups of `profile`'s shape that are whole: every slot's shards go to a disk that is up and not in `avoid`.
-pub fn live_groups<'a>(layout: &'a Layout, profile: Profile, avoid: &[DiskId]) -> Vec<&'a PlacementGroup> {
+/// The groups of `profile`'s shape that are whole: every slot's shards go to a disk that is up and not in `avoid`. Groups
+/// of which more would be lost with some domains than where `wanted` is wanted, and all disks are there, are left out: they
+/// were planned while there were fewer.
+pub fn live_groups<'a>(
+    layout: &'a Layout,
+    wanted: Profile,
+    profile: Profile,
+    avoid: &[DiskId],
+) -> Vec<&'a PlacementGroup> {
     let live = live_disks(layout, avoid);
+    let spread = Spread::wanted(layout, wanted, profile);
     let shaped = layout.groups.iter().filter(|group| same_shape(group.profile, profile));
-    shaped.filter(|group| group.slots.iter().all(|slot| live.binary_search(&slot.target().0).is_ok())).collect()
+    let whole = shaped.filter(|group| group.slots.iter().all(|slot| live.binary_search(&slot.target().0).is_ok()));
+    whole.filter(|group| spread.is_that_of(group)).collect()
+}
+
+/// How far apart the slots of a group are to be.
+struct Spread<'a> {
+    caps: Caps,
+    sites: BTreeMap<DiskId, Site<'a>>,
+}
+
+impl<'a> Spread<'a> {
+    fn wanted(layout: &'a Layout, wanted: Profile, profile: Profile) -> Self {
+        // A disk has one slot of a group, whoever planned it.
+        if domain_level(layout, wanted) == DomainLevel::Disk {
+            return Self { caps: Caps::new(), sites: BTreeMap::new() };
+        }
+        let caps = Bearing::of(layout, wanted).caps(profile);
+        Self { caps, sites: all_sites(layout).map(|site| (site.disk.id, site)).collect() }
+    }
+
+    fn is_that_of(&self, group: &PlacementGroup) -> bool {
+        self.caps.iter().all(|(level, cap)| {
+            let sites = group.slots.iter().filter_map(|slot| self.sites.get(&slot.target().0));
+            let domains: Vec<Domain<'_>> = sites.map(|site| site.domain(*level)).collect();
+            domains.iter().all(|domain| domains.iter().filter(|other| *other == domain).count() <= *cap)
+        })
+    }
 }
 
 /// One of `groups`, at random by the free space of its fullest disk, which is what ends its use. `free_bytes` tells a
@@ -27,9 +65,11 @@ pub fn choose_group<'a>(
 }
 
 /// A group of `profile`'s shape, whole or not, and a first slot from which `copies` consecutive slots (modulo the
-/// width) are live: where the whole copies of a small body go. At random, by free space.
+/// width) are live: where the whole copies of a small body go. At random, by free space. Groups are left out as by
+/// [`live_groups`].
 pub fn choose_window<'a>(
     layout: &'a Layout,
+    wanted: Profile,
     profile: Profile,
     copies: usize,
     avoid: &[DiskId],
@@ -39,7 +79,9 @@ pub fn choose_window<'a>(
     let live_disks = live_disks(layout, avoid);
     let mut windows = Vec::new();
     let mut weights = Vec::new();
-    for group in layout.groups.iter().filter(|group| same_shape(group.profile, profile)) {
+    let spread = Spread::wanted(layout, wanted, profile);
+    let shaped = layout.groups.iter().filter(|group| same_shape(group.profile, profile));
+    for group in shaped.filter(|group| spread.is_that_of(group)) {
         let live: Vec<bool> =
             group.slots.iter().map(|slot| live_disks.binary_search(&slot.target().0).is_ok()).collect();
         for first in 0..group.slots.len() {

@@ -95,6 +95,11 @@ pub(crate) fn live_sites<'a>(layout: &'a Layout, avoid: &'a [DiskId]) -> impl It
     sites(layout, |disk| disk.state.is_written() && !avoid.contains(&disk.id))
 }
 
+/// All disks.
+pub(crate) fn all_sites(layout: &Layout) -> impl Iterator<Item = Site<'_>> {
+    sites(layout, |_| true)
+}
+
 /// Disks that are to stay, also those that are down.
 pub(crate) fn standing_sites(layout: &Layout) -> impl Iterator<Item = Site<'_>> {
     sites(layout, |disk| !disk.state.is_left())
@@ -117,6 +122,63 @@ pub(crate) fn by_domain<'a>(sites: &[Site<'a>], level: DomainLevel) -> BTreeMap<
         *counts.entry(site.domain(level)).or_insert(0) += 1;
     }
     counts
+}
+
+/// The most slots of one group that a domain takes, at each level at which they are kept apart, the highest first.
+pub(crate) type Caps = Vec<(DomainLevel, usize)>;
+
+/// As [`cap`], at the level, and then, as few as that leaves possible, at each level below it down to the node's.
+pub(crate) fn caps(sites: &[Site<'_>], level: DomainLevel, profile: Profile) -> Option<Caps> {
+    let levels = match level {
+        DomainLevel::Disk => vec![level],
+        _ => [DomainLevel::Zone, DomainLevel::Rack, DomainLevel::Node].into_iter().filter(|at| *at <= level).collect(),
+    };
+    let mut caps = Caps::new();
+    for at in levels {
+        let holds = |cap: &usize| room(sites, &[&caps[..], &[(at, *cap)]].concat()) >= profile.width();
+        let cap = (1..=profile.m().max(1)).find(holds)?;
+        caps.push((at, cap));
+    }
+    Some(caps)
+}
+
+/// How many slots of one group the sites take.
+fn room(sites: &[Site<'_>], caps: &[(DomainLevel, usize)]) -> usize {
+    let Some(((level, cap), below)) = caps.split_first() else { return sites.len() };
+    let mut domains: BTreeMap<Domain<'_>, Vec<Site<'_>>> = BTreeMap::new();
+    for site in sites {
+        domains.entry(site.domain(*level)).or_default().push(*site);
+    }
+    domains.values().map(|sites| room(sites, below).min(*cap)).sum()
+}
+
+/// How many domains of each level may be lost of what is stored where a profile is wanted, by all disks that are to stay:
+/// an outage makes it no less.
+pub(crate) struct Bearing(Vec<(DomainLevel, usize)>);
+
+impl Bearing {
+    pub(crate) fn of(layout: &Layout, wanted: Profile) -> Self {
+        let sites: Vec<Site<'_>> = standing_sites(layout).collect();
+        // Of what they cannot hold, whatever is there, nothing is promised.
+        let caps = caps(&sites, domain_level(layout, wanted), wanted).unwrap_or_default();
+        Self(caps.into_iter().map(|(level, cap)| (level, wanted.m() / cap)).collect())
+    }
+
+    /// The most slots of one group of `profile` that a domain may have; a profile of less parity bears what that allows.
+    pub(crate) fn caps(&self, profile: Profile) -> Caps {
+        let most = |losses: usize| match losses.min(profile.m()) {
+            0 => profile.width(),
+            losses => profile.m() / losses,
+        };
+        self.0.iter().map(|(level, losses)| (*level, most(*losses))).collect()
+    }
+
+    /// Whether groups of `profile` that are planned with these caps bear as much.
+    pub(crate) fn allows(&self, profile: Profile, caps: &Caps) -> bool {
+        let most = self.caps(profile);
+        let is_within = |(level, cap): &(DomainLevel, usize)| most.iter().all(|(at, most)| at != level || cap <= most);
+        caps.iter().all(is_within)
+    }
 }
 
 /// The most slots of one group that a domain must take so that the sites hold `profile`, as few as possible and at

@@ -4,7 +4,8 @@
 //! knows whether a disk answers; a disk is live if the layout says so and the caller doesn't avoid it.
 //!
 //! The rule that all of it keeps: slots of a group lie on distinct disks; above the disk level in distinct failure
-//! domains or, where there are too few, evenly over them with at most m to a domain.
+//! domains or, where there are too few, evenly over them with at most m to a domain. While
+//! domains are away no new group bears the loss of fewer than with all of them at hand: it is narrower then.
 
 mod assignment;
 mod change;

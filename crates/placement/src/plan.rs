@@ -6,7 +6,9 @@ use types::{DiskId, Layout, PlacementGroup, PlacementGroupId, Profile, Slot, Slo
 
 use crate::assignment::cheapest_assignment;
 use crate::choose::live_groups;
-use crate::domains::{Domain, DomainLevel, Site, by_domain, cap, domain_level, live_sites, standing_sites};
+use crate::domains::{
+    Bearing, Caps, Domain, DomainLevel, Site, by_domain, caps, domain_level, live_sites, standing_sites,
+};
 
 /// Slots that a disk of average size gets in one plan: enough that a lost disk's load spreads, few enough that a run's
 /// group is soon met again.
@@ -32,13 +34,13 @@ pub struct PlacementError {
 pub fn plan_groups(layout: &Layout, profile: Profile, avoid: &[DiskId]) -> Result<Vec<PlacementGroup>, PlacementError> {
     let sites: Vec<Site<'_>> = live_sites(layout, avoid).collect();
     let level = domain_level(layout, profile);
-    let cap = cap(&sites, level, profile).ok_or(PlacementError { profile, live_disks: sites.len() })?;
-    let mut usage = Usage::of(&live_groups(layout, profile, avoid));
+    let caps = caps(&sites, level, profile).ok_or(PlacementError { profile, live_disks: sites.len() })?;
+    let mut usage = Usage::of(&live_groups(layout, profile, profile, avoid));
     let first = layout.groups.last().map_or(PlacementGroupId(1), |group| group.id.next()).0;
     let count = (SLOTS_PER_DISK * sites.len()).div_ceil(profile.width()).max(SLOTS_PER_DISK);
     let groups = (first..first + count as u64).map(|id| {
         let group = PlacementGroupId(id);
-        let disks = choose_disks(&sites, level, cap, profile.width(), &usage, group);
+        let disks = choose_disks(&sites, &caps, profile.width(), &usage, group);
         let slots = usage.order(disks, group);
         usage.count(&slots);
         let slots = slots.into_iter().map(|disk| Slot::owned(disk, SlotEpoch(1))).collect();
@@ -52,8 +54,9 @@ pub fn plan_groups(layout: &Layout, profile: Profile, avoid: &[DiskId]) -> Resul
 /// disk). Empty when nothing is missing; a disk that returns makes its groups whole again, so that nothing is added.
 pub fn missing_groups(layout: &Layout, profiles: &[Profile], avoid: &[DiskId]) -> Vec<PlacementGroup> {
     let mut planned = layout.clone();
-    for profile in profiles.iter().filter_map(|&profile| widest_live(layout, profile, avoid)) {
-        let live = live_groups(&planned, profile, avoid);
+    for &wanted in profiles {
+        let Some(profile) = widest_live(layout, wanted, avoid) else { continue };
+        let live = live_groups(&planned, wanted, profile, avoid);
         let unused = |id: DiskId| !live.iter().any(|group| group.slots.iter().any(|slot| slot.target().0 == id));
         let unused: Vec<DiskId> = live_sites(layout, avoid).map(|site| site.disk.id).filter(|&id| unused(id)).collect();
         if !live.is_empty() && unused.is_empty() {
@@ -71,6 +74,9 @@ pub fn missing_groups(layout: &Layout, profiles: &[Profile], avoid: &[DiskId]) -
 
 /// The widest profile that the live disks hold where `wanted` is wanted: `wanted` itself if they do, else with m kept as
 /// long as possible and k as large as then possible, down to 1+1. `None` if not even that can be placed.
+///
+/// What is written while domains are away is as wide as lets it bear the loss of as many domains as what is written while
+/// all are there: with two slots of a group in one domain, where one would do once all are back, it would not.
 pub fn widest_live(layout: &Layout, wanted: Profile, avoid: &[DiskId]) -> Option<Profile> {
     let sites: Vec<Site<'_>> = live_sites(layout, avoid).collect();
     widest_of(layout, &sites, wanted)
@@ -83,7 +89,11 @@ pub(crate) fn widest_standing(layout: &Layout, wanted: Profile) -> Option<Profil
 }
 
 fn widest_of(layout: &Layout, sites: &[Site<'_>], wanted: Profile) -> Option<Profile> {
-    let held = |profile: &Profile| cap(sites, domain_level(layout, *profile), *profile).is_some();
+    let bearing = Bearing::of(layout, wanted);
+    let held = |profile: &Profile| {
+        let caps = caps(sites, domain_level(layout, *profile), *profile);
+        caps.is_some_and(|caps| bearing.allows(*profile, &caps))
+    };
     let narrower = |m: usize| (1..=wanted.k()).rev().map(move |k| narrowed(wanted, k, m));
     std::iter::once(wanted).chain((1..=wanted.m()).rev().flat_map(narrower)).find(held)
 }
@@ -95,23 +105,19 @@ fn narrowed(wanted: Profile, k: usize, m: usize) -> Profile {
 }
 
 /// The disks of one group: one after the other that whose domains have the fewest, then the one with the least load for
-/// its size. Domains partition the disks, so that a choice never leaves too few for the rest.
-fn choose_disks(
-    sites: &[Site<'_>],
-    level: DomainLevel,
-    cap: usize,
-    width: usize,
-    usage: &Usage,
-    group: PlacementGroupId,
-) -> Vec<DiskId> {
+/// its size. Domains partition the disks, and each other from level to level, so that a choice never leaves too few for the
+/// rest.
+fn choose_disks(sites: &[Site<'_>], caps: &Caps, width: usize, usage: &Usage, group: PlacementGroupId) -> Vec<DiskId> {
     let levels = [DomainLevel::Zone, DomainLevel::Rack, DomainLevel::Node];
     let mut chosen: Vec<Site<'_>> = Vec::with_capacity(width);
     while chosen.len() < width {
         let taken: Vec<BTreeMap<Domain<'_>, usize>> = levels.iter().map(|&level| by_domain(&chosen, level)).collect();
-        let taken_at_level = by_domain(&chosen, level);
+        let capped: Vec<_> = caps.iter().map(|(level, cap)| (*level, *cap, by_domain(&chosen, *level))).collect();
         let free = sites.iter().filter(|site| {
-            let full = taken_at_level.get(&site.domain(level)).is_some_and(|&count| count >= cap);
-            !full && !chosen.iter().any(|other| other.disk.id == site.disk.id)
+            let is_full = |(level, cap, taken): &(DomainLevel, usize, BTreeMap<Domain<'_>, usize>)| {
+                taken.get(&site.domain(*level)).is_some_and(|count| count >= cap)
+            };
+            !capped.iter().any(is_full) && !chosen.iter().any(|other| other.disk.id == site.disk.id)
         });
         let crowd = |site: &Site<'_>| -> Vec<usize> {
             let count = |(level, taken): (&DomainLevel, &BTreeMap<_, usize>)| taken.get(&site.domain(*level)).copied();

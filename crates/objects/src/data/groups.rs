@@ -33,7 +33,7 @@ pub(super) struct ChosenWindow {
 pub(super) fn likely_profile(core: &Core, wanted: Profile) -> Result<Profile, WriteError> {
     let layout = core.layout();
     let avoided = core.disks.avoided();
-    if !live_groups(&layout, wanted, &avoided.disks).is_empty() {
+    if !live_groups(&layout, wanted, wanted, &avoided.disks).is_empty() {
         return Ok(wanted);
     }
     widest(&layout, wanted, &avoided).map(|(profile, _)| profile)
@@ -43,7 +43,7 @@ pub(super) fn likely_profile(core: &Core, wanted: Profile) -> Result<Profile, Wr
 pub(super) async fn choose_stripes(core: &Core, wanted: Profile) -> Result<ChosenGroup, WriteError> {
     let found = |layout: &Layout, profile: Profile, avoid: &[DiskId]| {
         let free = core.disks.free_bytes(layout);
-        let groups = live_groups(layout, profile, avoid);
+        let groups = live_groups(layout, wanted, profile, avoid);
         let group = choose_group(&groups, |disk| free.get(&disk).copied().unwrap_or(0), core.seams.entropy.number())?;
         Some(ChosenGroup { group: group.clone(), profile })
     };
@@ -56,7 +56,7 @@ pub(super) async fn choose_copies(core: &Core, wanted: Profile) -> Result<Chosen
         let free = core.disks.free_bytes(layout);
         let free = |disk| free.get(&disk).copied().unwrap_or(0);
         let random = core.seams.entropy.number();
-        let (group, first_slot) = choose_window(layout, profile, 1 + profile.m(), avoid, free, random)?;
+        let (group, first_slot) = choose_window(layout, wanted, profile, 1 + profile.m(), avoid, free, random)?;
         Some(ChosenWindow {
             group: group.clone(),
             first_slot,
@@ -95,11 +95,19 @@ async fn choose<T>(
         }
         tracing::info!(profile = %profile, avoided = avoid.len(), "no live placement group; asking for some");
         let short = |reason: String| WriteError::InsufficientDisks { profile: wanted, reason };
-        let made = timeout_at(deadline, core.seams.planner.make_groups(profile, &avoid)).await;
-        made.map_err(|_| short("no placement groups were made in time".to_owned()))?
-            .map_err(|error| short(format!("no placement groups were made: {}", error.reason)))?;
+        let is_there = |layout: &Arc<Layout>| !live_groups(layout, wanted, profile, &avoid).is_empty();
+        // A planner of an earlier release takes two slots of a group in one domain for as good as one where a domain is
+        // away: asked for the profile itself, it makes what is looked for here.
+        for asked in [wanted, profile] {
+            let made = timeout_at(deadline, core.seams.planner.make_groups(asked, &avoid)).await;
+            made.map_err(|_| short("no placement groups were made in time".to_owned()))?
+                .map_err(|error| short(format!("no placement groups were made: {}", error.reason)))?;
+            if is_there(&changes.borrow()) {
+                break;
+            }
+        }
         // The planner returns when they are committed; the layout that this process sees may be a moment behind.
-        let visible = changes.wait_for(|layout| !live_groups(layout, profile, &avoid).is_empty());
+        let visible = changes.wait_for(is_there);
         match timeout_at(deadline, visible).await {
             Ok(Ok(_)) => {}
             Ok(Err(_)) | Err(_) => return Err(short("the groups made did not become known in time".to_owned())),

@@ -92,7 +92,7 @@ fn a_node_that_leaves_has_heirs_for_all_slots_and_nothing_else_moves() {
     assert_apart(&drained);
     assert!(leaving.iter().all(|disk| drained.disk_state(*disk) == DiskState::Draining));
     // Writers have whole groups at once.
-    assert_eq!(live_groups(&drained, profile("3+2"), &[]).len(), layout.groups.len());
+    assert_eq!(live_groups(&drained, profile("3+2"), profile("3+2"), &[]).len(), layout.groups.len());
     let after = finished(&drained);
     assert!(leaving.iter().all(|disk| slots_of(&after, *disk) == 0));
     assert_apart(&after);
