@@ -63,6 +63,8 @@ pub(crate) enum Work {
     Install(InstallWork),
     /// The database of this epoch can't be used any more.
     DatabaseFailed(u64, String),
+    /// The disk of the database of this epoch is to be left; another has a copy, or the log has all from its beginning.
+    LeaveDisk(u64),
     /// Nothing more comes.
     End,
 }

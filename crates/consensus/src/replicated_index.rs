@@ -2,7 +2,7 @@
 
 mod opening;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -125,6 +125,13 @@ impl ReplicatedIndex {
         self.places.remove_disk(id);
         self.log.remove_disk(id, "the disk is down");
         // It finds that the database's disk is gone.
+        self.desk.wake.notify_one();
+    }
+
+    /// Disks that work and are to be left, all of them: what lies there of log and database moves to other disks of this
+    /// node while commands go on, as far as there are some. Nothing is lost meanwhile, so the voter stays who it is.
+    pub fn leave_disks(&self, disks: BTreeSet<DiskId>) {
+        self.log.set_leaving(disks);
         self.desk.wake.notify_one();
     }
 

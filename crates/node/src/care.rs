@@ -1,7 +1,7 @@
 //! Cares for the disks while serving: a disk that fails is noted as down in the layout at once; one that is back, blank
 //! in its old place, is formatted and takes its slots; free space is told to whoever chooses groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +104,7 @@ impl DiskCare {
             if self.layout.slots().is_some_and(SlotTeller::is_due) {
                 self.layout.tell_slots().await;
             }
+            self.index.leave_disks(self.leaving());
             self.let_go().await;
             self.note_lost().await;
         }
@@ -125,6 +126,13 @@ impl DiskCare {
                 tracing::debug!(path = %path.display(), %reason, "a lost disk is not back");
             }
         }
+    }
+
+    /// The disks of this node that are drained or given up: its part of the index leaves them too.
+    fn leaving(&self) -> BTreeSet<DiskId> {
+        let layout = self.layout.current();
+        let own = layout.disks.iter().filter(|row| row.node == self.node);
+        own.filter(|row| row.state.is_left()).map(|row| row.id).collect()
     }
 
     /// Serves disks no more that were taken out of the cluster while this node stays in it.

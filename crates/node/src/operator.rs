@@ -42,7 +42,10 @@ impl NodeAdmin {
             Change::Drain => self.drain(&[id], options.dry_run).await,
             Change::Undrain => self.undrain(&[id]).await,
             Change::Out => self.put_out(&[id], options.dry_run).await,
-            Change::Remove => self.remove(|layout| placement::remove_disk(layout, id)).await,
+            Change::Remove => {
+                self.check_index_has_left(id, row.node).await?;
+                self.remove(|layout| placement::remove_disk(layout, id)).await
+            }
         }
     }
 
@@ -153,6 +156,30 @@ impl NodeAdmin {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// A disk that works and has its node's part of the index may not leave while another one of the node is about to take
+    /// that: the node would lose its votes with it.
+    async fn check_index_has_left(&self, disk: DiskId, node: NodeId) -> Result<(), AdminError> {
+        let layout = self.care.layout.current();
+        if self.lookout.is_none() || !layout.disk_state(disk).is_left() {
+            return Ok(());
+        }
+        let (mut reports, _) = self.reports().await;
+        let disks = reports.remove(&node).and_then(|report| report.last).map(|last| last.disks).unwrap_or_default();
+        let has_index = |report: &DiskReport| report.index_roles.iter().any(|role| role == "log" || role == "database");
+        let has_it = |report: &DiskReport| {
+            report.disk == disk && has_index(report) && !matches!(report.health, ReportedHealth::Down { .. })
+        };
+        let takes_it = |report: &DiskReport| {
+            let stays = layout.disk(report.disk).is_some_and(|row| !row.state.is_left());
+            report.disk != disk && stays && report.health == ReportedHealth::Up
+        };
+        if disks.iter().any(has_it) && disks.iter().any(takes_it) {
+            let reason = "its node's part of the index is on its way to another disk: try again in a moment";
+            return Err(AdminError::Refused(reason.to_owned()));
+        }
+        Ok(())
     }
 
     /// The disks that work by their nodes' word.

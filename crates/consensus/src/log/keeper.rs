@@ -59,6 +59,7 @@ impl Keeper {
             self.build_missing();
             let full = self.prepare_spares();
             self.move_from(full);
+            self.leave_disks();
             self.verify_one();
             self.avoided.retain(|_, rounds| {
                 *rounds -= 1;
@@ -172,14 +173,26 @@ impl Keeper {
         for mirror in full {
             // Built first, struck then: at no time are there fewer copies.
             if self.candidate().is_some_and(|(id, disk)| self.build(id, disk)) {
-                let reason = "its disk is full".to_owned();
-                self.shared.control(Control::Strike { disk: mirror.id, reason });
+                self.shared.control(Control::Leave { disk: mirror.id, reason: "it is full" });
             } else {
                 stay = true;
             }
         }
         if self.shared.low_space.swap(stay, Ordering::Relaxed) != stay {
             tracing::warn!(low = stay, "space for the log");
+        }
+    }
+
+    /// Moves the mirrors off disks that are to be left, as far as others can take them.
+    fn leave_disks(&mut self) {
+        let leaving = self.shared.leaving.lock().clone();
+        let wanted = self.shared.settings.mirrors.max(1);
+        for mirror in self.mirrors().into_iter().filter(|mirror| leaving.contains(&mirror.id)) {
+            // As it stands now: the writer may not have struck the last one yet, for which another was built already.
+            let staying = self.shared.set.lock().disks.iter().filter(|disk| !leaving.contains(disk)).count();
+            if staying >= wanted || self.candidate().is_some_and(|(id, disk)| self.build(id, disk)) {
+                self.shared.control(Control::Leave { disk: mirror.id, reason: "it is to be left" });
+            }
         }
     }
 
@@ -192,10 +205,12 @@ impl Keeper {
         }
     }
 
-    /// The disk with the most space that is no mirror.
+    /// The disk with the most space that is no mirror and not to be left.
     fn candidate(&self) -> Option<(DiskId, Arc<dyn Disk>)> {
         let needed = 2 * self.shared.settings.free_bytes_min;
-        let usable = self.others().into_iter().filter(|(id, _)| !self.avoided.contains_key(id));
+        let leaving = self.shared.leaving.lock().clone();
+        let is_usable = |id: &DiskId| !self.avoided.contains_key(id) && !leaving.contains(id);
+        let usable = self.others().into_iter().filter(|(id, _)| is_usable(id));
         let with_space = usable.filter_map(|(id, disk)| {
             let free = disk.space().ok()?.free_bytes;
             (free >= needed).then_some((free, id, disk))

@@ -1,6 +1,6 @@
 //! The log as its users have it: what they queue for the writer, and what they read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -87,6 +87,8 @@ pub(super) struct Shared {
     /// The mirrors' disks.
     pub(super) mirrors: Mutex<Vec<Arc<MirrorDisk>>>,
     pub(super) building: Mutex<Option<DiskId>>,
+    /// Disks that work and are to be left.
+    pub(super) leaving: Mutex<BTreeSet<DiskId>>,
     /// Segments below this one hold nothing that is needed.
     pub(super) needed_from: AtomicU64,
     pub(super) appended_bytes: AtomicU64,
@@ -220,6 +222,7 @@ impl SharedLog {
             set: Mutex::new(set),
             mirrors: Mutex::new(mirrors.clone()),
             building: Mutex::default(),
+            leaving: Mutex::default(),
             needed_from: AtomicU64::new(0),
             appended_bytes: AtomicU64::new(0),
             batches: watch::Sender::new(0),
@@ -384,6 +387,19 @@ impl SharedLog {
     pub(crate) fn remove_disk(&self, id: DiskId, reason: &str) {
         self.shared.disks.lock().retain(|(known, _)| *known != id);
         self.shared.control(Control::Strike { disk: id, reason: reason.to_owned() });
+    }
+
+    /// Disks that work and are to be left, where another can take what they have: they become no mirrors.
+    pub(crate) fn set_leaving(&self, disks: BTreeSet<DiskId>) {
+        let before = std::mem::replace(&mut *self.shared.leaving.lock(), disks.clone());
+        if before != disks {
+            self.shared.call_keeper();
+        }
+    }
+
+    /// The disks that are to be left.
+    pub(crate) fn leaving(&self) -> BTreeSet<DiskId> {
+        self.shared.leaving.lock().clone()
     }
 
     /// Below so many free bytes a disk is short of space.

@@ -37,6 +37,13 @@ pub(super) enum Control {
         /// Why.
         reason: String,
     },
+    /// A mirror is to be none any more, though its disk works; not the last one.
+    Leave {
+        /// Its disk.
+        disk: DiskId,
+        /// Why.
+        reason: &'static str,
+    },
     /// Begin a segment that is also written to this disk; answers its number, or `None` when the disk can't take it.
     /// What is older is the asker's to copy.
     Join(Arc<MirrorDisk>, Sender<Result<Option<u64>, LogError>>),
@@ -364,6 +371,25 @@ impl Writer {
         if self.mirrors.len() == before { Ok(()) } else { self.publish() }
     }
 
+    /// Takes a mirror out of the set that works. Its own disk is told before anything more is acknowledged: its log will be
+    /// behind, and must not be taken for the voter's should the other mirrors be lost.
+    fn leave(&mut self, disk: DiskId, reason: &str) -> Result<(), LogError> {
+        let (leaves, disks): (Vec<_>, Vec<_>) =
+            self.mirrors.iter().map(|mirror| mirror.disk.id).partition(|mirror| *mirror == disk);
+        if leaves.is_empty() || disks.is_empty() {
+            return Ok(());
+        }
+        // As it is published then.
+        let generation = self.shared.set.lock().generation + 1;
+        let set = MirrorSet { voter: self.shared.voter, generation, disks };
+        if let Err(error) = self.shared.registry.write(disk, &set) {
+            return self.strike(vec![(disk, format!("{reason}, and can't be told so: {error}"))]);
+        }
+        tracing::info!(%disk, reason, "a log mirror leaves its disk");
+        self.forget(disk);
+        self.publish()
+    }
+
     fn forget(&mut self, disk: DiskId) {
         if self.joining.as_ref().is_some_and(|joining| joining.mirror.disk.id == disk) {
             self.joining = None;
@@ -401,6 +427,7 @@ impl Writer {
     fn control(&mut self, control: Control) -> Result<(), LogError> {
         match control {
             Control::Strike { disk, reason } => return self.strike(vec![(disk, reason)]),
+            Control::Leave { disk, reason } => return self.leave(disk, reason),
             Control::Join(disk, answer) => {
                 let joined = self.join(disk);
                 let _ = answer.send(joined.clone());

@@ -169,7 +169,8 @@ impl Applier {
                     }
                 }
                 Work::DatabaseFailed(epoch, reason) if epoch == self.epoch => self.replace(&reason)?,
-                Work::DatabaseFailed(..) => {}
+                Work::LeaveDisk(epoch) if epoch == self.epoch => self.leave_disk()?,
+                Work::DatabaseFailed(..) | Work::LeaveDisk(_) => {}
                 Work::End => ends = true,
             }
             if ends || batch.commands >= COMMANDS_PER_TRANSACTION {
@@ -237,7 +238,8 @@ impl Applier {
                 }
                 Work::Install(other) => self.installs.push_back(other),
                 Work::DatabaseFailed(epoch, reason) if epoch == self.epoch => self.replace(&reason)?,
-                Work::DatabaseFailed(..) => {}
+                // It is asked again once the rows are there.
+                Work::DatabaseFailed(..) | Work::LeaveDisk(_) => {}
                 Work::End => ends = true,
             }
         }
@@ -378,10 +380,21 @@ impl Applier {
         Ok(())
     }
 
+    /// Goes on from another disk, because this one is to be left; where that fails, here as before.
+    fn leave_disk(&mut self) -> Result<(), String> {
+        let (own, place) = (self.opened.disk, self.opened.place.clone());
+        if self.try_move(own) {
+            return Ok(());
+        }
+        let reopened = self.parts.places.reopen(own, &place);
+        reopened.and_then(|opened| self.adopt(opened)).or_else(|error| self.replace(&with_causes(&error)))
+    }
+
     /// Goes on from a copy on another disk that has room in reserve; the database on `own` stays as good as it was where
     /// that fails, for others may have filled the disk meanwhile.
     fn try_move(&mut self, own: DiskId) -> bool {
-        let elsewhere: Vec<DiskId> = self.lost.iter().copied().chain([own]).collect();
+        let leaving = self.parts.log.leaving();
+        let elsewhere: Vec<DiskId> = self.lost.iter().copied().chain([own]).chain(leaving).collect();
         let opened = self.parts.places.open_newest(&self.parts.log, &elsewhere).map_err(|error| with_causes(&error));
         let moved = opened.and_then(|opened| {
             self.opened = opened;
@@ -395,7 +408,7 @@ impl Applier {
                 true
             }
             Err(reason) => {
-                tracing::warn!(reason, "the index database could not leave its full disk");
+                tracing::warn!(reason, "the index database could not leave its disk");
                 false
             }
         }

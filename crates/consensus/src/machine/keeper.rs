@@ -167,6 +167,7 @@ impl DatabaseKeeper {
         for disk in self.copies_due() {
             self.copy(disk).await;
         }
+        self.leave_disk().await;
         self.release_log().await;
         self.remove_rows().await;
         self.avoided.retain(|_, rounds| {
@@ -330,6 +331,27 @@ impl DatabaseKeeper {
         copied.marks.iter().any(is_behind)
     }
 
+    /// Has the database go on elsewhere, where its disk is to be left and another mirror can make it what it is.
+    async fn leave_disk(&mut self) {
+        let Some(kept) = &self.database else { return };
+        let (epoch, own, leaving) = (kept.epoch, kept.disk, self.parts.log.leaving());
+        let may_not = self.avoided.contains_key(&own) || self.parts.desk.is_installing.load(Ordering::SeqCst);
+        if may_not || !leaving.contains(&own) {
+            return;
+        }
+        let due = self.copies_due();
+        let is_ready =
+            |disk: &DiskId| !leaving.contains(disk) && !self.avoided.contains_key(disk) && !due.contains(disk);
+        if !self.copy_disks().iter().any(is_ready) {
+            return;
+        }
+        let Some(work) = self.parts.work.upgrade() else { return };
+        if tokio::time::timeout(ROUND, work.send(Work::LeaveDisk(epoch))).await.is_ok() {
+            // Where it could not go, it is asked again after a while.
+            self.avoided.insert(own, ROUNDS_UNTIL_RETRY);
+        }
+    }
+
     async fn answer(&mut self, request: KeeperRequest) {
         self.take_database();
         // Whoever asked may have gone.
@@ -413,6 +435,10 @@ impl DatabaseKeeper {
 
     /// Lets the groups purge what is durable in the database and in every copy.
     async fn release_log(&mut self) {
+        // What was durable before was so in another database than the one that is in use now.
+        if self.checkpointed.is_empty() {
+            return;
+        }
         let needed = self.copy_disks();
         for standing in self.parts.groups.all() {
             let group = &standing.group;

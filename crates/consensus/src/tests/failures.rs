@@ -108,6 +108,54 @@ async fn a_disk_that_is_said_to_have_failed_is_left_at_once() {
     index.shutdown().await;
 }
 
+/// The disk with the only log and the database is to be left while commands come: both move to the other one under the
+/// same voter, and what was acknowledged outlives the loss of the first and of the power then.
+async fn leave_the_disk(with_purged_log: bool) {
+    let disks = faulty(2);
+    let index = open(&disks, 1).await;
+    let bucket = make_bucket(&index).await;
+    let mut acknowledged = put_from_many(&index, bucket, "before", 4, 50).await;
+    if with_purged_log {
+        for round in 0..100 {
+            acknowledged.extend(put_from_many(&index, bucket, &format!("grow {round}"), 4, 20).await);
+            if index.proposals(FIRST_DATA_RANGE, 0, 1).expect("looked up").is_none() {
+                break;
+            }
+        }
+    }
+    let (voter, own) = (index.voter(), index.status().database_disk.expect("a database"));
+    index.leave_disks([own].into());
+    let mut rounds = 0;
+    let is_left = || index.status().database_disk != Some(own) && !index.status().log.mirrors.contains(&own);
+    while !is_left() {
+        rounds += 1;
+        assert!(rounds < 10_000, "the disk is not left: {:?}", index.status());
+        let during = put_from_many(&index, bucket, &format!("during {rounds}"), 4, 5).await;
+        assert_eq!(during.len(), 20, "nothing was refused");
+        acknowledged.extend(during);
+    }
+    assert_eq!((index.status().log.mirrors.len(), index.status().failed), (1, None));
+    acknowledged.extend(put_from_many(&index, bucket, "after", 4, 50).await);
+    let found: Vec<FaultyDisk> = disks.iter().map(FaultyDisk::crash).collect();
+    index.shutdown().await;
+    let other = 1 - number_of(own);
+    let left = vec![numbered(&found)[other].clone()];
+    let index = ReplicatedIndex::open(busy_settings(left, 1)).await.expect("the other disk has all of it");
+    assert_eq!(index.voter(), voter);
+    assert_all_there(&index, bucket, &acknowledged, "on the other disk alone").await;
+    index.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_to_be_left_gives_log_and_database_to_another() {
+    leave_the_disk(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_to_be_left_gives_a_log_that_was_purged_to_another() {
+    leave_the_disk(true).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_disk_takes_the_place_of_a_lost_mirror() {
     let disks = faulty(2);
