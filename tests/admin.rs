@@ -244,7 +244,7 @@ async fn what_has_lost_parity_is_counted_until_it_is_repaired() {
     std::fs::create_dir(server.disk(3)).expect("a blank directory");
     server.wait_for_status("all is whole", |status| {
         status.contains(r#""degraded_parts":0,"missing_shards":0,"#)
-            && status.contains(r#""rebuilding":[]"#)
+            && status.contains(r#""rebuilding":[],"settling":[]"#)
             && !status.contains(r#""state":"down""#)
     });
     let page = get(&server, "/metrics").1;

@@ -400,6 +400,9 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
     for (disk, share) in &repair.rebuilding {
         writeln!(text, "          rebuilding {disk}: {:.1} %", share * 100.0)?;
     }
+    for disk in &repair.settling {
+        writeln!(text, "          settling {disk}: looked over once more when the writers of before are done")?;
+    }
     writeln!(text, "moves     {}", moves_line(&status.moves))?;
     let scrub = &status.scrub;
     let state = if scrub.running { format!("{:.1} %", scrub.progress * 100.0) } else { "idle".to_owned() };

@@ -146,6 +146,10 @@ pub struct RepairStatus {
     pub restriped_parts: u64,
     /// A disk that is being rebuilt, and how far that is, from 0 to 1.
     pub rebuilding: Vec<(String, f64)>,
+    /// Disks that are rebuilt, and are looked over once more when the writers of before are done: until then a shard of
+    /// theirs may be lacking still.
+    #[serde(default)]
+    pub settling: Vec<String>,
 }
 
 /// Scrub.

@@ -14,7 +14,7 @@ use shards::superblock::Found;
 use shards::{DiskHealth, DiskUsage, LocalShards, ShardError};
 use tokio::sync::watch;
 use types::{ClusterId, Credential, DiskId, DiskState, NodeId, Profile};
-use upkeep::repair::REBUILDING_NOTE;
+use upkeep::repair::{REBUILDING_NOTE, SETTLING_NOTE};
 
 use crate::credential;
 use crate::disks::{self, Blank, KnownDisk};
@@ -52,12 +52,21 @@ pub(crate) struct DiskCare {
 impl DiskCare {
     /// How objects are protected now where `wanted` is wanted.
     pub(crate) fn protection(&self, wanted: Profile) -> Protection {
-        Protection::of(&self.layout.current(), wanted, |disk| !self.is_unfinished(disk))
+        Protection::of(&self.layout.current(), wanted, |disk| self.is_settled(disk))
     }
 
     /// Whether a disk took another's place and has not got all its shards yet.
     pub(crate) fn is_unfinished(&self, disk: DiskId) -> bool {
-        self.shards.superblock(disk).is_ok_and(|superblock| superblock.notes.contains_key(REBUILDING_NOTE))
+        self.has_note(disk, REBUILDING_NOTE)
+    }
+
+    /// Whether a disk has all its shards, those too that a writer of before may have committed after its rebuilding.
+    pub(crate) fn is_settled(&self, disk: DiskId) -> bool {
+        !self.is_unfinished(disk) && !self.has_note(disk, SETTLING_NOTE)
+    }
+
+    fn has_note(&self, disk: DiskId, note: &str) -> bool {
+        self.shards.superblock(disk).is_ok_and(|superblock| superblock.notes.contains_key(note))
     }
 
     /// What a disk holds and has room for.

@@ -349,6 +349,7 @@ impl NodeAdmin {
             missing_shards: self.care.missing_shards().await,
             restriped_parts: read(&progress.restriped_parts),
             rebuilding: self.rebuilding(),
+            settling: self.settling(),
         }
     }
 
@@ -362,6 +363,13 @@ impl NodeAdmin {
             .filter(|disk| self.care.is_unfinished(**disk))
             .map(|disk| (disk.to_string(), share_of(*disk)))
             .collect()
+    }
+
+    /// The disks that have all there was, and may lack what writers of before still commit.
+    fn settling(&self) -> Vec<String> {
+        let states = self.shards.disk_states();
+        let settles = |disk: &&DiskId| !self.care.is_unfinished(**disk) && !self.care.is_settled(**disk);
+        states.keys().filter(settles).map(ToString::to_string).collect()
     }
 
     fn scrub(&self) -> ScrubStatus {
