@@ -1,9 +1,9 @@
 //! Nodes and gateways as processes of their own: what one of them takes, all of them have.
 
 mod full;
-mod slots;
+pub mod slots;
 mod splits;
-mod watch;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

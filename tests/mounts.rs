@@ -87,8 +87,8 @@ impl Mounts {
         let mount = match self.file_system {
             FileSystem::Tmpfs(bytes) => format!("mount -t tmpfs -o size={bytes},mode=700 tmpfs {at}"),
             FileSystem::Ext4(bytes) => format!(
-                "truncate -s {bytes} {at}.img && mkfs.ext4 -q -F {at}.img && mount -o loop,errors=remount-ro {at}.img {at} \
-                 && rmdir {at}/lost+found"
+                "rm -f {at}.img && truncate -s {bytes} {at}.img && mkfs.ext4 -q -F {at}.img \
+                 && mount -o loop,errors=remount-ro {at}.img {at} && rmdir {at}/lost+found"
             ),
         };
         self.try_run(&format!("mkdir -p {at} && {mount}"))
@@ -109,6 +109,25 @@ impl Mounts {
                 "echo 1 > /sys/fs/ext4/$(basename $(findmnt -no SOURCE {at}))/trigger_fs_error; ! touch {at}/x"
             )),
         }
+    }
+
+    /// Has a disk under a file system fail: whatever is not in memory can be neither read nor written any more, and a
+    /// sync fails. Only of [`FileSystem::Ext4`], whose device loses all but its first page.
+    pub fn fail(&mut self, directory: &Path) {
+        assert!(matches!(self.file_system, FileSystem::Ext4(_)), "a tmpfs has no device that could fail");
+        let at = directory.display();
+        self.run(&format!("truncate -s 4096 {at}.img && losetup -c $(findmnt -no SOURCE {at})"));
+    }
+
+    /// Has whoever writes to a file system wait, so long. Only of [`FileSystem::Ext4`].
+    ///
+    /// A process of its own lets them go on, whatever becomes of this one: who waits there can't be killed.
+    pub fn hang(&self, directory: &Path, length: Duration) -> Child {
+        let (at, seconds) = (directory.display(), length.as_secs_f64());
+        let freeze = format!("fsfreeze -f {at} && sleep {seconds}; fsfreeze -u {at}");
+        let launcher = self.launcher();
+        let hanging = Command::new(&launcher[0]).args(&launcher[1..]).args(["sh", "-c", &freeze]).spawn();
+        hanging.expect("nsenter ran before")
     }
 
     fn run(&mut self, command: &str) {
@@ -147,7 +166,13 @@ impl Filling {
         let files: Vec<PathBuf> = directories.iter().map(|directory| directory.join("filler")).collect();
         let open = |path: &PathBuf| {
             let file = std::fs::OpenOptions::new().append(true).create(true).open(path).expect("a file is made");
-            move || while (&file).write(&[1; 4096]).is_ok_and(|taken| taken > 0) {}
+            // The bulk at once, then to the last page.
+            let (bulk, page) = (vec![1; 1 << 20], [1; 4096]);
+            move || {
+                for bytes in [&bulk[..], &page] {
+                    while (&file).write(bytes).is_ok_and(|taken| taken > 0) {}
+                }
+            }
         };
         let fill: Vec<_> = files.iter().map(open).collect();
         fill.iter().for_each(|fill| fill());

@@ -31,7 +31,8 @@ fn disks(member: &Member, node: Option<&str>) -> Vec<String> {
     own.map(|disk| disk["id"].as_str().expect("an id").to_owned()).collect()
 }
 
-fn moving(member: &Member) -> u64 {
+/// Slots that have an heir, and those that want one.
+pub fn moving(member: &Member) -> u64 {
     let moves = member.admin(&["moves"]);
     moves["slots"].as_u64().expect("slots") + moves["homeless_slots"].as_u64().expect("slots")
 }
