@@ -7,7 +7,7 @@ async fn one_voter_becomes_three_and_three_become_one() {
     let mut cluster = Cluster::new(1, busy).await;
     let bucket = cluster.make_bucket().await;
     let mut acknowledged = cluster.put_all(bucket, keys("alone", 50)).await;
-    assert!(cluster.index(0).group(FIRST_DATA_RANGE).leads_alone());
+    until("it leads alone", || cluster.index(0).group(FIRST_DATA_RANGE).leads_alone()).await;
     cluster.add(1).await;
     cluster.add(2).await;
     let voters = cluster.voters();
