@@ -66,6 +66,7 @@ struct Core {
     /// The budget, for what no client waits for.
     upkeep_budget: MemoryBudget,
     disks: DiskConditions,
+    groups: groups::KnownGroups,
     md5: md5::Md5Batcher,
     readers: read::Readers,
     run_sequence: AtomicU32,
@@ -89,6 +90,7 @@ impl DataPath {
         let core = Core {
             md5: md5::Md5Batcher::new(seams.workers.clone()),
             disks: DiskConditions::default(),
+            groups: groups::KnownGroups::default(),
             readers: read::Readers::default(),
             run_sequence: AtomicU32::new(0),
             upkeep_budget: seams.budget.for_upkeep(),

@@ -20,11 +20,64 @@ pub fn live_groups<'a>(
     profile: Profile,
     avoid: &[DiskId],
 ) -> Vec<&'a PlacementGroup> {
-    let live = live_disks(layout, avoid);
-    let spread = Spread::wanted(layout, wanted, profile);
-    let shaped = layout.groups.iter().filter(|group| same_shape(group.profile, profile));
-    let whole = shaped.filter(|group| group.slots.iter().all(|slot| live.binary_search(&slot.target().0).is_ok()));
-    whole.filter(|group| spread.is_that_of(group)).collect()
+    SpreadGroups::of(layout, wanted, profile).live(layout, avoid)
+}
+
+/// Where in a layout its groups of one shape are whose slots lie as far apart as they are to. The same for as long as the
+/// layout is, and found at the cost of some passes over all of it.
+#[derive(Debug)]
+pub struct SpreadGroups {
+    at: Vec<usize>,
+}
+
+impl SpreadGroups {
+    /// Finds them, for `profile` where `wanted` is wanted, as [`live_groups`] says.
+    pub fn of(layout: &Layout, wanted: Profile, profile: Profile) -> Self {
+        let spread = Spread::wanted(layout, wanted, profile);
+        let is_taken = |group: &PlacementGroup| same_shape(group.profile, profile) && spread.is_that_of(group);
+        let at = layout.groups.iter().enumerate().filter(|(_, group)| is_taken(group)).map(|(at, _)| at);
+        Self { at: at.collect() }
+    }
+
+    fn groups<'a>(&self, layout: &'a Layout) -> impl Iterator<Item = &'a PlacementGroup> {
+        self.at.iter().map(|at| &layout.groups[*at])
+    }
+
+    /// Those of them that are whole: every slot's shards go to a disk that is up and not in `avoid`. `layout` is the one
+    /// that they are of.
+    pub fn live<'a>(&self, layout: &'a Layout, avoid: &[DiskId]) -> Vec<&'a PlacementGroup> {
+        let live = live_disks(layout, avoid);
+        let is_whole =
+            |group: &PlacementGroup| group.slots.iter().all(|slot| live.binary_search(&slot.target().0).is_ok());
+        self.groups(layout).filter(|group| is_whole(group)).collect()
+    }
+
+    /// One of them, whole or not, and a first slot from which `copies` consecutive slots (modulo the width) are live: where
+    /// the whole copies of a small body go. At random, by free space. `layout` is the one that they are of.
+    pub fn choose_window<'a>(
+        &self,
+        layout: &'a Layout,
+        copies: usize,
+        avoid: &[DiskId],
+        free_bytes: impl Fn(DiskId) -> u64,
+        random: u64,
+    ) -> Option<(&'a PlacementGroup, SlotIndex)> {
+        let live_disks = live_disks(layout, avoid);
+        let mut windows = Vec::new();
+        let mut weights = Vec::new();
+        for group in self.groups(layout) {
+            let live: Vec<bool> =
+                group.slots.iter().map(|slot| live_disks.binary_search(&slot.target().0).is_ok()).collect();
+            for first in 0..group.slots.len() {
+                let slots = || (first..first + copies).map(|at| at % group.slots.len());
+                if copies <= group.slots.len() && slots().all(|at| live[at]) {
+                    windows.push((group, SlotIndex(u8::try_from(first).expect("a group has at most 24 slots"))));
+                    weights.push(slots().map(|at| free_bytes(group.slots[at].target().0)).min().unwrap_or(0));
+                }
+            }
+        }
+        weighted(&weights, random).map(|at| windows[at])
+    }
 }
 
 /// How far apart the slots of a group are to be.
@@ -62,37 +115,6 @@ pub fn choose_group<'a>(
     let room = |group: &PlacementGroup| group.slots.iter().map(|slot| free_bytes(slot.target().0)).min().unwrap_or(0);
     let weights: Vec<u64> = groups.iter().map(|group| room(group)).collect();
     weighted(&weights, random).map(|at| groups[at])
-}
-
-/// A group of `profile`'s shape, whole or not, and a first slot from which `copies` consecutive slots (modulo the
-/// width) are live: where the whole copies of a small body go. At random, by free space. Groups are left out as by
-/// [`live_groups`].
-pub fn choose_window<'a>(
-    layout: &'a Layout,
-    wanted: Profile,
-    profile: Profile,
-    copies: usize,
-    avoid: &[DiskId],
-    free_bytes: impl Fn(DiskId) -> u64,
-    random: u64,
-) -> Option<(&'a PlacementGroup, SlotIndex)> {
-    let live_disks = live_disks(layout, avoid);
-    let mut windows = Vec::new();
-    let mut weights = Vec::new();
-    let spread = Spread::wanted(layout, wanted, profile);
-    let shaped = layout.groups.iter().filter(|group| same_shape(group.profile, profile));
-    for group in shaped.filter(|group| spread.is_that_of(group)) {
-        let live: Vec<bool> =
-            group.slots.iter().map(|slot| live_disks.binary_search(&slot.target().0).is_ok()).collect();
-        for first in 0..group.slots.len() {
-            let slots = || (first..first + copies).map(|at| at % group.slots.len());
-            if copies <= group.slots.len() && slots().all(|at| live[at]) {
-                windows.push((group, SlotIndex(u8::try_from(first).expect("a group has at most 24 slots"))));
-                weights.push(slots().map(|at| free_bytes(group.slots[at].target().0)).min().unwrap_or(0));
-            }
-        }
-    }
-    weighted(&weights, random).map(|at| windows[at])
 }
 
 /// The disks that are up and not avoided, sorted.

@@ -18,7 +18,7 @@ pub use change::{
     FinishedMove, RemoveError, SlotMove, add_groups, begin_moves, finish_moves, remove_disk, remove_node, replace_disk,
     with_disk_state, with_disk_states,
 };
-pub use choose::{choose_group, choose_window, live_groups, same_shape};
+pub use choose::{SpreadGroups, choose_group, live_groups, same_shape};
 pub use domains::{DomainLevel, domain_level, domains_of_nodes, live_domains};
 pub use moves::{
     DrainError, HeirPlan, Homeless, MovingSlot, check_room, drain, groups_lost_without, moving_slots, plan_heirs,

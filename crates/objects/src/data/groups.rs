@@ -1,8 +1,9 @@
 //! Where a run goes: a live placement group of the wanted profile, or of the widest that can be had.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use placement::{choose_group, choose_window, live_groups, widest_live};
+use parking_lot::Mutex;
+use placement::{SpreadGroups, choose_group, live_groups, widest_live};
 use tokio::time::{Instant, timeout_at};
 use types::{DiskId, Layout, PlacementGroup, Profile, SlotIndex};
 
@@ -29,11 +30,39 @@ pub(super) struct ChosenWindow {
     pub(super) degraded: bool,
 }
 
+/// Which groups of the layout take which profile, as found for it before: every write asks, and layouts seldom change.
+#[derive(Debug, Default)]
+pub(super) struct KnownGroups {
+    of_layout: Mutex<Vec<Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    layout: Weak<Layout>,
+    /// What was wanted, and what it is looked for with.
+    profiles: (Profile, Profile),
+    groups: Arc<SpreadGroups>,
+}
+
+impl KnownGroups {
+    fn of(&self, layout: &Arc<Layout>, wanted: Profile, profile: Profile) -> Arc<SpreadGroups> {
+        let mut known = self.of_layout.lock();
+        known.retain(|known| std::ptr::eq(known.layout.as_ptr(), Arc::as_ptr(layout)));
+        if let Some(found) = known.iter().find(|known| known.profiles == (wanted, profile)) {
+            return Arc::clone(&found.groups);
+        }
+        let groups = Arc::new(SpreadGroups::of(layout, wanted, profile));
+        let profiles = (wanted, profile);
+        known.push(Known { layout: Arc::downgrade(layout), profiles, groups: Arc::clone(&groups) });
+        groups
+    }
+}
+
 /// The profile that a write with `wanted` would get now.
 pub(super) fn likely_profile(core: &Core, wanted: Profile) -> Result<Profile, WriteError> {
     let layout = core.layout();
     let avoided = core.disks.avoided();
-    if !live_groups(&layout, wanted, wanted, &avoided.disks).is_empty() {
+    if !core.groups.of(&layout, wanted, wanted).live(&layout, &avoided.disks).is_empty() {
         return Ok(wanted);
     }
     widest(&layout, wanted, &avoided).map(|(profile, _)| profile)
@@ -41,9 +70,9 @@ pub(super) fn likely_profile(core: &Core, wanted: Profile) -> Result<Profile, Wr
 
 /// A group for stripes.
 pub(super) async fn choose_stripes(core: &Core, wanted: Profile) -> Result<ChosenGroup, WriteError> {
-    let found = |layout: &Layout, profile: Profile, avoid: &[DiskId]| {
+    let found = |layout: &Arc<Layout>, profile: Profile, avoid: &[DiskId]| {
         let free = core.disks.free_bytes(layout);
-        let groups = live_groups(layout, wanted, profile, avoid);
+        let groups = core.groups.of(layout, wanted, profile).live(layout, avoid);
         let group = choose_group(&groups, |disk| free.get(&disk).copied().unwrap_or(0), core.seams.entropy.number())?;
         Some(ChosenGroup { group: group.clone(), profile })
     };
@@ -52,11 +81,12 @@ pub(super) async fn choose_stripes(core: &Core, wanted: Profile) -> Result<Chose
 
 /// A group and slots for 1+m copies; the group need not be whole.
 pub(super) async fn choose_copies(core: &Core, wanted: Profile) -> Result<ChosenWindow, WriteError> {
-    let found = |layout: &Layout, profile: Profile, avoid: &[DiskId]| {
+    let found = |layout: &Arc<Layout>, profile: Profile, avoid: &[DiskId]| {
         let free = core.disks.free_bytes(layout);
         let free = |disk| free.get(&disk).copied().unwrap_or(0);
         let random = core.seams.entropy.number();
-        let (group, first_slot) = choose_window(layout, wanted, profile, 1 + profile.m(), avoid, free, random)?;
+        let groups = core.groups.of(layout, wanted, profile);
+        let (group, first_slot) = groups.choose_window(layout, 1 + profile.m(), avoid, free, random)?;
         Some(ChosenWindow {
             group: group.clone(),
             first_slot,
@@ -79,7 +109,7 @@ pub(super) fn of_copies(profile: Profile) -> Profile {
 async fn choose<T>(
     core: &Core,
     wanted: Profile,
-    found: impl Fn(&Layout, Profile, &[DiskId]) -> Option<T>,
+    found: impl Fn(&Arc<Layout>, Profile, &[DiskId]) -> Option<T>,
 ) -> Result<T, WriteError> {
     let deadline = Instant::now() + core.settings.planner_patience;
     let mut changes = core.seams.layout.clone();

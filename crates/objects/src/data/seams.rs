@@ -34,9 +34,9 @@ pub struct DataPathSeams {
 /// Has placement groups made where a write finds none: plans them and commits the change of the layout.
 #[async_trait]
 pub trait GroupPlanner: Send + Sync {
-    /// Returns once the layout has whole groups of the widest profile that can be had where `wanted` is wanted, on disks that are up and not in `avoid` (disks that just
-    /// failed a writer, were too slow or are full, while the layout still calls them up). Called by many writers at
-    /// once: groups made for one serve all.
+    /// Returns once the layout has whole groups of the widest profile that can be had where `wanted` is wanted, on disks
+    /// that are up and not in `avoid` (disks that just failed a writer, were too slow or are full, while the layout still
+    /// calls them up). Called by many writers at once: groups made for one serve all.
     ///
     /// # Errors
     /// [`PlannerError`]: the write fails with [`super::WriteError::InsufficientDisks`].

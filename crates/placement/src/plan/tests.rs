@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use types::{Disk, DiskState, Node, NodeId};
 
 use super::*;
-use crate::{add_groups, choose_window, with_disk_state};
+use crate::{SpreadGroups, add_groups, with_disk_state};
 
 fn profile(text: &str) -> Profile {
     text.parse().expect("a profile")
@@ -71,7 +71,8 @@ fn whatever_two_of_six_disks_are_lost_some_group_has_three_live_neighbours() {
     for a in 0..6 {
         for b in 0..a {
             let avoid = [layout.disks[a].id, layout.disks[b].id];
-            let (group, first) = choose_window(&layout, profile("4+2"), profile("4+2"), 3, &avoid, |_| 1 << 30, 5)
+            let (group, first) = SpreadGroups::of(&layout, profile("4+2"), profile("4+2"))
+                .choose_window(&layout, 3, &avoid, |_| 1 << 30, 5)
                 .expect("three live neighbours");
             for copy in 0..3 {
                 assert!(!avoid.contains(&group.slots[(usize::from(first.0) + copy) % 6].disk));
@@ -167,7 +168,9 @@ fn what_is_written_while_a_node_is_away_bears_the_loss_of_as_many_nodes() {
     let in_whole = |group: &PlacementGroup| whole.groups.iter().any(|known| known.id == group.id);
     for random in 0..1000 {
         let random = random << 54;
-        let window = choose_window(&crowded, wanted, wanted, 3, &[], |_| 1 << 30, random).expect("there are some");
+        let window = SpreadGroups::of(&crowded, wanted, wanted)
+            .choose_window(&crowded, 3, &[], |_| 1 << 30, random)
+            .expect("there are some");
         assert!(in_whole(window.0), "nor do copies go there");
     }
     let narrow = missing_groups(&crowded, &[wanted], &away);
