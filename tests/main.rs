@@ -18,6 +18,7 @@ mod model;
 mod mounts;
 mod processes;
 mod rebuild;
+mod restripe;
 #[cfg(feature = "next-level")]
 mod rolled;
 mod s3;

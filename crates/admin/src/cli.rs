@@ -15,7 +15,7 @@ use crate::gateway_command::GatewayCommand;
 use crate::nodes::{SplitPoint, node_lines, range_lines};
 use crate::progress::StatusBars;
 use crate::rebuild::RebuildOptions;
-use crate::service::WantedProfile;
+use crate::service::{RestripeWish, WantedProfile};
 use crate::status::{DiskStatus, FeatureLevelStatus, Status};
 use crate::trace::{TraceFilter, TraceLine};
 
@@ -88,10 +88,19 @@ pub enum AdminCommand {
     },
     /// Set how many data and parity shards new objects get that name no storage class
     ///
-    /// What is stored stays as it is.
+    /// What is stored stays as it is, unless `restripe` is asked for.
     Profile {
         /// K+M, as in 4+2
         profile: WantedProfile,
+    },
+    /// Write what is stored anew in the profile of its storage class, in the background
+    ///
+    /// The asked node does it. What has that profile already is passed over, so that a pass that was stopped, or whose node
+    /// was, costs little to begin again.
+    Restripe {
+        /// End it; what was written anew stays so
+        #[arg(long)]
+        stop: bool,
     },
     /// Read and verify every shard now
     Scrub,
@@ -230,7 +239,18 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
         }
         AdminCommand::Profile { profile } => {
             client.set_profile(profile).await?;
-            print_done(json, "new objects get this profile within a second or two; what is stored stays as it is");
+            print_done(
+                json,
+                "new objects get this profile within a second or two; for what is stored see `cairn admin restripe`",
+            );
+        }
+        AdminCommand::Restripe { stop: true } => {
+            client.restripe(RestripeWish::Stop).await?;
+            print_done(json, "what is stored is not written anew any more");
+        }
+        AdminCommand::Restripe { stop: false } => {
+            client.restripe(RestripeWish::Start).await?;
+            print_done(json, "what is stored is written anew; watch it with `cairn admin status --watch` of this node");
         }
         AdminCommand::Scrub => {
             client.start_scrub().await?;
@@ -402,6 +422,10 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
     }
     for disk in &repair.settling {
         writeln!(text, "          settling {disk}: looked over once more when the writers of before are done")?;
+    }
+    let restripe = &status.restripe;
+    if restripe.running || restripe.versions_looked_at > 0 {
+        writeln!(text, "restripe  {}", restripe.line())?;
     }
     writeln!(text, "moves     {}", moves_line(&status.moves))?;
     let scrub = &status.scrub;

@@ -17,7 +17,7 @@ use crate::changes::{Change, ChangeOptions, ChangePlan, MovesStatus, RebalanceWi
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
 use crate::nodes::{NodeStatus, RangeStatus, SplitPoint};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
-use crate::service::{AdminError, WantedProfile};
+use crate::service::{AdminError, RestripeWish, WantedProfile};
 use crate::status::Status;
 use crate::trace::TraceLine;
 use crate::trust::TrustedCertificates;
@@ -191,6 +191,18 @@ impl AdminClient {
     /// [`AdminClientError`].
     pub async fn set_profile(&self, wanted: WantedProfile) -> Result<(), AdminClientError> {
         self.call(Method::POST, &format!("/v1/profile?k={}&m={}", wanted.k, wanted.m)).await
+    }
+
+    /// `POST /v1/restripe/WISH`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn restripe(&self, wish: RestripeWish) -> Result<(), AdminClientError> {
+        let wish = match wish {
+            RestripeWish::Start => "start",
+            RestripeWish::Stop => "stop",
+        };
+        self.call(Method::POST, &format!("/v1/restripe/{wish}")).await
     }
 
     /// `POST /v1/scrub`.

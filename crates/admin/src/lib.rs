@@ -31,5 +31,7 @@ pub use gateways::{AddGateway, GatewayName, KnownGateway, NewGateway};
 pub use nodes::{NodeStatus, RangeStatus, ReplicaStatus, SplitPoint};
 pub use rebuild::{ArchivedRange, RebuildOptions, RebuildReport, RebuildStatus, ReportedKey, ReportedKeys};
 pub use server::{AdminServer, AdminServerError, AdminSettings};
-pub use service::{AdminError, AdminService, WantedProfile};
-pub use status::{DiskStatus, FeatureLevelStatus, IndexStatus, RepairStatus, ScrubStatus, Status, UsageStatus};
+pub use service::{AdminError, AdminService, RestripeWish, WantedProfile};
+pub use status::{
+    DiskStatus, FeatureLevelStatus, IndexStatus, RepairStatus, RestripeStatus, ScrubStatus, Status, UsageStatus,
+};

@@ -6,7 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::changes::{MovesStatus, moves_line};
 use crate::rebuild::RebuildStatus;
-use crate::status::Status;
+use crate::status::{RestripeStatus, Status};
 
 /// Steps of a bar: progress is shown to a tenth of a percent.
 const STEPS: u64 = 1000;
@@ -16,6 +16,8 @@ pub struct StatusBars {
     bars: MultiProgress,
     scrub: ProgressBar,
     repair: ProgressBar,
+    /// While what is stored is written anew.
+    restripe: Option<ProgressBar>,
     rebuilding: BTreeMap<String, ProgressBar>,
 }
 
@@ -33,7 +35,7 @@ impl StatusBars {
     pub fn new() -> Self {
         let bars = MultiProgress::new();
         let (scrub, repair) = (bars.add(bar("scrub")), bars.add(bar("repair")));
-        Self { scrub, repair, rebuilding: BTreeMap::new(), bars }
+        Self { scrub, repair, restripe: None, rebuilding: BTreeMap::new(), bars }
     }
 
     /// Shows `status`.
@@ -54,7 +56,20 @@ impl StatusBars {
             "{} shards rebuilt, {} waiting; {} parts re-striped, {} waiting",
             repair.repaired_shards, repair.waiting_shards, repair.restriped_parts, repair.degraded_parts
         ));
+        self.show_restripe(&status.restripe);
         self.show_rebuilding(&repair.rebuilding);
+    }
+
+    fn show_restripe(&mut self, status: &RestripeStatus) {
+        if !status.running {
+            if let Some(bar) = self.restripe.take() {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        let bar = self.restripe.get_or_insert_with(|| self.bars.add(bar("restripe")));
+        bar.set_position(steps(status.share()));
+        bar.set_message(status.line());
     }
 
     fn show_rebuilding(&mut self, disks: &[(String, f64)]) {

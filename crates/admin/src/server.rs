@@ -22,7 +22,7 @@ use crate::auth::{AdminAuthenticator, AuthFailure};
 use crate::changes::{Change, ChangeOptions, RebalanceWish};
 use crate::gateways::AddGateway;
 use crate::rebuild::RebuildOptions;
-use crate::service::{AdminError, AdminService, WantedProfile};
+use crate::service::{AdminError, AdminService, RestripeWish, WantedProfile};
 use crate::trace;
 
 /// How the admin API is served.
@@ -161,6 +161,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/ranges/{range}/split", post(split_range))
         .route("/v1/profile", post(set_profile))
         .route("/v1/scrub", post(start_scrub))
+        .route("/v1/restripe/{wish}", post(restripe))
         .route("/v1/disks/{disk}/readmit", post(readmit_disk))
         .route("/v1/disks/{disk}/{change}", post(change_disk))
         .route("/v1/nodes/{node}/{change}", post(change_node))
@@ -253,6 +254,10 @@ async fn split_range(State(shared): State<Arc<Shared>>, Path(range): Path<u64>, 
 
 async fn set_profile(State(shared): State<Arc<Shared>>, Query(wanted): Query<WantedProfile>) -> Response {
     answer(shared.service.set_profile(wanted).await)
+}
+
+async fn restripe(State(shared): State<Arc<Shared>>, Path(wish): Path<RestripeWish>) -> Response {
+    answer(shared.service.restripe(wish).await)
 }
 
 async fn start_scrub(State(shared): State<Arc<Shared>>) -> Response {

@@ -34,6 +34,16 @@ impl std::str::FromStr for WantedProfile {
     }
 }
 
+/// What is wished of re-striping all that is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RestripeWish {
+    /// That it begins, or goes on.
+    Start,
+    /// That it ends.
+    Stop,
+}
+
 /// Why an admin request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum AdminError {
@@ -98,6 +108,13 @@ pub trait AdminService: Send + Sync + 'static {
     /// # Errors
     /// [`AdminError::Failed`].
     async fn start_scrub(&self) -> Result<(), AdminError>;
+
+    /// Begins to write what is stored anew where it has another profile than its storage class, or ends that; what was
+    /// written stays.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] where the disks that are up do not hold the profile.
+    async fn restripe(&self, wish: RestripeWish) -> Result<(), AdminError>;
 
     /// Proposes the command that the next feature level has.
     ///

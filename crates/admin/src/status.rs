@@ -47,6 +47,9 @@ pub struct Status {
     pub index: IndexStatus,
     /// Repair, re-striping and the rebuilding of disks.
     pub repair: RepairStatus,
+    /// The pass of the asked node that writes what is stored anew in its wanted profile.
+    #[serde(default)]
+    pub restripe: RestripeStatus,
     /// Slots that move from disk to disk.
     #[serde(default)]
     pub moves: MovesStatus,
@@ -150,6 +153,37 @@ pub struct RepairStatus {
     /// theirs may be lacking still.
     #[serde(default)]
     pub settling: Vec<String>,
+}
+
+/// A pass that writes what is stored anew where it has another profile than its storage class; zeros before the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestripeStatus {
+    /// Whether a pass is under way.
+    pub running: bool,
+    /// Versions that there were when it began.
+    pub versions: u64,
+    /// Versions that it has looked at.
+    pub versions_looked_at: u64,
+    /// Parts that it has written anew.
+    pub parts_written_anew: u64,
+    /// Parts that it had to leave as they were: disks were missing, or they could not be read.
+    pub parts_left: u64,
+}
+
+impl RestripeStatus {
+    /// How far the pass is, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        if self.versions == 0 { 1.0 } else { (self.versions_looked_at as f64 / self.versions as f64).min(1.0) }
+    }
+
+    /// In words.
+    pub(crate) fn line(&self) -> String {
+        let state = if self.running { format!("{:.1} %", self.share() * 100.0) } else { "ended".to_owned() };
+        let Self { versions, versions_looked_at, parts_written_anew, parts_left, .. } = self;
+        let left = if *parts_left > 0 { format!(", {parts_left} left as they were") } else { String::new() };
+        let looked_at = format!("{versions_looked_at} of {versions} versions looked at");
+        format!("{state}, {looked_at}, {parts_written_anew} parts written anew{left}")
+    }
 }
 
 /// Scrub.

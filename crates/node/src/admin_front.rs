@@ -6,7 +6,7 @@ use std::sync::Arc;
 use admin::{
     AddGateway, AdminAuthenticator, AdminError, AdminServer, AdminServerError, AdminService, AdminSettings, Change,
     ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway, NodeStatus, RangeStatus, RebalanceWish,
-    RebuildOptions, RebuildStatus, SplitPoint, Status, WantedProfile,
+    RebuildOptions, RebuildStatus, RestripeWish, SplitPoint, Status, WantedProfile,
 };
 use async_trait::async_trait;
 use gateway::tls::Tls;
@@ -103,6 +103,10 @@ impl AdminService for Switched {
 
     async fn set_profile(&self, wanted: WantedProfile) -> Result<(), AdminError> {
         self.now().set_profile(wanted).await
+    }
+
+    async fn restripe(&self, wish: RestripeWish) -> Result<(), AdminError> {
+        self.now().restripe(wish).await
     }
 
     async fn start_scrub(&self) -> Result<(), AdminError> {

@@ -47,6 +47,8 @@ pub(crate) struct DiskCare {
     pub(crate) shards_due: Mutex<BTreeMap<DiskId, u64>>,
     /// Counts the wishes for a scrub pass.
     pub(crate) scrub_wanted: watch::Sender<u64>,
+    /// Whether all that is stored is to be written anew in its wanted profile, by this node.
+    pub(crate) restripe_wanted: Arc<watch::Sender<bool>>,
 }
 
 impl DiskCare {

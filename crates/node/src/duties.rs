@@ -22,6 +22,7 @@ use upkeep::rebalance::Rebalance;
 use upkeep::rebuild::RebuildDisks;
 use upkeep::repair::{Repair, RepairServices};
 use upkeep::restripe::Restripe;
+use upkeep::restripe_all::{RestripeAll, RestripeAllServices};
 use upkeep::scrub::{Scrub, ScrubServices};
 use upkeep::tickets::Tickets;
 use upkeep::{Duty, DutyError, Step};
@@ -58,6 +59,8 @@ pub struct DutyServices {
     pub replaced: watch::Receiver<u64>,
     /// Counts the wishes for a scrub pass.
     pub scrub_wanted: watch::Receiver<u64>,
+    /// Whether all that is stored is to be written anew in its wanted profile.
+    pub restripe_wanted: Arc<watch::Sender<bool>>,
 }
 
 /// What the duties go by.
@@ -74,9 +77,9 @@ pub struct DutySettings {
 /// Duties that look after what all nodes share, as one node of many does them: while it leads the system range.
 pub fn shared_out(duties: Vec<Arc<dyn Duty>>, node: NodeId, leaders: &watch::Receiver<Leaders>) -> Vec<Arc<dyn Duty>> {
     let share = |duty: Arc<dyn Duty>| -> Arc<dyn Duty> {
-        // Each node looks after its own disks, and after what its own readers found.
+        // Each node looks after its own disks, after what its own readers found, and after what it was asked for.
         match duty.name() {
-            "repair" | "rebuild" | "scrub" | "moves" | "leftovers" => duty,
+            "repair" | "rebuild" | "scrub" | "moves" | "leftovers" | "restripe-all" => duty,
             _ => Arc::new(WhileLeading { duty, node, leaders: leaders.clone() }),
         }
     };
@@ -115,7 +118,7 @@ impl Duty for WhileLeading {
 /// The duties of a server, and what they count.
 pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn Duty>>, Progress) {
     let DutyServices { clock, node, index, all_shards, shards, data, objects, layout: keeper, .. } = services;
-    let DutyServices { changes, repairs, bad_shards, replaced, scrub_wanted, .. } = services;
+    let DutyServices { changes, repairs, bad_shards, replaced, scrub_wanted, restripe_wanted, .. } = services;
     let progress = Progress::default();
     let layout = keeper.watch();
     let repair = RepairServices {
@@ -135,6 +138,15 @@ pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn 
         clock: clock.clone(),
         progress: progress.clone(),
         wanted: scrub_wanted,
+    };
+    let restripe_all = RestripeAllServices {
+        index: index.clone(),
+        objects: objects.clone(),
+        data: repair.data.clone(),
+        pace: repair.pace.clone(),
+        progress: progress.clone(),
+        standard: keeper.watch_wanted(),
+        wanted: restripe_wanted,
     };
     let moves = MovesServices {
         repair: repair.clone(),
@@ -161,6 +173,7 @@ pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn 
         Arc::new(RebuildDisks::new(rebuilding, replaced)),
         Arc::new(Scrub::new(scrub, settings.scrub_period)),
         Arc::new(Restripe::new(index.clone(), objects.clone(), layout.clone(), progress.clone())),
+        Arc::new(RestripeAll::new(restripe_all)),
         Arc::new(Tickets::new(index, all_shards, layout, settings.ticket_idle_max)),
         Arc::new(UnfinishedBuckets::new(objects)),
     ];

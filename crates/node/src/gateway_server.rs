@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use admin::{
     AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway,
-    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildStatus, SplitPoint, Status, WantedProfile,
+    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildStatus, RestripeWish, SplitPoint, Status,
+    WantedProfile,
 };
 use async_trait::async_trait;
 use gateway::{GatewayHandle, Readiness, TraceFeed, Traces};
@@ -306,6 +307,10 @@ impl AdminService for GatewayAdmin {
     }
 
     async fn set_profile(&self, _wanted: WantedProfile) -> Result<(), AdminError> {
+        Err(not_here())
+    }
+
+    async fn restripe(&self, _wish: RestripeWish) -> Result<(), AdminError> {
         Err(not_here())
     }
 

@@ -295,6 +295,7 @@ impl Server {
             locks: Mutex::new(directories.known.iter().map(|known| (known.path.clone(), known.lock.clone())).collect()),
             shards_due: Mutex::default(),
             scrub_wanted: watch::Sender::new(0),
+            restripe_wanted: Arc::new(watch::Sender::new(false)),
         });
         settle_disks(&care, &directories).await?;
         let node = directories.node;
@@ -325,6 +326,7 @@ impl Server {
                 bad_shards,
                 replaced: care.replaced.subscribe(),
                 scrub_wanted: care.scrub_wanted.subscribe(),
+                restripe_wanted: care.restripe_wanted.clone(),
             },
         );
         let duties = match &membership {

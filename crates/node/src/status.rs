@@ -8,7 +8,7 @@ use std::time::Duration;
 use admin::{
     AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, DiskStatus, IndexStatus, KnownGateway,
     MovesStatus, NewGateway, NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus,
-    RepairStatus, ScrubStatus, SplitPoint, Status, UsageStatus, WantedProfile,
+    RepairStatus, RestripeStatus, RestripeWish, ScrubStatus, SplitPoint, Status, UsageStatus, WantedProfile,
 };
 use archive::ArchiveStatus;
 use async_trait::async_trait;
@@ -134,6 +134,7 @@ impl AdminService for NodeAdmin {
             },
             index: self.index_status(),
             repair: self.repair(totals.degraded_parts).await,
+            restripe: self.restripe_status(),
             moves: self.moves_status().await,
             scrub: self.scrub(),
         })
@@ -195,6 +196,23 @@ impl AdminService for NodeAdmin {
     async fn start_scrub(&self) -> Result<(), AdminError> {
         self.progress.scrubbing.store(true, Ordering::Relaxed);
         self.care.scrub_wanted.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    async fn restripe(&self, wish: RestripeWish) -> Result<(), AdminError> {
+        if wish == RestripeWish::Start {
+            // Another node may have been told of another profile a moment ago.
+            let seen = self.care.layout.refresh().await;
+            seen.map_err(|error| AdminError::Failed(telemetry::with_causes(&error)))?;
+            let wanted = self.care.layout.wanted();
+            let live = placement::widest_live(&self.care.layout.current(), wanted, &[]);
+            if live != Some(wanted) {
+                let reason =
+                    format!("the disks that are up do not hold {wanted} now: bring back what is missing first");
+                return Err(AdminError::Refused(reason));
+            }
+        }
+        self.care.restripe_wanted.send_replace(wish == RestripeWish::Start);
         Ok(())
     }
 
@@ -332,6 +350,17 @@ impl NodeAdmin {
         };
         let QueryAnswer::Totals(totals) = self.ranges.query(Query::Totals).await? else { return Err(misanswered()) };
         Ok((buckets, totals))
+    }
+
+    fn restripe_status(&self) -> RestripeStatus {
+        let progress = &self.progress;
+        RestripeStatus {
+            running: *self.care.restripe_wanted.borrow(),
+            versions: read(&progress.versions_to_restripe),
+            versions_looked_at: read(&progress.versions_looked_at),
+            parts_written_anew: read(&progress.parts_written_anew),
+            parts_left: read(&progress.parts_left),
+        }
     }
 
     fn index_status(&self) -> IndexStatus {

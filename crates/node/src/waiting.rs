@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use admin::{
     AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway,
-    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, SplitPoint, Status,
-    WantedProfile,
+    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, RestripeWish, SplitPoint,
+    Status, WantedProfile,
 };
 use archive::rebuild::RebuildProgress;
 use async_trait::async_trait;
@@ -208,6 +208,10 @@ impl AdminService for Desk {
     }
 
     async fn set_profile(&self, _wanted: WantedProfile) -> Result<(), AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn restripe(&self, _wish: RestripeWish) -> Result<(), AdminError> {
         Err(self.0.refused())
     }
 

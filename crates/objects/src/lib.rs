@@ -80,6 +80,6 @@ pub use objects::{Objects, ObjectsServices, ObjectsSettings};
 pub use put_bucket_versioning::VersioningStatus;
 pub use put_object::{PutObjectRequest, WrittenVersion};
 pub use ranges::ByteRange;
-pub use restripe_part::{Restriped, is_as_wanted};
+pub use restripe_part::{Aim, Restriped, is_as_wanted};
 pub use upload_part::{UploadPartRequest, WrittenPart};
 pub use upload_part_copy::{CopiedPart, UploadPartCopyRequest};

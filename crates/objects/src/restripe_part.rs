@@ -19,6 +19,15 @@ use crate::records::{NamedRecord, ObjectRecord, PartRecord};
 use crate::writes::{NewPart, PartToWrite, error_of_write};
 use crate::{BodyFacts, Objects, ObjectsError, WhichVersion};
 
+/// What re-striping is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// As many data and parity shards as the wanted profile has, or more.
+    AtLeast,
+    /// The wanted profile, narrower or wider than what there is.
+    Exactly,
+}
+
 /// What re-striping a part came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restriped {
@@ -26,7 +35,7 @@ pub enum Restriped {
     Whole,
     /// It lies in wider runs than before, but not yet in the wanted ones.
     Wider,
-    /// The live disks still hold nothing wider: nothing was changed.
+    /// The live disks still hold nothing wider, or not the profile itself: nothing was changed.
     NotYet,
     /// The part is gone, or lies elsewhere by now: nothing is left to do.
     Changed,
@@ -41,26 +50,25 @@ struct Degraded {
 }
 
 impl Objects {
-    /// Writes a degraded part anew under its class's profile.
+    /// Writes a part anew under its class's profile, where it is not what `aim` asks for.
     ///
     /// # Errors
     /// [`ObjectsError::Damaged`] when the part's bytes are not what its row says; [`ObjectsError::SlowDown`],
     /// [`ObjectsError::NoRoom`], [`ObjectsError::Unavailable`], [`ObjectsError::TicketOver`]: later again.
-    pub async fn restripe_part(&self, row: &DegradedRow) -> Result<Restriped, ObjectsError> {
+    pub async fn restripe_part(&self, row: &DegradedRow, aim: Aim) -> Result<Restriped, ObjectsError> {
         let Some(Degraded { home, part, record, class }) = self.degraded_part(row).await? else {
             return Ok(Restriped::Changed);
         };
         let profile = self.profile_of_standing(&class);
         let old_runs = runs_of(&part);
-        if old_runs.iter().all(|run| is_as_wanted(run, profile)) {
+        if old_runs.iter().all(|run| aim.is_met(run, profile)) {
             return Ok(Restriped::Changed);
         }
-        let first =
-            old_runs.first().ok_or(ObjectsError::Damaged { reason: "a degraded part has no run".to_owned() })?;
+        let first = old_runs.first().expect("no run is none that is not as wanted");
         // Asked before anything is written: as long as disks are missing, what would be written and discarded at each
         // look would fill the others.
         let reachable = self.data().reachable(profile, first.form).await.map_err(error_of_write)?;
-        if Some(rank(reachable)) <= narrowest(&old_runs) {
+        if !aim.is_neared_by(reachable, first.form, profile, &old_runs) {
             return Ok(Restriped::NotYet);
         }
         let transfer = self.begin();
@@ -78,7 +86,7 @@ impl Objects {
             let reason = format!("part {} of key {} is not what it was stored as", part.number.get(), home.key);
             return Err(ObjectsError::Damaged { reason });
         }
-        if degraded && narrowest(&new_runs) <= narrowest(&old_runs) {
+        if degraded && (aim == Aim::Exactly || narrowest(&new_runs) <= narrowest(&old_runs)) {
             self.discard(new_runs, &home);
             return Ok(Restriped::NotYet);
         }
@@ -167,6 +175,31 @@ impl Objects {
 
 fn runs_of(part: &Part) -> Vec<Run> {
     part.extents.iter().filter_map(|extent| extent.run().cloned()).collect()
+}
+
+impl Aim {
+    fn is_met(self, run: &Run, wanted: Profile) -> bool {
+        match self {
+            Self::AtLeast => is_as_wanted(run, wanted),
+            Self::Exactly => (run.profile.k(), run.profile.m()) == shape(run.form, wanted),
+        }
+    }
+
+    /// Whether runs of `reachable` are worth being written.
+    fn is_neared_by(self, reachable: Profile, form: RunForm, wanted: Profile, old: &[Run]) -> bool {
+        match self {
+            Self::AtLeast => Some(rank(reachable)) > narrowest(old),
+            Self::Exactly => (reachable.k(), reachable.m()) == shape(form, wanted),
+        }
+    }
+}
+
+/// How many data and parity shards a run of this form has where a profile is wanted: whole copies are 1+m.
+fn shape(form: RunForm, wanted: Profile) -> (usize, usize) {
+    match form {
+        RunForm::Striped => (wanted.k(), wanted.m()),
+        RunForm::Copies { .. } => (1, wanted.m()),
+    }
 }
 
 /// Whole copies are 1+m, whatever the wanted k.

@@ -122,6 +122,7 @@ async fn begin(role: &Role, stopped: &watch::Receiver<bool>) -> Begun {
         bad_shards,
         replaced: watch::Sender::new(0).subscribe(),
         scrub_wanted: role.scrub_wanted.clone(),
+        restripe_wanted: Arc::new(watch::Sender::new(false)),
     };
     let settings =
         DutySettings { ticket_idle_max: TICKET_IDLE_MAX, garbage_grace: GARBAGE_GRACE, scrub_period: SCRUB_PERIOD };

@@ -17,6 +17,7 @@ pub mod rebalance;
 pub mod rebuild;
 pub mod repair;
 pub mod restripe;
+pub mod restripe_all;
 pub mod scrub;
 pub mod tickets;
 

@@ -25,6 +25,14 @@ pub struct Counters {
     pub lost_shards: AtomicU64,
     /// Parts re-striped.
     pub restriped_parts: AtomicU64,
+    /// Versions that the pass which writes what is stored anew has looked at.
+    pub versions_looked_at: AtomicU64,
+    /// Versions that there were when it began.
+    pub versions_to_restripe: AtomicU64,
+    /// Parts that it has written anew.
+    pub parts_written_anew: AtomicU64,
+    /// Parts that it had to leave as they were: disks were missing, or they could not be read.
+    pub parts_left: AtomicU64,
     /// Whether a scrub pass is under way.
     pub scrubbing: AtomicBool,
     /// Shards verified in this pass.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use index::query::DegradedRow;
 use index::{IndexService, Query, QueryAnswer};
-use objects::{Objects, Restriped};
+use objects::{Aim, Objects, Restriped};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use types::Layout;
@@ -50,7 +50,7 @@ impl Restripe {
 
     /// Re-stripes one part. One that fails waits for the next pass, and holds up no other.
     async fn restripe(&self, row: &DegradedRow) {
-        match self.objects.restripe_part(row).await {
+        match self.objects.restripe_part(row, Aim::AtLeast).await {
             Ok(Restriped::Whole) => {
                 add(&self.progress.restriped_parts, 1);
                 metrics::counter!(telemetry::metric::RESTRIPED_PARTS).increment(1);

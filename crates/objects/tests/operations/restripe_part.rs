@@ -2,7 +2,7 @@
 
 use index::query::DegradedRow;
 use index::{CommandBody, IndexService, Query, QueryAnswer};
-use objects::{Restriped, VersioningStatus};
+use objects::{Aim, Restriped, VersioningStatus};
 
 use crate::multipart::{begin, complete, named, upload};
 use crate::world::{Fate, World, get, key, noise};
@@ -30,15 +30,19 @@ async fn degraded_objects_parts_and_manifests_become_whole() {
     assert!(rows.len() >= 2, "{rows:?}");
     let shards = world.disks.headers().len();
     for row in &rows {
-        assert_eq!(world.objects.restripe_part(row).await.unwrap(), Restriped::NotYet);
+        assert_eq!(world.objects.restripe_part(row, Aim::AtLeast).await.unwrap(), Restriped::NotYet);
     }
     assert_eq!(world.disks.headers().len(), shards, "nothing is written while there is nowhere wider to write it");
     let before = world.objects.head_object(get(&bucket, "large")).await.unwrap().head;
 
     world.take_down(0);
     for row in degraded(&world).await {
-        assert_eq!(world.objects.restripe_part(&row).await.unwrap(), Restriped::Whole);
-        assert_eq!(world.objects.restripe_part(&row).await.unwrap(), Restriped::Changed, "nothing is left to do");
+        assert_eq!(world.objects.restripe_part(&row, Aim::AtLeast).await.unwrap(), Restriped::Whole);
+        assert_eq!(
+            world.objects.restripe_part(&row, Aim::AtLeast).await.unwrap(),
+            Restriped::Changed,
+            "nothing is left to do"
+        );
     }
     assert_eq!(degraded(&world).await, []);
     world.take_down(2);
@@ -57,7 +61,7 @@ async fn a_part_that_is_gone_needs_nothing() {
     world.take_down(0);
     world.delete(&bucket, "key").await;
     assert_eq!(degraded(&world).await, []);
-    assert_eq!(world.objects.restripe_part(&rows[0]).await.unwrap(), Restriped::Changed);
+    assert_eq!(world.objects.restripe_part(&rows[0], Aim::AtLeast).await.unwrap(), Restriped::Changed);
 }
 
 /// The object is replaced while its bytes are written anew: what was written goes to the collector.
@@ -74,7 +78,7 @@ async fn a_part_that_is_replaced_meanwhile_is_left_alone() {
     world.index.interrupt(|body| matches!(body, CommandBody::ReplacePart(_)), async move {
         other.put_object(again, &mut crate::world::Body::of(b"inline")).await.unwrap();
     });
-    assert_eq!(world.objects.restripe_part(&rows[0]).await.unwrap(), Restriped::Changed);
+    assert_eq!(world.objects.restripe_part(&rows[0], Aim::AtLeast).await.unwrap(), Restriped::Changed);
     assert_eq!(world.get(&bucket, "key").await.unwrap(), b"inline");
     world.garbage_rows(2).await;
 }
@@ -89,7 +93,7 @@ async fn a_replacement_whose_answer_is_lost_keeps_its_bytes() {
     assert_eq!(rows[0].key, key("key"));
     world.take_down(0);
     world.index.next(Fate::AnswerLost, |body| matches!(body, CommandBody::ReplacePart(_)));
-    assert_eq!(world.objects.restripe_part(&rows[0]).await.unwrap(), Restriped::Whole);
+    assert_eq!(world.objects.restripe_part(&rows[0], Aim::AtLeast).await.unwrap(), Restriped::Whole);
     assert_eq!(degraded(&world).await, []);
     world.garbage_rows(1).await;
     assert!(world.get(&bucket, "key").await.unwrap() == bytes);
