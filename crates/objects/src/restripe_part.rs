@@ -202,8 +202,7 @@ fn shape(form: RunForm, wanted: Profile) -> (usize, usize) {
     }
 }
 
-/// Whole copies are 1+m, whatever the wanted k.
-/// Whether a run has the wanted profile, or what stands for it in its form.
+/// Whether a run has the wanted profile, or what stands for it in its form: whole copies are 1+m, whatever the wanted k.
 pub fn is_as_wanted(run: &Run, wanted: Profile) -> bool {
     let wide_enough = matches!(run.form, RunForm::Copies { .. }) || run.profile.k() >= wanted.k();
     wide_enough && run.profile.m() >= wanted.m()
