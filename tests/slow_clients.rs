@@ -19,6 +19,10 @@ const SLOW_PIECE_BYTES: usize = 1 << 10;
 const SLOW_PERIOD: Duration = Duration::from_secs(1);
 const SLOW_OBJECT_BYTES: usize = 16 << 20;
 const FAST_OBJECT_BYTES: usize = 8 << 20;
+/// What a sender that goes silent sends before.
+const BURST_BYTES: usize = 1 << 20;
+/// The longest that 200 of those may hold up another client: half of what whole windows took.
+const SILENT_HOLD_MAX: Duration = Duration::from_secs(10);
 
 /// Rates are measured in turn, so that what else the machine does in the meantime slows all of them down.
 const ROUNDS: usize = 4;
@@ -56,6 +60,26 @@ async fn a_fast_client_keeps_half_of_its_rate_beside_200_slow_ones() {
     for beside in [&beside_readers, &beside_senders] {
         assert!(beside.put >= alone.put / 2.0 && beside.get >= alone.get / 2.0, "{rates}");
     }
+}
+
+/// What they hold after their burst is for others as soon as others wait for it: a few quarters of a second each, not
+/// whole windows of their own pace, for all of those who are in line before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn senders_that_begin_fast_and_go_silent_hold_up_no_other() {
+    let server = Server::start(6);
+    let (client, bucket) = (server.client(), server.bucket().await);
+    let mut urls = Vec::new();
+    for at in 0..SLOW_CLIENTS {
+        urls.push(url_to_put(&client, &bucket, &format!("silent-{at}")).await);
+    }
+    let other = url_to_put(&client, &bucket, "other").await;
+    let silent = SlowClients::start(|at, began| begin_and_go_silent(urls[at].clone(), began)).await;
+    let began = Instant::now();
+    send(&other, &body(FAST_OBJECT_BYTES, 2)).await;
+    let took = began.elapsed();
+    eprintln!("another client waited {took:?}");
+    assert!(took < SILENT_HOLD_MAX, "another client waited {took:?}");
+    silent.end().await;
 }
 
 /// The best rates seen, in bytes a second.
@@ -144,6 +168,15 @@ async fn send_slowly(url: PresignedRequest, began: mpsc::Sender<()>) {
         let _ = began.try_send(());
         period.tick().await;
     }
+}
+
+/// Sends the first bytes of an object at once, and then nothing.
+async fn begin_and_go_silent(url: PresignedRequest, began: mpsc::Sender<()>) {
+    let mut connection = connect(&url, SLOW_OBJECT_BYTES).await;
+    // What the server does not take yet is sent on while the others are waited for.
+    let _ = began.try_send(());
+    connection.write_all(&[0; BURST_BYTES]).await.expect("the server takes it");
+    std::future::pending::<()>().await;
 }
 
 /// Waits until the buffers between the server and those who read slowly are full.

@@ -25,7 +25,7 @@ use super::Core;
 use super::cursor::{BadExtent, Cursor, ShardUnit, Unit};
 use super::fetch::{fetch, fetch_stripe};
 use super::memory::tied_bytes;
-use super::pace::Pace;
+use super::pace::{PRESSED_WINDOWS, Pace};
 
 /// The first step, and all steps of a slow reader.
 const STEP_BYTES_MIN: usize = 64 << 10;
@@ -41,8 +41,6 @@ const FAST_AGAIN_BYTES: u64 = 1 << 20;
 
 /// How often, within a pace window, it is looked for readers that stall.
 const SWEEPS_PER_WINDOW: u32 = 20;
-/// With the budget used up, a reader is stalled after this part of a pace window: one in so many.
-const PRESSED_WINDOWS: u32 = 8;
 
 /// One part to read.
 #[derive(Debug, Clone)]
@@ -294,7 +292,7 @@ impl ReadState {
         if self.slow && fast && self.pace.bytes() >= FAST_AGAIN_BYTES {
             self.slow = false;
             self.pace.restart();
-        } else if let Some(slow) = self.pace.verdict() {
+        } else if let Some(slow) = self.pace.verdict(self.core.seams.budget.is_used_up()) {
             self.slow = slow;
         }
     }

@@ -146,7 +146,8 @@ impl BodyWriter {
                 _ => 0,
             };
             self.pace.count(began.elapsed(), bytes);
-            if self.mode != Mode::Slow && self.pace.verdict() == Some(true) {
+            let is_pressed = self.core.seams.budget.is_used_up();
+            if self.mode != Mode::Slow && self.pace.verdict(is_pressed) == Some(true) {
                 self.turn_slow().await?;
             }
             if let Ok(frame) = outcome {
