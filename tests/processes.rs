@@ -120,15 +120,12 @@ impl Member {
 
     /// Sends a signal, by its name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
-        assert!(sent.expect("kill runs").success(), "the process lives");
+        signal(&self.process, name);
     }
 
     /// Ends it as an operator does.
     pub fn terminate(&mut self) {
-        self.signal("TERM");
-        let ended = wait_for_end(&mut self.process);
-        assert!(ended.success(), "it ends in order: {ended}");
+        terminate(&mut self.process);
     }
 
     /// Waits until it ends by itself, and not well; its last words.
@@ -151,6 +148,19 @@ impl Member {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
+}
+
+/// Sends a process a signal, by its name.
+fn signal(process: &Child, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &process.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success(), "the process lives");
+}
+
+/// Ends a process as an operator does.
+pub fn terminate(process: &mut Child) {
+    signal(process, "TERM");
+    let ended = wait_for_end(process);
+    assert!(ended.success(), "it ends in order: {ended}");
 }
 
 fn wait_for_end(process: &mut Child) -> ExitStatus {

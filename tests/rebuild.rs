@@ -166,6 +166,34 @@ fn rebuild(server: &Server, options: &[&str]) -> String {
     server.admin(&[&["index", "rebuild"][..], options].concat())
 }
 
+/// The range's files in the archive, by disk.
+fn archive_files(server: &Server) -> Vec<(usize, String)> {
+    let of_disk = |disk| {
+        let names = std::fs::read_dir(server.disk(disk).join("archive")).into_iter().flatten();
+        names.map(move |entry| (disk, entry.expect("readable").file_name().to_string_lossy().into_owned()))
+    };
+    let mut files: Vec<(usize, String)> = (1..=server.disks()).flat_map(of_disk).collect();
+    files.sort();
+    files
+}
+
+/// A stop ends tickets after the archive's last round, and purges the log: what the archive lacks of it stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_archive_goes_on_after_a_stop_where_it_ended() {
+    let mut server = Server::start_with(6, &["--archive-period", "200ms"]);
+    let (client, bucket) = (server.client(), server.bucket().await);
+    put(&client, &bucket, "before", 1 << 20, 1).await;
+    wait_for_archive(&server);
+    let before = archive_files(&server);
+    assert!(!before.is_empty());
+    for _ in 0..2 {
+        server.stop();
+        server.restart();
+        wait_for_archive(&server);
+        assert_eq!(archive_files(&server), before, "no generation was begun anew");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_index_comes_back_whole_from_the_archive() {
     let mut server = Server::start_with(6, &["--archive-period", "200ms"]);

@@ -121,6 +121,12 @@ impl Server {
         let _ = process.wait();
     }
 
+    /// Has the process end as SIGTERM does, and waits for that.
+    pub fn stop(&self) {
+        let mut process = self.process.lock().expect("nobody panicked with it");
+        crate::processes::terminate(&mut process);
+    }
+
     /// `cairn admin VERB --json` with the root key.
     pub fn admin_command(&self, verb: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));

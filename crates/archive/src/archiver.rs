@@ -171,10 +171,8 @@ impl Archiver {
                 coming.abort();
             }
         }
+        // The log stays held: what is still committed until the process ends is archived after the next start.
         self.round_of_log().await;
-        for archive in &self.ranges {
-            self.parts.index.hold_log(archive.range, None);
-        }
     }
 
     async fn round(&mut self) {

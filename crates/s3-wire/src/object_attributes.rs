@@ -11,6 +11,9 @@ use crate::tagging;
 /// The most user metadata that an object may have, in bytes of names and values.
 pub const METADATA_BYTES_MAX: usize = 2048;
 
+/// The most that an object's standard headers may have, in bytes of names and values.
+const HEADERS_BYTES_MAX: usize = 8 << 10;
+
 const METADATA_PREFIX: &str = "x-amz-meta-";
 
 /// The content type of an object that was given none.
@@ -29,8 +32,9 @@ const KEPT_HEADERS: [&str; 7] = [
 /// Reads the attributes of a new object: PutObject, CreateMultipartUpload, CopyObject with REPLACE.
 ///
 /// # Errors
-/// `MetadataTooLarge`, `InvalidStorageClass`, `InvalidRedirectLocation`, those of [`tagging::parse_header`], and
-/// `NotImplemented` naming the header for encryption and for ACLs other than the owner's.
+/// `MetadataTooLarge`, `RequestHeaderSectionTooLarge` for more than 8 KiB of standard headers, `InvalidStorageClass`,
+/// `InvalidRedirectLocation`, those of [`tagging::parse_header`], and `NotImplemented` naming the header for encryption
+/// and for ACLs other than the owner's.
 pub fn parse(head: &RequestHead<'_>) -> Result<ObjectAttributes, S3Error> {
     refuse_unbuilt(head)?;
     Ok(ObjectAttributes {
@@ -90,6 +94,7 @@ pub(crate) fn check_acl(head: &RequestHead<'_>) -> Result<(), S3Error> {
 
 fn kept_headers(headers: &HeaderMap) -> Result<Vec<(String, Bytes)>, S3Error> {
     let mut kept: Vec<(String, Bytes)> = Vec::new();
+    let mut size = 0;
     for name in headers.keys().filter(|name| KEPT_HEADERS.contains(&name.as_str())) {
         let value = joined(headers, name);
         let value = if *name == header::CONTENT_ENCODING { without_aws_chunked(value) } else { value };
@@ -102,7 +107,13 @@ fn kept_headers(headers: &HeaderMap) -> Result<Vec<(String, Bytes)>, S3Error> {
                 return Err(ErrorCode::InvalidRedirectLocation.into());
             }
         }
+        size += name.as_str().len() + value.len();
         kept.push((name.as_str().to_owned(), value.into()));
+    }
+    if size > HEADERS_BYTES_MAX {
+        return Err(
+            S3Error::new(ErrorCode::RequestHeaderSectionTooLarge).with("MaxSizeAllowed", HEADERS_BYTES_MAX.to_string())
+        );
     }
     Ok(kept)
 }
@@ -246,6 +257,10 @@ mod tests {
     fn metadata_and_classes_are_bounded() {
         assert!(parsed(&[("x-amz-meta-k", &[b'v'; 2047])]).is_ok());
         assert_eq!(refused(&[("x-amz-meta-k", &[b'v'; 2048])]).0, ErrorCode::MetadataTooLarge);
+        let long = vec![b'v'; (8 << 10) - "cache-control".len()];
+        assert!(parsed(&[("cache-control", &long)]).is_ok());
+        let more: [(&str, &[u8]); 2] = [("cache-control", &long), ("content-type", b"a/b")];
+        assert_eq!(refused(&more).0, ErrorCode::RequestHeaderSectionTooLarge);
         assert_eq!(refused(&[("x-amz-storage-class", b"slow one")]).0, ErrorCode::InvalidStorageClass);
         assert_eq!(refused(&[("x-amz-website-redirect-location", b"ftp://x")]).0, ErrorCode::InvalidRedirectLocation);
     }
