@@ -26,6 +26,7 @@ mod list_objects_v2;
 mod list_parts;
 mod metadata;
 mod not_configured;
+mod post_object;
 mod presigned;
 mod put_bucket_versioning;
 mod put_object;

@@ -2,8 +2,11 @@
 
 import io
 import os
+import urllib.error
+import urllib.request
 
 import pytest
+import urllib3
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
@@ -66,6 +69,26 @@ def test_ranges_copies_and_pages(server, bucket):
     gone = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
     assert len(gone["Deleted"]) == 25
     assert code_of(lambda: s3.get_object(Bucket=bucket, Key="page/000")) == "NoSuchKey"
+
+
+def test_a_presigned_form_uploads_without_a_key(server, bucket):
+    s3 = server.boto3()
+    conditions = [["starts-with", "$Content-Type", "text/"], ["content-length-range", 1, 1000]]
+    post = s3.generate_presigned_post(bucket, "inbox/${filename}", {"Content-Type": "text/plain"}, conditions, ExpiresIn=60)
+
+    def upload(sent):
+        fields = {**post["fields"], "file": ("note.txt", sent)}
+        body, content_type = urllib3.encode_multipart_formdata(fields)
+        request = urllib.request.Request(post["url"], body, {"Content-Type": content_type}, method="POST")
+        with urllib.request.urlopen(request, context=server.tls_context()) as answer:
+            return answer.status
+
+    assert upload(b"by a browser") == 204
+    got = s3.get_object(Bucket=bucket, Key="inbox/note.txt")
+    assert got["Body"].read() == b"by a browser" and got["ContentType"] == "text/plain"
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        upload(b"x" * 1001)
+    assert raised.value.code == 400 and b"EntityTooLarge" in raised.value.read()
 
 
 def test_a_wrong_secret_is_refused(server, bucket):

@@ -100,7 +100,6 @@ async fn other_methods_that_are_not_built_are_501() {
     for (method, target, operation) in [
         ("POST", format!("/{bucket}/k?restore"), "RestoreObject"),
         ("POST", format!("/{bucket}/k?select&select-type=2"), "SelectObjectContent"),
-        ("POST", format!("/{bucket}"), "PostObject"),
         ("POST", format!("/{bucket}?metadataTable"), "CreateBucketMetadataTableConfiguration"),
         ("GET", format!("/{bucket}?session"), "CreateSession"),
     ] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use authz::Principal;
 use http::request::Parts;
 use s3_wire::{ErrorCode, S3Error};
-use sigv4::{AuthCode, AuthError, ChunkSigner, Claim, PayloadHash, RequestParts, Rules};
+use sigv4::{AuthCode, AuthError, ChunkSigner, Claim, FormClaim, FormFields, PayloadHash, RequestParts, Rules};
 use types::{Credential, Owner};
 
 use crate::gateway::GatewayCore;
@@ -43,24 +43,49 @@ impl Caller {
     }
 }
 
+impl Authenticated {
+    /// As yet.
+    pub(crate) const fn nobody() -> Self {
+        Self { caller: Caller::Anonymous, payload: PayloadHash::Unsigned, chunks: None }
+    }
+}
+
+/// Checks the signature of a form's policy.
+///
+/// # Errors
+/// In AWS's words: `SignatureDoesNotMatch`, `InvalidAccessKeyId` and the like.
+pub(crate) fn authenticate_form(core: &GatewayCore, fields: FormFields<'_>) -> Result<Authenticated, S3Error> {
+    let claim = FormClaim::read(fields, &rules(core)).map_err(refusal)?;
+    let (credentials, index) = credential_of(core, claim.access_key_id())?;
+    claim.verify(&credentials[index].secret_key, &core.signing_keys).map_err(refusal)?;
+    Ok(Authenticated { caller: Caller::Known(credentials, index), ..Authenticated::nobody() })
+}
+
+fn rules(core: &GatewayCore) -> Rules<'_> {
+    Rules { service: "s3", region: core.settings.region.as_deref() }
+}
+
+fn credential_of(core: &GatewayCore, key: &str) -> Result<(Arc<[Credential]>, usize), S3Error> {
+    let credentials = Arc::clone(&core.services.credentials.borrow());
+    match credentials.iter().position(|credential| *credential.access_key_id.0 == *key) {
+        Some(index) => Ok((credentials, index)),
+        None => Err(S3Error::new(ErrorCode::InvalidAccessKeyId).with("AWSAccessKeyId", key)),
+    }
+}
+
 /// Checks the request's signature.
 ///
 /// # Errors
 /// In AWS's words: `SignatureDoesNotMatch`, `InvalidAccessKeyId`, `RequestTimeTooSkewed` and the like.
 pub(crate) fn authenticate(core: &GatewayCore, head: &Parts) -> Result<Authenticated, S3Error> {
     let request = RequestParts { method: &head.method, uri: &head.uri, headers: &head.headers };
-    let rules = Rules { service: "s3", region: core.settings.region.as_deref() };
-    let claim = match Claim::read(request, &rules, core.services.clock.now()).map_err(refusal)? {
+    let claim = match Claim::read(request, &rules(core), core.services.clock.now()).map_err(refusal)? {
         Claim::Anonymous { payload } => {
             return Ok(Authenticated { caller: Caller::Anonymous, payload, chunks: None });
         }
         Claim::Signed(claim) => claim,
     };
-    let credentials = Arc::clone(&core.services.credentials.borrow());
-    let key = claim.access_key_id();
-    let Some(index) = credentials.iter().position(|credential| *credential.access_key_id.0 == *key) else {
-        return Err(S3Error::new(ErrorCode::InvalidAccessKeyId).with("AWSAccessKeyId", key));
-    };
+    let (credentials, index) = credential_of(core, claim.access_key_id())?;
     let verified = claim.verify(&credentials[index].secret_key, &core.signing_keys).map_err(refusal)?;
     Ok(Authenticated { caller: Caller::Known(credentials, index), payload: verified.payload, chunks: verified.chunks })
 }

@@ -242,7 +242,7 @@ impl BodySource for RequestBody<'_> {
     }
 }
 
-fn body_error(error: S3Error) -> BodyError {
+pub(crate) fn body_error(error: S3Error) -> BodyError {
     BodyError(Box::new(error))
 }
 

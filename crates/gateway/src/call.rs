@@ -67,6 +67,13 @@ impl<'a> Call<'a> {
         if self.may(action, bucket, key) { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }
     }
 
+    /// What the request is aimed at, as the client would write it.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.connection.is_tls { "https" } else { "http" };
+        let host = self.head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        format!("{scheme}://{host}{}", self.uri.path())
+    }
+
     /// S3's words for what befell the operation.
     pub(crate) fn refusal(&self, error: ObjectsError) -> S3Error {
         to_s3(error)

@@ -19,6 +19,7 @@ mod compat;
 mod conditions;
 mod connection;
 mod document;
+mod form_body;
 mod framing;
 mod gateway;
 mod health;

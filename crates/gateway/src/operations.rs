@@ -22,6 +22,7 @@ mod list_objects;
 mod list_objects_v2;
 mod list_parts;
 mod not_configured;
+mod post_object;
 mod put_bucket_versioning;
 mod put_object;
 mod upload_part;
@@ -47,6 +48,7 @@ pub(crate) fn perform<'a>(call: &'a mut Call<'_>) -> BoxFuture<'a, Result<Answer
         Operation::GetBucketVersioning => get_bucket_versioning::get_bucket_versioning(call).boxed(),
 
         Operation::PutObject => put_object::put_object(call).boxed(),
+        Operation::PostObject => post_object::post_object(call).boxed(),
         Operation::GetObject => get_object::get_object(call).boxed(),
         Operation::HeadObject => head_object::head_object(call).boxed(),
         Operation::GetObjectAttributes => get_object_attributes::get_object_attributes(call).boxed(),

@@ -104,10 +104,16 @@ async fn serve(
     let wire_head = RequestHead { method: &head.method, target: &target, query: &query, headers };
     let operation = wire_head.operation()?;
     record.operation = Some(operation);
-    // Who sent it.
-    let authenticated = authenticate(core, head)?;
-    // Whether they may, and whether the bucket is whose they think it is.
-    check_rights(core, &wire_head, operation, &authenticated).await?;
+    // Who sent it, and whether they may; a form says so in its fields.
+    let authenticated = match operation {
+        Operation::PostObject => Authenticated::nobody(),
+        _ => authenticate(core, head)?,
+    };
+    if operation != Operation::PostObject {
+        check_rights(core, &wire_head, operation, &authenticated).await?;
+    }
+    // Whether the bucket is whose they think it is.
+    check_owner(core, &wire_head, operation).await?;
     // What most writes can't be asked for is not passed over.
     refuse_conditions(operation, headers)?;
     // Parse, handle, write: each operation in its own file.
@@ -127,7 +133,7 @@ fn expects_continue(head: &Parts) -> bool {
     head.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Asks `authz`, and compares `x-amz-expected-bucket-owner`.
+/// Asks `authz`.
 async fn check_rights(
     core: &GatewayCore,
     head: &RequestHead<'_>,
@@ -142,22 +148,28 @@ async fn check_rights(
         Level::Object => Some(head.key()?),
         Level::Service | Level::Bucket => None,
     };
-    if let Some(action) = action_of(operation, head.query.has("versionId")) {
-        ask(core, authenticated, operation, action, bucket.as_ref(), key.as_ref()).await?;
+    match action_of(operation, head.query.has("versionId")) {
+        Some(action) => ask(core, authenticated, operation, action, bucket.as_ref(), key.as_ref()).await,
+        None => Ok(()),
     }
-    if let (Some(expected), Some(bucket)) = (head.expected_bucket_owner()?, &bucket) {
-        if operation == Operation::CreateBucket {
-            return Ok(()); // There is no owner yet.
-        }
-        let found = core.services.objects.bucket(bucket).await.map_err(to_s3)?;
-        if found.owner.account != expected {
-            return Err(ErrorCode::AccessDenied.into());
-        }
-    }
-    Ok(())
 }
 
-async fn ask(
+/// Compares `x-amz-expected-bucket-owner`.
+async fn check_owner(core: &GatewayCore, head: &RequestHead<'_>, operation: Operation) -> Result<(), S3Error> {
+    let Some(expected) = head.expected_bucket_owner()? else { return Ok(()) };
+    // A bucket that is to be created has no owner yet.
+    if operation.level() == Level::Service || operation == Operation::CreateBucket {
+        return Ok(());
+    }
+    let found = core.services.objects.bucket(&head.bucket()?).await.map_err(to_s3)?;
+    if found.owner.account == expected { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }
+}
+
+/// Whether the principal may.
+///
+/// # Errors
+/// `AccessDenied`; `NoSuchBucket` where there is none.
+pub(crate) async fn ask(
     core: &GatewayCore,
     authenticated: &Authenticated,
     operation: Operation,

@@ -1,4 +1,4 @@
-//! S3's bytes to values and back: requests, answers, errors, XML, checksums, ranges, conditions, aws-chunked bodies.
+//! S3's bytes to values and back: requests, answers, errors, XML, checksums, ranges, conditions, aws-chunked bodies, forms.
 //!
 //! Pure: no I/O, no clock, no async. This crate doesn't know whether a signature is true (`sigv4`), whether a request
 //! is allowed (`authz`), what a bucket holds (`objects`), or how HTTP moves (`gateway`): it reads heads and documents
@@ -25,6 +25,7 @@ pub mod delete_bucket;
 pub mod delete_object;
 pub mod delete_objects;
 pub mod error;
+pub mod form;
 pub mod get_bucket_location;
 pub mod get_object;
 pub mod get_object_attributes;
@@ -41,6 +42,8 @@ pub mod not_configured;
 pub mod object_attributes;
 pub mod operation;
 pub mod percent;
+pub mod post_object;
+pub mod post_policy;
 pub mod put_object;
 pub mod query;
 pub mod range;

@@ -162,7 +162,7 @@ fn check_time(signed: Timestamp, expires: &str, now: Timestamp) -> Result<(), Au
     Ok(())
 }
 
-fn check_scope(scope: &Scope<'_>, rules: &Rules<'_>, timestamp_text: &str) -> Result<(), AuthError> {
+pub(crate) fn check_scope(scope: &Scope<'_>, rules: &Rules<'_>, timestamp_text: &str) -> Result<(), AuthError> {
     let parsing = |words: String| refused(format!("Error parsing the X-Amz-Credential parameter; {words}"));
     let date = scope.date();
     if date.len() != 8 || !date.bytes().all(|byte| byte.is_ascii_digit()) {

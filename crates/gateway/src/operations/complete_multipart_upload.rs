@@ -38,7 +38,7 @@ pub(crate) async fn complete_multipart_upload(call: &mut Call<'_>, bytes_max: us
         core: Arc::clone(call.core),
         id: call.id,
         path: call.uri.path().to_owned(),
-        location: location(call),
+        location: call.url(),
         bucket: request.bucket.clone(),
         key: request.key.clone(),
     };
@@ -109,13 +109,6 @@ fn joined(
         let reason = format!("the operation broke off: {error}");
         Err(ObjectsError::Unavailable { reason, outcome_unknown: true })
     })
-}
-
-/// The object's URL, as the client would write it.
-fn location(call: &Call<'_>) -> String {
-    let scheme = if call.connection.is_tls { "https" } else { "http" };
-    let host = call.head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    format!("{scheme}://{host}{}", call.uri.path())
 }
 
 fn translate(request: CompleteMultipartUploadRequest) -> objects::CompleteMultipartUploadRequest {

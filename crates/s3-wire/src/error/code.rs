@@ -66,6 +66,7 @@ error_codes! {
     InvalidPart 400 "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
     InvalidPartNumber 416 "The requested partnumber is not satisfiable";
     InvalidPartOrder 400 "The list of parts was not in ascending order. Parts must be ordered by part number.";
+    InvalidPolicyDocument 400 "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange 416 "The requested range is not satisfiable";
     InvalidRedirectLocation 400 "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.";
     InvalidRequest 400 "Invalid Request";
@@ -80,6 +81,7 @@ error_codes! {
     MalformedPolicy 400 "Policies must be valid JSON and the first byte must be '{'";
     MalformedTrailerError 400 "The request contained trailing data that was not well-formed or did not conform to our published schema.";
     MalformedXML 400 "The XML you provided was not well-formed or did not validate against our published schema";
+    MaxPostPreDataLengthExceeded 400 "Your POST request fields preceding the upload file were too large.";
     MaxMessageLengthExceeded 400 "Your request was too big.";
     MetadataConfigurationNotFound 404 "The metadata configuration was not found";
     MetadataTooLarge 400 "Your metadata headers exceed the maximum allowed metadata size";

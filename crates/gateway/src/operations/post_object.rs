@@ -1,0 +1,104 @@
+//! PostObject: a browser's upload by a form, which says itself who sent it.
+
+use authz::Action;
+use http::header::CONTENT_TYPE;
+use objects::BodyFacts;
+use objects::data::ExpectedDigests;
+use s3_wire::body::{BodyChecksum, BodyIntegrity};
+use s3_wire::form::{FormDecoder, FormEvent};
+use s3_wire::post_object::{PostForm, PostObjectRequest, PostedAnswer, missing_field, no_file, no_form};
+use s3_wire::post_policy::{LengthRange, PostPolicy};
+use s3_wire::{ErrorCode, S3Error};
+use sigv4::FormFields;
+
+use crate::answer::{Answer, whole};
+use crate::authenticate::{Authenticated, authenticate_form};
+use crate::call::{Call, shown};
+use crate::form_body::{FormBody, FormFrames};
+use crate::request_path::ask;
+
+/// Stores the file of a form.
+pub(crate) async fn post_object(call: &mut Call<'_>) -> Result<Answer, S3Error> {
+    let bucket = call.head.bucket()?;
+    let content_type = call.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let decoder = content_type.and_then(FormDecoder::of_content_type).ok_or_else(no_form)?;
+    let mut frames = FormFrames::new(call.frames, decoder);
+    let form = fields(&mut frames).await?;
+    // Who signed the policy, and whether the form is as it says.
+    let (authenticated, length) = match signed_fields(&form)? {
+        None => (Authenticated::nobody(), LengthRange::default()),
+        Some(signed) => {
+            let authenticated = authenticate_form(call.core, signed)?;
+            let now = call.core.services.clock.now();
+            (authenticated, PostPolicy::parse(signed.policy)?.check(&bucket, form.fields(), now)?)
+        }
+    };
+    let request = PostObjectRequest::parse(&call.head, &form)?;
+    ask(call.core, &authenticated, call.operation, Action::PutObject, Some(&bucket), Some(&request.key)).await?;
+    let owner = authenticated.caller.owner().ok_or(ErrorCode::AccessDenied)?.clone();
+    let PostObjectRequest { key, attributes, integrity, success, .. } = request;
+    let to_put = objects::PutObjectRequest {
+        bucket: bucket.clone(),
+        key: key.clone(),
+        attributes,
+        owner,
+        conditions: objects::WriteConditions::default(),
+        said: facts(integrity),
+    };
+    let mut body = FormBody::new(frames, length);
+    let stored = call.core.services.objects.put_object(to_put, &mut body).await;
+    let stored = stored.map_err(|error| call.refusal(error))?;
+    let url = call.url();
+    let version = shown(stored.version);
+    let answer =
+        PostedAnswer { bucket: &bucket, key: &key, bucket_url: url.trim_end_matches('/'), etag: &stored.etag, version };
+    Ok(whole(answer.write(&success)))
+}
+
+/// Gathers what precedes the file.
+async fn fields(frames: &mut FormFrames<'_>) -> Result<PostForm, S3Error> {
+    let mut form = PostForm::default();
+    loop {
+        match frames.next().await? {
+            FormEvent::Field { name, value } => form.add(name, value)?,
+            FormEvent::File { name } => {
+                form.name_file(&name);
+                return Ok(form);
+            }
+            FormEvent::Data(_) | FormEvent::End => return Err(no_file()),
+        }
+    }
+}
+
+/// What says who signed the form; `None` where nothing does.
+fn signed_fields(form: &PostForm) -> Result<Option<FormFields<'_>>, S3Error> {
+    if form.field("awsaccesskeyid").is_some() || form.field("signature").is_some() {
+        let words = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+        return Err(S3Error::invalid_request(words));
+    }
+    let policy = form.field("policy");
+    let names = ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"];
+    if policy.is_none() && names.iter().all(|name| form.field(name).is_none()) {
+        return Ok(None);
+    }
+    let text = |name: &str| form.text(name)?.ok_or_else(|| missing_field(name));
+    Ok(Some(FormFields {
+        algorithm: text("x-amz-algorithm")?,
+        credential: text("x-amz-credential")?,
+        date: text("x-amz-date")?,
+        signature: text("x-amz-signature")?,
+        token: form.text("x-amz-security-token")?,
+        policy: policy.ok_or_else(|| missing_field("policy"))?,
+    }))
+}
+
+/// How long the file is nobody said: the form around it has a length, not it.
+fn facts(integrity: BodyIntegrity) -> BodyFacts {
+    let checksum = integrity.checksum.algorithm();
+    let checksums = match integrity.checksum {
+        BodyChecksum::Value(checksum) => vec![checksum],
+        BodyChecksum::None | BodyChecksum::Trailer(_) => Vec::new(),
+    };
+    let expected = ExpectedDigests { md5: integrity.content_md5, payload_sha256: None, checksums };
+    BodyFacts { declared_bytes: None, expected, checksum }
+}
