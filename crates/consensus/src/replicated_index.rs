@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -66,6 +66,8 @@ pub struct ReplicatedIndex {
     handler: Arc<VoterHandler>,
     leaders: watch::Sender<BTreeMap<RangeId, Option<NodeId>>>,
     has_peers: bool,
+    /// The highest feature level that the cluster is known to have, told by others.
+    heard_level: AtomicU32,
 }
 
 /// A replicated index at one moment.
@@ -96,6 +98,12 @@ impl ReplicatedIndex {
     /// Takes the messages of other nodes' voters.
     pub fn raft_handler(&self) -> Arc<dyn RaftHandler> {
         self.handler.clone()
+    }
+
+    /// Takes note of the cluster's feature level: who leads a data range may have no voter of the system range, and so not
+    /// have applied what raised it.
+    pub fn hear_feature_level(&self, level: FeatureLevel) {
+        self.heard_level.fetch_max(level.0, Ordering::Relaxed);
     }
 
     /// Who leads each range, as far as is known here, now and whenever it changes.
@@ -389,7 +397,8 @@ impl ReplicatedIndex {
 
     /// The cluster's level, as far as this node, or what was applied of this range, shows it.
     fn feature_level(&self, range: RangeId) -> FeatureLevel {
-        let level = self.desk.feature_level();
+        let heard = FeatureLevel(self.heard_level.load(Ordering::Relaxed));
+        let level = self.desk.feature_level().max(heard);
         let is_split = self.known.get(range).is_some_and(|range| range.epoch.0 > 0);
         if is_split { level.max(SPLITS_LEVEL) } else { level }
     }
@@ -458,6 +467,15 @@ impl IndexService for ReplicatedIndex {
     }
 }
 
+/// Whether a command that sets what can also be removed does not remove it.
+fn sets_something(body: &CommandBody) -> bool {
+    match body {
+        CommandBody::SetBucketDocument(set) => set.document.is_some(),
+        CommandBody::SetObjectTags(set) => !set.tags.is_empty(),
+        _ => false,
+    }
+}
+
 /// Whether a command stores something new; while disks are full, others are taken so that space can be made.
 fn adds_data(body: &CommandBody) -> bool {
     matches!(
@@ -467,5 +485,5 @@ fn adds_data(body: &CommandBody) -> bool {
             | CommandBody::PutPart(_)
             | CommandBody::CompleteUpload(_)
             | CommandBody::ReserveBucket { .. }
-    )
+    ) || sets_something(body)
 }

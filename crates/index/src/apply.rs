@@ -10,10 +10,12 @@ mod buckets;
 mod complete_upload;
 mod create_upload;
 mod delete_object;
+mod documents;
 mod garbage;
 mod put_object;
 mod put_part;
 mod replace_part;
+mod set_object_tags;
 mod split_range;
 mod system;
 mod tickets;
@@ -271,6 +273,8 @@ impl Applying<'_> {
             CommandBody::NoteRanges { ranges } => self.note_ranges(ranges),
             CommandBody::SplitRange(split) => self.split_range(split),
             CommandBody::AdoptBucketRow { row } => self.adopt_bucket_row(row),
+            CommandBody::SetBucketDocument(set) => self.set_bucket_document(set),
+            CommandBody::SetObjectTags(set) => self.set_object_tags(set),
             CommandBody::Within { .. } => Err(Refusal::WrongRange.into()),
             #[cfg(feature = "next-level")]
             CommandBody::Probe => self.probe(),

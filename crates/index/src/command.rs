@@ -7,13 +7,17 @@ use types::{
 };
 
 mod bucket;
+mod document;
 mod object;
 mod range;
 mod system;
 mod upload;
 
 pub use bucket::{BucketConfig, BucketRecord, BucketRecordState, BucketRow};
-pub use object::{DeleteObject, ETagCondition, NewVersion, PutObject, ReplacePart, WhichVersion, WriteConditions};
+pub use document::{BucketDocument, DOCUMENT_BYTES_MAX, DocumentKind, SetBucketDocument};
+pub use object::{
+    DeleteObject, ETagCondition, NewVersion, PutObject, ReplacePart, SetObjectTags, WhichVersion, WriteConditions,
+};
 pub use range::SplitRange;
 pub use system::{FormCluster, GatewayRow, Rebalancing, TicketRow};
 pub use upload::{CompletePart, CompleteUpload, CreateUpload, PutPart, UploadChecksum, UploadManifest};
@@ -227,6 +231,15 @@ pub enum CommandBody {
         /// The row of the range in which the bucket begins.
         row: BucketRow,
     },
+
+    // The system range again.
+    /// Puts one of a bucket's documents in place of what there is of its kind, or removes that: [`Answer::Done`].
+    /// Whoever sets it then raises the epoch of the bucket's rows, so that all who remember the former one learn it.
+    SetBucketDocument(Box<SetBucketDocument>),
+
+    // A data range again.
+    /// Puts tags in place of those of a version: [`Answer::Tagged`]. Nothing else of the version changes.
+    SetObjectTags(Box<SetObjectTags>),
     /// Writes a row that means nothing: what a build of the next level can do, for its test.
     #[cfg(feature = "next-level")]
     Probe,
@@ -263,6 +276,7 @@ impl CommandBody {
                 | Self::SetRebalancing(_)
                 | Self::AllotRange
                 | Self::NoteRanges { .. }
+                | Self::SetBucketDocument(_)
         )
     }
 
@@ -276,6 +290,7 @@ impl CommandBody {
             Self::CompleteUpload(complete) => Some((complete.bucket.id, &complete.key)),
             Self::AbortUpload { bucket, key, .. } => Some((bucket.id, key)),
             Self::ReplacePart(replace) => Some((replace.bucket, &replace.key)),
+            Self::SetObjectTags(set) => Some((set.bucket.id, &set.key)),
             _ => None,
         }
     }
@@ -332,6 +347,13 @@ pub enum Answer {
     Range(RangeId),
     /// The two ranges that a range was split into: itself, with what is left to it, and the new one.
     Split(Box<[RangeDescriptor; 2]>),
+    /// A version has other tags.
+    Tagged {
+        /// Its id.
+        id: VersionId,
+        /// Whether it is the `null` version.
+        null: bool,
+    },
 }
 
 /// Why `apply` did not do it. Each is answered to the client in its own words.
@@ -377,4 +399,13 @@ pub enum Refusal {
     /// The range does not have the key, or does not stand at the epoch that the command names. Nothing was kept of the
     /// command: it may be sent to another range under the same request id.
     NotInRange(Box<RangeDescriptor>),
+    /// The version is a delete marker, of which nothing can be set.
+    IsMarker {
+        /// Its id.
+        id: VersionId,
+        /// Whether it is the `null` version.
+        null: bool,
+    },
+    /// A document has more than [`DOCUMENT_BYTES_MAX`].
+    DocumentTooLong,
 }

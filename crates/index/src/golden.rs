@@ -14,8 +14,8 @@ use types::{
 
 use crate::command::{
     BucketConfig, BucketRecord, BucketRecordState, BucketRow, Command, CommandBody, CompletePart, CompleteUpload,
-    ETagCondition, Rebalancing, ReplacePart, SplitRange, TicketRow, UploadChecksum, UploadManifest, WhichVersion,
-    WriteConditions,
+    DocumentKind, ETagCondition, Rebalancing, ReplacePart, SetBucketDocument, SetObjectTags, SplitRange, TicketRow,
+    UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
 };
 use crate::contract::kinds::assert_all_kinds;
 use crate::contract::samples::{
@@ -250,6 +250,8 @@ fn rows_are_those_of_the_golden_file() {
                 born: b"entry".to_vec(),
             },
         ),
+        ("document".to_owned(), rows::verbatim(b"<CORSConfiguration/>")),
+        row("documents_changed", &version_id().stamp),
         row("away", &vec![DiskId::from_bytes([1; 16]), DiskId::from_bytes([2; 16])]),
     ]);
     check("rows.txt", include_str!("../tests/golden/rows.txt"), lines);
@@ -365,11 +367,34 @@ fn range_commands() -> Vec<CommandBody> {
     ]
 }
 
+fn document_commands() -> Vec<CommandBody> {
+    let set = |kind, document: Option<&'static [u8]>| {
+        let document = document.map(Bytes::from_static);
+        CommandBody::SetBucketDocument(Box::new(SetBucketDocument { bucket: BucketId(300), kind, document }))
+    };
+    let tags = vec![("tag".to_owned(), "value".to_owned())];
+    let tag = |version| {
+        let set = SetObjectTags { bucket: at(1, 2), key: key("k"), version, tags: tags.clone() };
+        CommandBody::SetObjectTags(Box::new(set))
+    };
+    vec![
+        set(DocumentKind::Cors, Some(b"<CORSConfiguration/>")),
+        set(DocumentKind::Replication, None),
+        tag(WhichVersion::Newest),
+        tag(WhichVersion::Id(version_id())),
+    ]
+}
+
 #[test]
 fn commands_are_those_of_the_golden_file() {
     let bodies = || {
         let first = system_commands().into_iter().chain(object_commands());
-        first.chain(gateway_commands()).chain(cluster_commands()).chain(move_commands()).chain(range_commands())
+        first
+            .chain(gateway_commands())
+            .chain(cluster_commands())
+            .chain(move_commands())
+            .chain(range_commands())
+            .chain(document_commands())
     };
     assert_all_kinds(&bodies().collect::<Vec<_>>());
     let mut lines = Vec::new();
@@ -407,6 +432,8 @@ fn answers_are_those_of_the_golden_file() {
         Refusal::WrongRange,
         Refusal::FeatureLevel { level: FeatureLevel(300) },
         Refusal::NotInRange(Box::new(descriptor(300, None))),
+        Refusal::IsMarker { id: version_id(), null: true },
+        Refusal::DocumentTooLong,
     ];
     assert_all_kinds(&refusals);
     let answers = [
@@ -422,6 +449,7 @@ fn answers_are_those_of_the_golden_file() {
         Answer::UploadCreated { stamp: CommitStamp(6) },
         Answer::Range(RangeId(300)),
         Answer::Split(Box::new([descriptor(1, Some(b"end")), descriptor(300, None)])),
+        Answer::Tagged { id: version_id(), null: false },
     ];
     let all: Vec<Answer> = answers.into_iter().chain(refusals.map(Answer::Refused)).collect();
     assert_all_kinds(&all);

@@ -3,18 +3,22 @@
 //! A build knows all levels up to [`FEATURE_LEVEL`]. It proposes, and so writes, nothing above the cluster's level, and
 //! it applies nothing of a cluster whose level is above its own: it would have to guess what others agreed on.
 
-use types::FeatureLevel;
+use types::{CommitStamp, FeatureLevel};
 
 use crate::command::CommandBody;
+use crate::query::{Query, QueryAnswer};
 
 /// The newest level that this build knows.
-pub const FEATURE_LEVEL: FeatureLevel = FeatureLevel(if cfg!(feature = "next-level") { 3 } else { 2 });
+pub const FEATURE_LEVEL: FeatureLevel = FeatureLevel(if cfg!(feature = "next-level") { 4 } else { 3 });
 
 /// The level at which every cluster begins, and what a cluster without one is at.
 pub const FIRST_FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
 
 /// From this level on ranges may be split. A range that was shows that the cluster is at it.
 pub const SPLITS_LEVEL: FeatureLevel = FeatureLevel(2);
+
+/// From this level on buckets have documents, and tags of objects may be changed.
+pub const DOCUMENTS_LEVEL: FeatureLevel = FeatureLevel(3);
 
 /// This build is too old for its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,10 +47,11 @@ impl CommandBody {
     pub fn feature_level(&self) -> FeatureLevel {
         match self {
             #[cfg(feature = "next-level")]
-            Self::Probe => FeatureLevel(3),
+            Self::Probe => FeatureLevel(4),
             Self::AllotRange | Self::NoteRanges { .. } | Self::SplitRange(_) | Self::AdoptBucketRow { .. } => {
                 SPLITS_LEVEL
             }
+            Self::SetBucketDocument(_) | Self::SetObjectTags(_) => DOCUMENTS_LEVEL,
             Self::Within { body, .. } => SPLITS_LEVEL.max(body.feature_level()),
             Self::Form(_)
             | Self::PutCredential(_)
@@ -81,6 +86,19 @@ impl CommandBody {
             | Self::SetWantedProfile { .. }
             | Self::NoteAway { .. }
             | Self::SetRebalancing(_) => FIRST_FEATURE_LEVEL,
+        }
+    }
+}
+
+impl Query {
+    /// What is answered where the cluster's level is below the one from which on it may be asked: older builds cannot
+    /// read the question, and nothing can be there yet. `None` for what may be asked at this level.
+    pub fn answer_below(&self, level: FeatureLevel) -> Option<QueryAnswer> {
+        match self.bare() {
+            Self::BucketDocuments { .. } if level < DOCUMENTS_LEVEL => {
+                Some(QueryAnswer::BucketDocuments { changed: CommitStamp(0), documents: Some(Vec::new()) })
+            }
+            _ => None,
         }
     }
 }

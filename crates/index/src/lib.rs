@@ -37,7 +37,7 @@ pub use database::{
 pub use entry::{AppliedState, DecodeError, FIRST_DATA_RANGE, Proposal, RangeEntry, SYSTEM_RANGE};
 pub use error::IndexDatabaseError;
 pub use keys::{home_of, place};
-pub use level::{FEATURE_LEVEL, FIRST_FEATURE_LEVEL, NewerLevel, SPLITS_LEVEL};
+pub use level::{DOCUMENTS_LEVEL, FEATURE_LEVEL, FIRST_FEATURE_LEVEL, NewerLevel, SPLITS_LEVEL};
 pub use local::LocalIndex;
 pub use query::{Query, QueryAnswer};
 pub use routing::Router;

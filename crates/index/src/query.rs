@@ -10,7 +10,9 @@ use types::{
     TicketId, UploadId, Version, VersionId,
 };
 
-use crate::command::{BucketRecord, BucketRow, GatewayRow, Rebalancing, TicketRow, UploadChecksum, WhichVersion};
+use crate::command::{
+    BucketDocument, BucketRecord, BucketRow, GatewayRow, Rebalancing, TicketRow, UploadChecksum, WhichVersion,
+};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -174,6 +176,15 @@ pub enum Query {
         #[serde(deserialize_with = "crate::nesting::only_level")]
         query: Box<Query>,
     },
+
+    // The system range again.
+    /// A bucket's documents: [`QueryAnswer::BucketDocuments`].
+    BucketDocuments {
+        /// The bucket.
+        bucket: BucketId,
+        /// Those as of this last change are known already.
+        known: Option<CommitStamp>,
+    },
 }
 
 impl Query {
@@ -193,6 +204,7 @@ impl Query {
                 | Self::AwayDisks
                 | Self::Rebalancing
                 | Self::Ranges
+                | Self::BucketDocuments { .. }
         )
     }
 
@@ -299,6 +311,13 @@ pub enum QueryAnswer {
     Ranges(Vec<RangeDescriptor>),
     /// The range does not have the key, or does not stand at the epoch that the query names.
     NotInRange(Box<RangeDescriptor>),
+    /// A bucket's documents.
+    BucketDocuments {
+        /// When any of them was set or removed last; 0 where none ever was.
+        changed: CommitStamp,
+        /// All of them, in order of kind; `None` where they are those that are known.
+        documents: Option<Vec<BucketDocument>>,
+    },
 }
 
 /// The system range's view of the cluster.

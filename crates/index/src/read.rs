@@ -64,6 +64,11 @@ fn of_system_range(tables: Tables<'_>, query: &Query) -> Result<QueryAnswer, Ind
         Query::Rebalancing => QueryAnswer::Rebalancing(tables.rebalancing()?),
         Query::BucketCount => QueryAnswer::BucketCount(tables.bucket_count()?),
         Query::Ranges => QueryAnswer::Ranges(tables.range_map()?),
+        Query::BucketDocuments { bucket, known } => {
+            let changed = tables.documents_changed(*bucket)?;
+            let documents = if *known == Some(changed) { None } else { Some(tables.documents(*bucket)?) };
+            QueryAnswer::BucketDocuments { changed, documents }
+        }
         other => unreachable!("{other:?} is of a data range"),
     })
 }

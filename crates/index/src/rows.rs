@@ -48,8 +48,13 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
     if rest.is_empty() { Ok(value) } else { Err(RowError::new("bytes follow the row")) }
 }
 
+/// A row that is bytes of others, as they are.
+pub(crate) fn verbatim(bytes: &[u8]) -> Vec<u8> {
+    [&[VERSION], bytes].concat()
+}
+
 /// The bytes after a known version byte.
-fn versioned(bytes: &[u8]) -> Result<&[u8], RowError> {
+pub(crate) fn versioned(bytes: &[u8]) -> Result<&[u8], RowError> {
     match bytes.split_first() {
         Some((&VERSION, body)) => Ok(body),
         Some((version, _)) => Err(RowError::new(format_args!("format {version}, this release reads up to {VERSION}"))),

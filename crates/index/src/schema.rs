@@ -55,6 +55,11 @@ CREATE TABLE degraded (key BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID;
 /// Databases of the first format may lack it.
 const DESCRIPTORS: &str = "CREATE TABLE IF NOT EXISTS descriptors (range INTEGER PRIMARY KEY, row BLOB NOT NULL);";
 
+/// Databases of builds below level 3 lack it. Under kind 0 stands when any of the bucket's documents was
+/// changed last.
+const DOCUMENTS: &str = "CREATE TABLE IF NOT EXISTS documents (
+    bucket INTEGER NOT NULL, kind INTEGER NOT NULL, row BLOB NOT NULL, PRIMARY KEY (bucket, kind)) WITHOUT ROWID;";
+
 /// Notes, within a transaction, that a range was split: a release that knows of no splits must not read on.
 pub(crate) fn note_split(connection: &Connection) -> Result<(), IndexDatabaseError> {
     let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -73,7 +78,9 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), IndexDatabaseError>
     let application: u32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     match (application, format) {
         (0, 0) => create(connection),
-        (APPLICATION_ID, FORMAT_UNSPLIT | FORMAT) => Ok(connection.execute_batch(DESCRIPTORS)?),
+        (APPLICATION_ID, FORMAT_UNSPLIT | FORMAT) => {
+            Ok(connection.execute_batch(&format!("{DESCRIPTORS} {DOCUMENTS}"))?)
+        }
         (APPLICATION_ID, found) if found > FORMAT => Err(IndexDatabaseError::NewerFormat { found, known: FORMAT }),
         _ => Err(IndexDatabaseError::Damaged { reason: format!("application {application:#x}, format {format}") }),
     }
@@ -81,7 +88,7 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), IndexDatabaseError>
 
 fn create(connection: &Connection) -> Result<(), IndexDatabaseError> {
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLES} {DESCRIPTORS} PRAGMA application_id = {APPLICATION_ID}; \
+        "BEGIN IMMEDIATE; {TABLES} {DESCRIPTORS} {DOCUMENTS} PRAGMA application_id = {APPLICATION_ID}; \
          PRAGMA user_version = {FORMAT_UNSPLIT}; COMMIT"
     ))?;
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! Reading and applying both go through here. Statements are prepared once a connection and kept by it.
 
+mod documents;
 mod objects;
 mod ranges;
 mod splits;

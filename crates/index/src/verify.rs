@@ -26,6 +26,7 @@ pub(crate) fn of(connection: &Connection) -> Result<Vec<String>, IndexDatabaseEr
     check.parts()?;
     check.degraded()?;
     check.usage()?;
+    check.documents()?;
     Ok(check.findings)
 }
 
@@ -209,6 +210,18 @@ impl Check<'_> {
                 (None, None) => false,
             };
             self.expect(flagged, &row.row, "a degraded part is not there");
+        }
+        Ok(())
+    }
+
+    fn documents(&mut self) -> Result<(), IndexDatabaseError> {
+        let sql = "SELECT DISTINCT bucket FROM documents";
+        for bucket in self.tables.all(sql, [], |row| from_sql(row, 0).map(BucketId))? {
+            let stands = self.tables.bucket_record(bucket)?.is_some();
+            self.expect(stands, b"documents", &format!("bucket {bucket} is gone and its documents are not"));
+            let changed = self.tables.documents_changed(bucket)?;
+            self.expect(changed.0 > 0, b"documents", &format!("documents of bucket {bucket} were never changed"));
+            self.tables.documents(bucket)?;
         }
         Ok(())
     }

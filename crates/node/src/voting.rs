@@ -55,6 +55,7 @@ impl Voting {
     }
 
     async fn look(&self, calm_since: &mut (Duration, Leaders)) {
+        self.index.hear_feature_level(self.layout.feature_level());
         let ranges = self.index.status().ranges;
         let Some(glance) = self.lookout.glance() else { return };
         let nodes = candidates(&self.layout.current(), &glance);

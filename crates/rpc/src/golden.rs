@@ -5,7 +5,9 @@
 //! decoder of their own, and new ones are added.
 
 use bytes::Bytes;
-use index::command::{BucketConfig, BucketRow, Rebalancing, UploadChecksum, WhichVersion};
+use index::command::{
+    BucketConfig, BucketDocument, BucketRow, DocumentKind, Rebalancing, UploadChecksum, WhichVersion,
+};
 use index::contract::kinds::assert_all_kinds;
 use index::contract::samples::{
     ask_version, at, credential, etag, gateway, inline_part, key, numbered, owner, part_in, put, run, upload_id,
@@ -324,6 +326,8 @@ pub(crate) fn queries() -> Vec<(&'static str, Query)> {
         ("rebalancing", Query::Rebalancing),
         ("ranges", Query::Ranges),
         ("within", Query::Within { epoch: SplitEpoch(300), query: Box::new(Query::Usage(bucket)) }),
+        ("bucket_documents", Query::BucketDocuments { bucket, known: Some(CommitStamp(300)) }),
+        ("bucket_documents_first", Query::BucketDocuments { bucket, known: None }),
     ]
 }
 
@@ -366,6 +370,10 @@ fn version() -> Version {
         checksum: None,
         attributes: ObjectAttributes::default(),
     }
+}
+
+fn documents() -> Vec<BucketDocument> {
+    vec![BucketDocument { kind: DocumentKind::Cors, document: Bytes::from_static(b"<CORSConfiguration/>") }]
 }
 
 fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
@@ -433,6 +441,8 @@ fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
         ("rebalancing", QueryAnswer::Rebalancing(Rebalancing::Paused)),
         ("ranges", QueryAnswer::Ranges(vec![descriptor()])),
         ("not_in_range", QueryAnswer::NotInRange(Box::new(descriptor()))),
+        ("bucket_documents", QueryAnswer::BucketDocuments { changed: CommitStamp(300), documents: Some(documents()) }),
+        ("bucket_documents_known", QueryAnswer::BucketDocuments { changed: CommitStamp(300), documents: None }),
     ]
 }
 

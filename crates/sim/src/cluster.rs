@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use consensus::ReplicatedIndex;
 use index::command::FormCluster;
-use index::{Command, CommandBody, FIRST_DATA_RANGE, IndexService, SPLITS_LEVEL};
+use index::{Command, CommandBody, FEATURE_LEVEL, FIRST_DATA_RANGE, IndexService};
 use objects::Objects;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -250,7 +250,7 @@ fn voter_of(node: &StorageNode) -> Option<(VoterId, NodeId)> {
 }
 
 async fn write_first_rows(nodes: &[StorageNode]) {
-    let form = FormCluster { cluster: CLUSTER, feature_level: SPLITS_LEVEL, root: root(), layout: layout() };
+    let form = FormCluster { cluster: CLUSTER, feature_level: FEATURE_LEVEL, root: root(), layout: layout() };
     let command = Command { request: None, answered: RequestNumber(0), body: CommandBody::Form(Box::new(form)) };
     let formed = async {
         loop {

@@ -230,6 +230,7 @@ fn touched_by(command: &CommandBody) -> Touched {
         CommandBody::PutObject(put) => key(put.bucket.id, &put.key),
         CommandBody::DeleteObject(delete) => key(delete.bucket.id, &delete.key),
         CommandBody::CompleteUpload(complete) => key(complete.bucket.id, &complete.key),
+        CommandBody::SetObjectTags(set) => key(set.bucket.id, &set.key),
         CommandBody::ReplacePart(replace) => key(replace.bucket, &replace.key),
         CommandBody::CreateBucketRow { .. }
         | CommandBody::ChangeBucketRow { .. }
@@ -264,6 +265,7 @@ fn touched_by(command: &CommandBody) -> Touched {
         | CommandBody::NoteAway { .. }
         | CommandBody::AllotRange
         | CommandBody::NoteRanges { .. }
+        | CommandBody::SetBucketDocument(_)
         // Bare, it is none.
         | CommandBody::Within { .. } => Touched::Nothing,
         #[cfg(feature = "next-level")]

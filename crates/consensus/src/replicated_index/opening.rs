@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use index::{IndexError, Router, SYSTEM_RANGE};
@@ -121,6 +121,7 @@ impl ReplicatedIndex {
             applier: Mutex::new(Some(machine.applier)),
             leaders,
             has_peers: settings.peers.is_some(),
+            heard_level: AtomicU32::new(0),
         };
         opened.begin(stopped).await?;
         Ok(opened)

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use index::command::{BucketConfig, WhichVersion};
+use index::DOCUMENTS_LEVEL;
+use index::command::{BucketConfig, FormCluster, SetObjectTags, WhichVersion};
 use types::VersionKind;
 
 use super::*;
@@ -111,6 +112,29 @@ async fn deleted_and_replaced_versions_are_not_looked_up_any_more() {
         index.propose(samples::delete(bucket, "key", 1, None)).await.expect("deleted");
         for _ in 0..3 {
             assert_eq!(newest(&index, bucket, "key", true).await, 0);
+        }
+    }
+    index.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_shows_the_tags_that_were_set_last() {
+    let disks = RealDisks::new(1);
+    let index = ReplicatedIndex::open(settings(disks.disks(), 1)).await.expect("opened");
+    let bucket = make_bucket(&index).await;
+    let form = FormCluster { feature_level: DOCUMENTS_LEVEL, ..samples::form_cluster() };
+    index.propose(samples::plain(CommandBody::Form(Box::new(form)))).await.expect("formed");
+    index.propose(put(bucket, "key", b"bytes")).await.expect("put");
+    for round in 0..20 {
+        let tags = vec![("round".to_owned(), round.to_string())];
+        let (key, version) = (samples::key("key"), WhichVersion::Newest);
+        let set = SetObjectTags { bucket, key, version, tags: tags.clone() };
+        let answer = index.propose(samples::plain(CommandBody::SetObjectTags(Box::new(set)))).await;
+        assert!(matches!(answer, Ok(index::Answer::Tagged { .. })), "{answer:?}");
+        for _ in 0..3 {
+            let query = samples::ask_version(7, "key", WhichVersion::Newest);
+            let QueryAnswer::Version { version, .. } = index.query(query).await.expect("answered") else { panic!() };
+            assert_eq!(version.expect("it is there").attributes.tags, tags);
         }
     }
     index.shutdown().await;

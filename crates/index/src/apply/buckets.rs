@@ -51,6 +51,7 @@ impl Applying<'_> {
         let Some(record) = self.tables.bucket_record(id)? else { return Ok(Answer::Done) };
         match record.state {
             BucketRecordState::Deleting { token: of } | BucketRecordState::Creating { token: of } if of == token => {
+                self.tables.delete_documents(id)?;
                 self.tables.delete_bucket_record(&record)?;
                 Ok(Answer::Done)
             }
@@ -69,7 +70,7 @@ impl Applying<'_> {
         }
     }
 
-    fn bucket_record(&self, id: BucketId) -> Result<BucketRecord, Stop> {
+    pub(super) fn bucket_record(&self, id: BucketId) -> Result<BucketRecord, Stop> {
         Ok(self.tables.bucket_record(id)?.ok_or(Refusal::NoSuchBucket)?)
     }
 

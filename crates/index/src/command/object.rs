@@ -77,6 +77,20 @@ pub struct DeleteObject {
     pub bypass_governance: bool,
 }
 
+/// Puts tags in place of those that a version has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SetObjectTags {
+    /// The bucket.
+    pub bucket: BucketAt,
+    /// The key.
+    pub key: ObjectKey,
+    /// Which version: [`super::Refusal::NoSuchKey`] where the key has no newest one, [`super::Refusal::NoSuchVersion`]
+    /// where it hasn't the one that is named, [`super::Refusal::IsMarker`] for a marker.
+    pub version: WhichVersion,
+    /// The tags from now on; none removes them.
+    pub tags: Vec<(String, String)>,
+}
+
 /// Names one version of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhichVersion {

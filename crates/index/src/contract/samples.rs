@@ -7,12 +7,12 @@ use types::{
     Part, PartNumber, PlacementGroupId, RequestId, RequestNumber, Run, RunForm, RunId, SecretKey, TicketId, UploadId,
 };
 
-use crate::SPLITS_LEVEL;
 use crate::command::{
     BucketAt, Command, CommandBody, CreateUpload, DeleteObject, FormCluster, GatewayRow, NewVersion, PutObject,
     PutPart, WhichVersion, WriteConditions,
 };
 use crate::query::{ListRange, Query};
+use crate::{FEATURE_LEVEL, SPLITS_LEVEL};
 
 /// The command of this body, without a request id.
 pub fn plain(body: CommandBody) -> Command {
@@ -201,6 +201,11 @@ pub fn form_cluster() -> FormCluster {
 /// The first rows of a cluster that may split ranges.
 pub fn form_for_splits() -> Command {
     plain(CommandBody::Form(Box::new(FormCluster { feature_level: SPLITS_LEVEL, ..form_cluster() })))
+}
+
+/// The first rows of a cluster at the newest level.
+pub fn form_at_newest_level() -> Command {
+    plain(CommandBody::Form(Box::new(FormCluster { feature_level: FEATURE_LEVEL, ..form_cluster() })))
 }
 
 /// A credential with this access key.

@@ -161,6 +161,12 @@ impl Tables<'_> {
         Ok(())
     }
 
+    /// Another row; its inline bytes stay.
+    pub(crate) fn rewrite_body(self, id: i64, body: &[u8]) -> Result<(), IndexDatabaseError> {
+        self.execute("UPDATE bodies SET body = ?2 WHERE id = ?1", params![id, body])?;
+        Ok(())
+    }
+
     pub(crate) fn delete_body(self, id: i64) -> Result<(), IndexDatabaseError> {
         self.execute("DELETE FROM bodies WHERE id = ?1", [id])?;
         Ok(())

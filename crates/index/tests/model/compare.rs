@@ -88,6 +88,7 @@ fn compare_versions(database: &mut IndexDatabase, bucket: BucketId, key: &Object
         let (Some(version), Some(expected)) = (version, expected) else { continue };
         let bare = (version.null, version.is_delete_marker(), version.plain_bytes, version.etag, version.superseded);
         assert_eq!(bare, (expected.null, expected.marker, expected.bytes, expected.etag, expected.superseded));
+        assert_eq!(version.attributes.tags, expected.tags);
         if let VersionKind::Single(part) = &version.kind {
             assert_eq!(reference::runs(part).collect::<BTreeSet<_>>(), expected.runs);
             assert_eq!(part.extents.iter().map(Extent::length).sum::<u64>(), part.plain_bytes);

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use index::command::{
-    BucketAt, BucketRow, CompleteUpload, DeleteObject, ETagCondition, PutObject, WhichVersion, WriteConditions,
+    BucketAt, BucketRow, CompleteUpload, DeleteObject, ETagCondition, PutObject, SetObjectTags, WhichVersion,
+    WriteConditions,
 };
 use index::query::{ListEntry, ListRange, ListedVersion, Usage};
 use index::{Answer, CommandBody, Refusal};
@@ -21,6 +22,7 @@ pub(crate) struct Version {
     pub(crate) etag: ETag,
     pub(crate) runs: BTreeSet<RunId>,
     pub(crate) held: bool,
+    pub(crate) tags: Vec<(String, String)>,
     pub(crate) upload: Option<UploadId>,
     pub(crate) superseded: Option<CommitStamp>,
 }
@@ -71,6 +73,7 @@ impl Reference {
             }
             CommandBody::PutObject(put) => self.put(put),
             CommandBody::DeleteObject(delete) => self.delete(delete),
+            CommandBody::SetObjectTags(set) => self.tag(set),
             CommandBody::CreateUpload(create) => {
                 let stamp = self.last;
                 let bucket = self.live(create.bucket)?;
@@ -124,6 +127,7 @@ impl Reference {
             etag: put.version.etag,
             runs: runs(&put.part).collect(),
             held: put.version.attributes.legal_hold,
+            tags: put.version.attributes.tags.clone(),
             upload: None,
             superseded: None,
         };
@@ -185,6 +189,7 @@ impl Reference {
                 etag: ETag::of_body([0; 16]),
                 runs: BTreeSet::new(),
                 held: false,
+                tags: Vec::new(),
                 upload: None,
                 superseded: None,
             };
@@ -216,6 +221,22 @@ impl Reference {
         Ok(answer)
     }
 
+    fn tag(&mut self, set: &SetObjectTags) -> Outcome {
+        let versions = self.live(set.bucket)?.keys.entry(set.key.clone()).or_default();
+        let (found, missing) = match set.version {
+            WhichVersion::Newest => (versions.last_mut(), Refusal::NoSuchKey),
+            WhichVersion::Null => (versions.iter_mut().find(|version| version.null), Refusal::NoSuchVersion),
+            WhichVersion::Id(id) => (versions.iter_mut().find(|version| version.id == id), Refusal::NoSuchVersion),
+        };
+        let version = found.ok_or(missing)?;
+        let (id, null) = (version.id, version.null);
+        if version.marker {
+            return Err(Refusal::IsMarker { id, null });
+        }
+        version.tags.clone_from(&set.tags);
+        Ok(Answer::Tagged { id, null })
+    }
+
     fn complete(&mut self, complete: &CompleteUpload) -> Outcome {
         let stamp = self.last;
         let bucket = self.live(complete.bucket)?;
@@ -244,6 +265,7 @@ impl Reference {
             etag: complete.version.etag,
             runs: BTreeSet::new(),
             held: false,
+            tags: complete.version.attributes.tags.clone(),
             upload: Some(complete.upload),
             superseded: None,
         };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use index::command::{
     BucketAt, BucketConfig, BucketRow, CompletePart, CompleteUpload, CreateUpload, ETagCondition, PutPart,
-    WhichVersion, WriteConditions,
+    SetObjectTags, WhichVersion, WriteConditions,
 };
 use index::contract::samples;
 use index::{Answer, Command, CommandBody, RangeEntry, Refusal};
@@ -32,6 +32,12 @@ pub(crate) enum Step {
         key: usize,
         which: Which,
         conditions: Conditions,
+    },
+    Tag {
+        bucket: u64,
+        key: usize,
+        which: Which,
+        tags: usize,
     },
     Create {
         bucket: u64,
@@ -92,12 +98,15 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => Just(Which::Null),
         4 => any::<Index>().prop_map(Which::Known),
         1 => Just(Which::Unknown),
-    ];
+    ]
+    .boxed();
     let key = 0..KEYS.len();
     prop_oneof![
         1 => (1u64..3, versioning).prop_map(|(bucket, versioning)| Step::Versioning(bucket, versioning)),
         8 => (1u64..3, key.clone(), 1u32..4, any::<bool>(), proptest::bool::weighted(0.05), conditions(), proptest::bool::weighted(0.05))
             .prop_map(|(bucket, key, bytes, inline, hold, conditions, stale)| Step::Put { bucket, key, bytes, inline, hold, conditions, stale }),
+        3 => (1u64..3, key.clone(), which.clone(), 0usize..3)
+            .prop_map(|(bucket, key, which, tags)| Step::Tag { bucket, key, which, tags }),
         8 => (1u64..3, key.clone(), which, conditions())
             .prop_map(|(bucket, key, which, conditions)| Step::Delete { bucket, key, which, conditions }),
         2 => (1u64..3, key).prop_map(|(bucket, key)| Step::Create { bucket, key }),
@@ -220,6 +229,13 @@ impl Writer {
                 let mut delete = samples::delete_object(at, key, random, version);
                 delete.conditions = written(conditions);
                 self.write(time, CommandBody::DeleteObject(Box::new(delete)));
+            }
+            Step::Tag { bucket, key, which, tags } => {
+                let (at, key) = (self.at(*bucket), samples::key(KEYS[*key]));
+                let version = self.which(&at, &key, which).unwrap_or(WhichVersion::Newest);
+                let tags = (0..*tags).map(|tag| (format!("tag-{tag}"), random.to_string())).collect();
+                let set = SetObjectTags { bucket: at, key, version, tags };
+                self.write(time, CommandBody::SetObjectTags(Box::new(set)));
             }
             Step::Create { bucket, key } => {
                 let create = CreateUpload {

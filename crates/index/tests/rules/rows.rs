@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use index::command::{CommandBody, CompletePart, CompleteUpload, WhichVersion, WriteConditions};
+use index::command::{
+    CommandBody, CompletePart, CompleteUpload, DocumentKind, SetBucketDocument, WhichVersion, WriteConditions,
+};
 use index::contract::samples::{
     create_upload, delete, etag, form_cluster, key, new_version, numbered, part_in, plain, put, put_object, put_part,
     run, upload_id,
@@ -48,6 +50,17 @@ fn full_world() -> (tempfile::TempDir, World) {
     (directory, world)
 }
 
+/// Rows that came with level 3.
+fn add_documents(world: &mut World) {
+    let bucket = types::BucketId(1);
+    world.apply(CommandBody::PublishBucket { id: bucket, token: [1; 16] });
+    for (kind, text) in [(DocumentKind::Tagging, &b"<Tagging/>"[..]), (DocumentKind::Cors, b"<CORSConfiguration/>")] {
+        let document = Some(bytes::Bytes::from_static(text));
+        let set = SetBucketDocument { bucket, kind, document };
+        assert_eq!(world.apply(CommandBody::SetBucketDocument(Box::new(set))), Answer::Done);
+    }
+}
+
 fn complete(world: &mut World, at: index::command::BucketAt) {
     let parts = Query::Parts { bucket: at.id, key: key("upload"), upload: upload_id(2), after: 0, limit: 9 };
     let QueryAnswer::Parts(parts) = world.ask(parts) else { panic!("parts") };
@@ -72,7 +85,8 @@ fn complete(world: &mut World, at: index::command::BucketAt) {
 
 #[test]
 fn the_rows_of_all_ranges_make_the_same_index() {
-    let (_directory, world) = full_world();
+    let (_directory, mut world) = full_world();
+    add_documents(&mut world);
     let mut reader = world.database.reader().unwrap();
     for bytes_max in [1, 500, 1 << 20] {
         let mut copy = IndexDatabase::in_memory().unwrap();
@@ -101,7 +115,8 @@ fn the_rows_of_all_ranges_make_the_same_index() {
 /// all, it says so.
 #[test]
 fn installed_rows_take_the_place_of_those_that_were_there() {
-    let (_directory, world) = full_world();
+    let (_directory, mut world) = full_world();
+    add_documents(&mut world);
     let (other_directory, mut other) = full_world();
     let at = index::contract::samples::at(1, 2);
     assert!(matches!(other.command(put(at, "only here", 8, b"y")), Answer::Put { .. }));
@@ -160,18 +175,27 @@ fn a_stream_can_be_broken_off_and_foreign_bytes_are_refused() {
     }
 }
 
-/// Bytes on disks outlive the release that wrote them.
-#[test]
-fn stretches_of_version_1_stay_readable() {
-    let (_directory, world) = full_world();
+fn stretches_of(world: &World, ranges: &[RangeId]) -> String {
     let mut all = Vec::new();
-    for range in [SYSTEM_RANGE, FIRST_DATA_RANGE] {
+    for range in ranges {
         let mut take = |stretch: Vec<u8>| {
             all.push(hex::encode(stretch));
             ControlFlow::Continue(())
         };
-        world.database.reader().unwrap().range_rows(range, usize::MAX, &mut take).unwrap();
+        world.database.reader().expect("a reader").range_rows(*range, usize::MAX, &mut take).expect("read");
     }
+    all.join("\n")
+}
+
+/// Bytes on disks outlive the release that wrote them.
+#[test]
+fn stretches_of_version_1_stay_readable() {
+    let (_directory, mut world) = full_world();
+    let all = stretches_of(&world, &[SYSTEM_RANGE, FIRST_DATA_RANGE]);
     let golden = include_str!("../golden/range_rows");
-    assert!(golden.trim() == all.join("\n"), "tests/golden/range_rows should read:\n{}", all.join("\n"));
+    assert!(golden.trim() == all, "tests/golden/range_rows should read:\n{all}");
+    add_documents(&mut world);
+    let system = stretches_of(&world, &[SYSTEM_RANGE]);
+    let golden = include_str!("../golden/range_rows_level_3");
+    assert!(golden.trim() == system, "tests/golden/range_rows_level_3 should read:\n{system}");
 }

@@ -134,6 +134,13 @@ impl IndexService for ClusterIndex {
     }
 
     async fn query_at(&self, range: RangeId, query: Query) -> Result<QueryAnswer, IndexError> {
+        // Likewise. What a level brings, nobody has before it.
+        if query.answer_below(self.feature_level()).is_some() {
+            self.query_at(SYSTEM_RANGE, Query::Cluster).await?;
+            if let Some(answer) = query.answer_below(self.feature_level()) {
+                return Ok(answer);
+            }
+        }
         let deadline = Instant::now() + ELECTION_PATIENCE;
         let mut short_tries = SHORT_TRIES.into_iter();
         loop {

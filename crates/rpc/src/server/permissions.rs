@@ -41,6 +41,8 @@ pub(super) fn gateway_may_propose(command: &CommandBody) -> bool {
         | CommandBody::FenceBucket { .. }
         | CommandBody::UnfenceBucket { .. }
         | CommandBody::DropBucketRow { .. }
+        | CommandBody::SetBucketDocument(_)
+        | CommandBody::SetObjectTags(_)
         | CommandBody::PutObject(_)
         | CommandBody::DeleteObject(_)
         | CommandBody::CreateUpload(_)
@@ -81,6 +83,7 @@ pub(super) fn gateway_may_query(query: &Query) -> bool {
         | Query::Uploads { .. }
         | Query::RunLives { .. }
         | Query::Ranges
+        | Query::BucketDocuments { .. }
         | Query::WantedProfile => true,
     }
 }
@@ -152,6 +155,7 @@ mod tests {
         let expected = [
             "BucketByName",
             "BucketCount",
+            "BucketDocuments",
             "Buckets",
             "Cluster",
             "Credentials",
