@@ -10,6 +10,7 @@
 
 mod actions;
 mod activity;
+mod additions;
 mod answer;
 mod authenticate;
 mod body;

@@ -1,14 +1,22 @@
 //! The operations, one to a file: each parses its request with `s3-wire`, asks `objects`, and writes the answer.
 
 mod abort_multipart_upload;
+mod bucket_document;
 mod complete_multipart_upload;
 mod copy_object;
 mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
+mod delete_bucket_cors;
+mod delete_bucket_tagging;
 mod delete_object;
+mod delete_object_tagging;
 mod delete_objects;
+mod get_bucket_accelerate_configuration;
+mod get_bucket_cors;
 mod get_bucket_location;
+mod get_bucket_request_payment;
+mod get_bucket_tagging;
 mod get_bucket_versioning;
 mod get_object;
 mod get_object_attributes;
@@ -23,8 +31,14 @@ mod list_objects_v2;
 mod list_parts;
 mod not_configured;
 mod post_object;
+mod preflight;
+mod put_bucket_accelerate_configuration;
+mod put_bucket_cors;
+mod put_bucket_request_payment;
+mod put_bucket_tagging;
 mod put_bucket_versioning;
 mod put_object;
+mod put_object_tagging;
 mod upload_part;
 mod upload_part_copy;
 
@@ -46,6 +60,23 @@ pub(crate) fn perform<'a>(call: &'a mut Call<'_>) -> BoxFuture<'a, Result<Answer
         Operation::GetBucketLocation => get_bucket_location::get_bucket_location(call).boxed(),
         Operation::PutBucketVersioning => put_bucket_versioning::put_bucket_versioning(call, XML_BYTES_MAX).boxed(),
         Operation::GetBucketVersioning => get_bucket_versioning::get_bucket_versioning(call).boxed(),
+        Operation::PutBucketTagging => put_bucket_tagging::put_bucket_tagging(call, XML_BYTES_MAX).boxed(),
+        Operation::GetBucketTagging => get_bucket_tagging::get_bucket_tagging(call).boxed(),
+        Operation::DeleteBucketTagging => delete_bucket_tagging::delete_bucket_tagging(call).boxed(),
+        Operation::PutBucketCors => put_bucket_cors::put_bucket_cors(call, XML_BYTES_MAX).boxed(),
+        Operation::GetBucketCors => get_bucket_cors::get_bucket_cors(call).boxed(),
+        Operation::DeleteBucketCors => delete_bucket_cors::delete_bucket_cors(call).boxed(),
+        Operation::PreflightBucket | Operation::PreflightObject => preflight::preflight(call).boxed(),
+        Operation::PutBucketRequestPayment => {
+            put_bucket_request_payment::put_bucket_request_payment(call, XML_BYTES_MAX).boxed()
+        }
+        Operation::GetBucketRequestPayment => get_bucket_request_payment::get_bucket_request_payment(call).boxed(),
+        Operation::PutBucketAccelerateConfiguration => {
+            put_bucket_accelerate_configuration::put_bucket_accelerate_configuration(call, XML_BYTES_MAX).boxed()
+        }
+        Operation::GetBucketAccelerateConfiguration => {
+            get_bucket_accelerate_configuration::get_bucket_accelerate_configuration(call).boxed()
+        }
 
         Operation::PutObject => put_object::put_object(call).boxed(),
         Operation::PostObject => post_object::post_object(call).boxed(),
@@ -53,6 +84,8 @@ pub(crate) fn perform<'a>(call: &'a mut Call<'_>) -> BoxFuture<'a, Result<Answer
         Operation::HeadObject => head_object::head_object(call).boxed(),
         Operation::GetObjectAttributes => get_object_attributes::get_object_attributes(call).boxed(),
         Operation::GetObjectTagging => get_object_tagging::get_object_tagging(call).boxed(),
+        Operation::PutObjectTagging => put_object_tagging::put_object_tagging(call, XML_BYTES_MAX).boxed(),
+        Operation::DeleteObjectTagging => delete_object_tagging::delete_object_tagging(call).boxed(),
         Operation::DeleteObject => delete_object::delete_object(call).boxed(),
         Operation::DeleteObjects => delete_objects::delete_objects(call, LONG_XML_BYTES_MAX).boxed(),
         Operation::CopyObject => copy_object::copy_object(call).boxed(),

@@ -15,6 +15,7 @@ use s3_wire::{ErrorCode, ErrorContext, Level, Operation, Query, RequestHead, S3E
 use types::{BucketName, ObjectKey};
 
 use crate::actions::action_of;
+use crate::additions;
 use crate::answer::{Answer, AnswerBody, Content, empty, whole};
 use crate::authenticate::{Authenticated, authenticate};
 use crate::body::Frames;
@@ -66,11 +67,15 @@ async fn answer_as(
     }
     let (activity, share) = (Arc::clone(&connection.activity), Arc::clone(&core.read_share));
     let mut frames = Frames::new(incoming, activity, share, expects_continue(&head));
+    // What it is aimed at.
+    let target = Target::parse(host(&head), head.uri.path(), &core.bases);
     // Everything that can be refused.
-    let answer = match serve(&core, &connection, id, &head, &mut frames, &mut record).await {
+    let mut answer = match serve(&core, &connection, id, &head, target.as_ref(), &mut frames, &mut record).await {
         Ok(answer) => answer,
         Err(error) => refuse(&core, id, &head, &core.settings.compat.words_of(error)),
     };
+    // What the bucket says on all its answers.
+    additions::add(&core, target.as_ref().ok(), &head, &mut answer).await;
     // What is left of the body: without `Connection: close` the client would take a closed connection for a broken one.
     let goes_on = frames.settle(SETTLE_BYTES_MAX, SETTLE_PATIENCE).await;
     record.received_bytes = frames.received_bytes();
@@ -86,11 +91,11 @@ async fn serve(
     connection: &Arc<Connection>,
     id: RequestId,
     head: &Parts,
+    target: Result<&Target, &S3Error>,
     frames: &mut Frames,
     record: &mut RequestRecord,
 ) -> Result<Answer, S3Error> {
-    // What it is aimed at.
-    let target = Target::parse(host(head), head.uri.path(), &core.bases)?;
+    let target = target.map_err(S3Error::clone)?;
     // The health pages are no S3; in a bucket that the host names, their paths are keys like others.
     if !target.is_virtual_host()
         && let Some(page) = health::answer(&head.method, head.uri.path(), &core.services.readiness)
@@ -101,7 +106,7 @@ async fn serve(
     // Which operation it is.
     let hoisted = hoisted_headers(&head.headers, &query);
     let headers = hoisted.as_ref().unwrap_or(&head.headers);
-    let wire_head = RequestHead { method: &head.method, target: &target, query: &query, headers };
+    let wire_head = RequestHead { method: &head.method, target, query: &query, headers };
     let operation = wire_head.operation()?;
     record.operation = Some(operation);
     // Who sent it, and whether they may; a form says so in its fields.

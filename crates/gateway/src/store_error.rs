@@ -29,6 +29,9 @@ pub(crate) fn to_s3(error: ObjectsError) -> S3Error {
         ObjectsError::InvalidBucketState { .. } => S3Error::new(ErrorCode::InvalidBucketState).with_message(
             "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
         ),
+        ObjectsError::DocumentTooLong { bytes_max } => {
+            S3Error::new(ErrorCode::MaxMessageLengthExceeded).with("MaxMessageLengthBytes", bytes_max.to_string())
+        }
 
         ObjectsError::NoSuchKey { key } => get_object::no_such_key(&key),
         ObjectsError::NewestIsMarker { key, marker } => {

@@ -130,6 +130,7 @@ fn bucket_of(body: &mut CommandBody) -> &mut BucketAt {
         CommandBody::CreateUpload(create) => &mut create.bucket,
         CommandBody::PutPart(put) => &mut put.bucket,
         CommandBody::CompleteUpload(complete) => &mut complete.bucket,
+        CommandBody::SetObjectTags(set) => &mut set.bucket,
         CommandBody::AbortUpload { bucket, .. } | CommandBody::ChangeBucketRow { bucket, .. } => bucket,
         other => unreachable!("{other:?} is no change of a bucket's contents"),
     }

@@ -73,6 +73,13 @@ pub enum ObjectsError {
         bucket: BucketName,
     },
 
+    /// A document of a bucket is too long: S3's `MaxMessageLengthExceeded`.
+    #[error("a bucket's document may have {bytes_max} bytes")]
+    DocumentTooLong {
+        /// The bound.
+        bytes_max: usize,
+    },
+
     // Versions.
     /// No current object under the key.
     #[error("key {key} does not exist")]
@@ -298,4 +305,12 @@ pub enum ObjectsError {
         /// What was found.
         reason: String,
     },
+}
+
+impl ObjectsError {
+    /// What a cluster is too young for that is still being upgraded.
+    pub(crate) fn of_level(refusal: &index::Refusal) -> Self {
+        let reason = format!("not every node runs a release that can do this yet: {refusal:?}");
+        Self::Unavailable { reason, outcome_unknown: false }
+    }
 }

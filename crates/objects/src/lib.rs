@@ -12,6 +12,7 @@ pub mod records;
 
 mod abort_multipart_upload;
 mod body;
+mod bucket_documents;
 mod buckets;
 mod changes;
 mod commit;
@@ -40,8 +41,10 @@ mod list_objects;
 mod list_parts;
 mod listing;
 mod objects;
+mod put_bucket_document;
 mod put_bucket_versioning;
 mod put_object;
+mod put_object_tagging;
 mod ranges;
 mod reads;
 mod restripe_part;
@@ -54,10 +57,11 @@ mod uploads;
 mod writes;
 
 // The nouns of the index that requests and answers are made of, so that callers need not know the index.
-pub use index::command::{ETagCondition, UploadChecksum, WhichVersion, WriteConditions};
+pub use index::command::{DocumentKind, ETagCondition, UploadChecksum, WhichVersion, WriteConditions};
 pub use index::query::{ListEntry, ListedUpload, ListedVersion};
 
 pub use body::BodyFacts;
+pub use bucket_documents::BucketDocuments;
 pub use complete_multipart_upload::{CompleteMultipartUploadRequest, NamedPart};
 pub use conditions::ReadConditions;
 pub use copy_object::{CopiedObject, CopyMetadata, CopyObjectRequest, CopySource};
@@ -79,6 +83,7 @@ pub use list_parts::{ListPartsRequest, ListedPart, PartsPage};
 pub use objects::{Objects, ObjectsServices, ObjectsSettings};
 pub use put_bucket_versioning::VersioningStatus;
 pub use put_object::{PutObjectRequest, WrittenVersion};
+pub use put_object_tagging::PutObjectTaggingRequest;
 pub use ranges::ByteRange;
 pub use restripe_part::{Aim, Restriped, is_as_wanted};
 pub use upload_part::{UploadPartRequest, WrittenPart};

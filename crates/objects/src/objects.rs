@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use types::{BucketName, HomeKey, Layout, NodeId, Profile, Run, StorageClass};
 
 use crate::ObjectsError;
+use crate::bucket_documents::KnownDocuments;
 use crate::buckets::{Buckets, Resolved};
 use crate::commit::{Committer, error_of};
 use crate::data::{DataPath, DiscardSink};
@@ -60,6 +61,7 @@ struct Shared {
     entropy: Arc<dyn Entropy>,
     index: Committer,
     buckets: Buckets,
+    documents: KnownDocuments,
     unfinished: Unfinished,
     discards: DiscardQueue,
     background: std::sync::OnceLock<AbortHandle>,
@@ -114,6 +116,7 @@ impl Objects {
             entropy,
             index: Committer::new(index, tickets),
             buckets: Buckets::new(clock),
+            documents: KnownDocuments::default(),
             unfinished: Unfinished::default(),
             discards: given_up.queue(),
             background: std::sync::OnceLock::new(),
@@ -145,6 +148,10 @@ impl Objects {
 
     pub(crate) fn buckets(&self) -> &Buckets {
         &self.shared.buckets
+    }
+
+    pub(crate) fn documents(&self) -> &KnownDocuments {
+        &self.shared.documents
     }
 
     pub(crate) fn unfinished(&self) -> &Unfinished {

@@ -12,6 +12,10 @@ mod answer;
 
 pub mod abort_multipart_upload;
 pub mod body;
+pub mod bucket_accelerate;
+pub mod bucket_cors;
+pub mod bucket_document;
+pub mod bucket_request_payment;
 pub mod bucket_versioning;
 pub mod checksum;
 pub mod chunked;
@@ -19,6 +23,7 @@ pub mod complete_multipart_upload;
 pub mod conditions;
 pub mod copy_object;
 pub mod copy_source;
+pub mod cors;
 pub mod create_bucket;
 pub mod create_multipart_upload;
 pub mod delete_bucket;

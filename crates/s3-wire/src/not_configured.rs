@@ -19,8 +19,6 @@ pub fn answer(operation: Operation, bucket: &BucketName, owner: &Owner) -> Optio
     match operation {
         Op::GetBucketAcl | Op::GetObjectAcl => Some(Ok(owner_only(owner))),
         Op::GetBucketPolicy | Op::GetBucketPolicyStatus => of_bucket(ErrorCode::NoSuchBucketPolicy),
-        Op::GetBucketTagging => of_bucket(ErrorCode::NoSuchTagSet),
-        Op::GetBucketCors => of_bucket(ErrorCode::NoSuchCORSConfiguration),
         Op::GetBucketLifecycleConfiguration => of_bucket(ErrorCode::NoSuchLifecycleConfiguration),
         Op::GetBucketEncryption => of_bucket(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
         Op::GetObjectLockConfiguration => of_bucket(ErrorCode::ObjectLockConfigurationNotFoundError),
@@ -42,13 +40,11 @@ pub fn answer(operation: Operation, bucket: &BucketName, owner: &Owner) -> Optio
         Op::GetObjectRetention | Op::GetObjectLegalHold => {
             Some(Err(S3Error::invalid_request("Bucket is missing Object Lock Configuration")))
         }
-        Op::DeleteBucketCors
-        | Op::DeleteBucketEncryption
+        Op::DeleteBucketEncryption
         | Op::DeleteBucketLifecycle
         | Op::DeleteBucketOwnershipControls
         | Op::DeleteBucketPolicy
         | Op::DeleteBucketReplication
-        | Op::DeleteBucketTagging
         | Op::DeleteBucketWebsite
         | Op::DeletePublicAccessBlock => Some(Ok(answer::empty(StatusCode::NO_CONTENT))),
         _ => match empty_document(operation) {
@@ -76,6 +72,18 @@ pub const fn is_served(operation: Operation) -> bool {
             | Op::GetBucketLocation
             | Op::GetBucketVersioning
             | Op::PutBucketVersioning
+            | Op::GetBucketTagging
+            | Op::PutBucketTagging
+            | Op::DeleteBucketTagging
+            | Op::GetBucketCors
+            | Op::PutBucketCors
+            | Op::DeleteBucketCors
+            | Op::PreflightBucket
+            | Op::PreflightObject
+            | Op::GetBucketRequestPayment
+            | Op::PutBucketRequestPayment
+            | Op::GetBucketAccelerateConfiguration
+            | Op::PutBucketAccelerateConfiguration
             | Op::ListObjects
             | Op::ListObjectsV2
             | Op::ListObjectVersions
@@ -88,6 +96,8 @@ pub const fn is_served(operation: Operation) -> bool {
             | Op::CopyObject
             | Op::GetObjectAttributes
             | Op::GetObjectTagging
+            | Op::PutObjectTagging
+            | Op::DeleteObjectTagging
             | Op::CreateMultipartUpload
             | Op::UploadPart
             | Op::UploadPartCopy
@@ -103,8 +113,6 @@ fn empty_document(operation: Operation) -> Option<Response<Bytes>> {
     let (root, content) = match operation {
         Op::GetBucketLogging => ("BucketLoggingStatus", ""),
         Op::GetBucketNotificationConfiguration => ("NotificationConfiguration", ""),
-        Op::GetBucketAccelerateConfiguration => ("AccelerateConfiguration", ""),
-        Op::GetBucketRequestPayment => ("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
         Op::GetBucketAbac => ("AbacStatus", "<Status>Disabled</Status>"),
         Op::ListBucketAnalyticsConfigurations => ("ListBucketAnalyticsConfigurationResult", NO_ENTRIES),
         Op::ListBucketIntelligentTieringConfigurations => {

@@ -95,7 +95,13 @@ impl Operation {
             Self::CompleteMultipartUpload | Self::DeleteObjects => {
                 RequestBody::Document { bytes_max: LONG_XML_BYTES_MAX }
             }
-            Self::CreateBucket | Self::PutBucketVersioning => RequestBody::Document { bytes_max: XML_BYTES_MAX },
+            Self::CreateBucket
+            | Self::PutBucketVersioning
+            | Self::PutBucketTagging
+            | Self::PutBucketCors
+            | Self::PutBucketRequestPayment
+            | Self::PutBucketAccelerateConfiguration
+            | Self::PutObjectTagging => RequestBody::Document { bytes_max: XML_BYTES_MAX },
             _ => RequestBody::None,
         }
     }

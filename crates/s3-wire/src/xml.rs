@@ -3,5 +3,6 @@
 mod reader;
 mod writer;
 
+pub(crate) use reader::malformed;
 pub use reader::{DEPTH_MAX, ELEMENTS_MAX, Element};
 pub use writer::XmlWriter;

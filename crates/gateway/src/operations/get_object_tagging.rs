@@ -1,4 +1,4 @@
-//! GetObjectTagging: the tags that an object was stored with.
+//! GetObjectTagging.
 
 use objects::{GetObjectRequest, ReadConditions, Selection};
 use s3_wire::{S3Error, tagging};
@@ -17,10 +17,5 @@ pub(crate) async fn get_object_tagging(call: &Call<'_>) -> Result<Answer, S3Erro
         selection: Selection::Whole,
     };
     let found = call.objects().head_object(request).await.map_err(|error| call.read_refusal(error, &bucket))?;
-    let mut answer = whole(tagging::object_tagging(&found.head.attributes.tags));
-    if let Some(version) = shown(found.head.version) {
-        let value = http::HeaderValue::try_from(version.to_string()).expect("a version id is ASCII");
-        answer.headers_mut().insert("x-amz-version-id", value);
-    }
-    Ok(answer)
+    Ok(whole(tagging::object_tagging(&found.head.attributes.tags, shown(found.head.version))))
 }

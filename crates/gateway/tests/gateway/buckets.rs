@@ -58,9 +58,7 @@ async fn what_is_not_built_answers_as_not_configured() {
     let (_world, mut client) = World::with_bucket("bucket").await;
     for (target, code) in [
         ("?policy", "NoSuchBucketPolicy"),
-        ("?cors", "NoSuchCORSConfiguration"),
         ("?lifecycle", "NoSuchLifecycleConfiguration"),
-        ("?tagging", "NoSuchTagSet"),
         ("?object-lock", "ObjectLockConfigurationNotFoundError"),
     ] {
         let answer = client.get(&format!("/bucket{target}")).await;

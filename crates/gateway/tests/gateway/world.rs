@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway::{Gateway, GatewayHandle, GatewayServices, GatewaySettings, Readiness};
+use index::contract::samples::form_at_newest_level;
 use index::local::LocalIndex;
 use index::{Answer, Command, IndexError, IndexService, Query, QueryAnswer};
 use objects::data::{DataPath, DataPathSeams, DataPathSettings, GroupPlanner, PlannerError, RepairQueue};
@@ -72,6 +73,7 @@ impl World {
         );
         let (index_answers, answers) = watch::channel(true);
         let index = LocalIndex::in_memory(Arc::new(clock.clone())).unwrap();
+        index.propose(form_at_newest_level()).await.unwrap();
         let services = ObjectsServices {
             index: Arc::new(HeldIndex { index, answers }),
             data,

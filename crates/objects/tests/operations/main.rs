@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are test code, too")]
 
+mod bucket_documents;
 mod buckets;
 mod copy_object;
 mod delete_object;
@@ -14,6 +15,7 @@ mod list_objects;
 mod lost_answers;
 mod multipart;
 mod put_object;
+mod put_object_tagging;
 mod restripe_part;
 mod versioning;
 mod world;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
+use index::contract::samples::form_at_newest_level;
 use index::local::LocalIndex;
 use index::{Answer, Command, CommandBody, IndexError, IndexService, Query, QueryAnswer};
 use objects::data::{
@@ -41,7 +42,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new() -> Self {
         let clock = ManualClock::new(Timestamp::from_seconds(1_000_000));
-        let index = Arc::new(LossyIndex::new(LocalIndex::in_memory(Arc::new(clock.clone())).unwrap()));
+        let index = LocalIndex::in_memory(Arc::new(clock.clone())).unwrap();
+        index.propose(form_at_newest_level()).await.unwrap();
+        let index = Arc::new(LossyIndex::new(index));
         let disks = Arc::new(MemoryDisks::default());
         let (queue, given_up) = DiscardQueue::new(100);
         let (repairs, _) = RepairQueue::new(100);

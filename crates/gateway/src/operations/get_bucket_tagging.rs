@@ -1,0 +1,13 @@
+//! GetBucketTagging.
+
+use objects::DocumentKind;
+use s3_wire::S3Error;
+
+use super::bucket_document;
+use crate::answer::Answer;
+use crate::call::Call;
+
+/// The bucket's tags.
+pub(crate) async fn get_bucket_tagging(call: &Call<'_>) -> Result<Answer, S3Error> {
+    bucket_document::read(call, DocumentKind::Tagging).await
+}
