@@ -1,5 +1,6 @@
 //! Nodes and gateways as processes of their own: what one of them takes, all of them have.
 
+mod documents;
 mod full;
 pub mod slots;
 mod splits;

@@ -7,7 +7,7 @@
 //! own directories (`tests/golden/packed.rs` has the names):
 //!
 //! ```text
-//! CAIRN_GOLDEN_KEEP=tests/golden CAIRN_GOLDEN_NAME=level-2 cargo test -p cairn --test suite golden::directories_of_this_build
+//! CAIRN_GOLDEN_KEEP=tests/golden CAIRN_GOLDEN_NAME=level-3 cargo test -p cairn --test suite golden::directories_of_this_build
 //! ```
 //!
 //! With `CAIRN_GOLDEN_BINARY`, it is that binary that writes them: so `tests/upgrade foundation` tries builds of long ago.
@@ -141,6 +141,9 @@ async fn fill_server(directory: &Path, binary: Option<&Path>) -> Value {
     member = start(vec![member.launch.clone()]).remove(0);
     splits(&member, "plain/inline");
     filled::fill(&member.client()).await;
+    if binary.is_none() {
+        filled::fill_documents(&member).await;
+    }
     let seen = see(&member.client()).await;
     filled::archived(&member);
     member.kill();
@@ -152,6 +155,7 @@ async fn fill_cluster(directory: &Path) -> Value {
     filled::begin(&members[0].client()).await;
     filled::split(&members[0], "versioned/inline");
     filled::fill(&members[1].client()).await;
+    filled::fill_documents(&members[1]).await;
     let seen = see(&members[2].client()).await;
     members.iter_mut().for_each(Member::kill);
     seen

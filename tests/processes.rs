@@ -106,6 +106,14 @@ impl Member {
         client_at(&self.endpoint, ACCESS_KEY, SECRET_KEY)
     }
 
+    /// Waits until all nodes know a feature level, and the cluster is at it.
+    pub fn at_level(&self, level: u64) {
+        let begun = Instant::now();
+        while self.admin(&["status"])["feature_level"]["level"].as_u64() < Some(level) {
+            assert!(begun.elapsed().as_secs() < 120, "the cluster comes to level {level}");
+        }
+    }
+
     pub fn kill(&mut self) {
         // It may have ended already; what counts is that it is gone.
         let _ = self.process.kill();

@@ -21,7 +21,10 @@ const NODES: usize = 5;
 const DISKS: usize = 2;
 const WRITERS: u64 = 3;
 /// What the older build must say, whatever it is started as.
-const REFUSAL: &str = "the cluster's feature level is 3, and this release reads up to 2: start the release that the";
+/// The level of a release, and of a build of the next one.
+const OLDER: u64 = 3;
+const NEWER: u64 = OLDER + 1;
+const REFUSAL: &str = "the cluster's feature level is 4, and this release reads up to 3: start the release that the";
 /// How long anything may take that the cluster does by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -71,7 +74,7 @@ fn all_are_up(asked: &Member) -> bool {
 /// The nodes that a newer one of them names as those that keep the cluster at the older level.
 fn held_back_by(asked: &Member) -> BTreeSet<String> {
     let status = asked.admin(&["status"])["feature_level"].clone();
-    assert_eq!((&status["level"], &status["known"]), (&2.into(), &3.into()), "{status}");
+    assert_eq!((&status["level"], &status["known"]), (&OLDER.into(), &NEWER.into()), "{status}");
     let nodes = status["held_back_by"].as_array().expect("a list").iter();
     nodes.map(|id| id.as_str().expect("an id").to_owned()).collect()
 }
@@ -145,7 +148,7 @@ async fn roll_nodes(nodes: &mut [Member], load: &Load) {
             let told = || probe(node).expect("it is refused while a node does not know it");
             until("the rolled node's level is known everywhere", || !told().contains(&ids[at]));
             let told = told();
-            assert!(told.contains("the cluster's feature level is 2: nodes "), "{told}");
+            assert!(told.contains(&format!("the cluster's feature level is {OLDER}: nodes ")), "{told}");
             assert!(left.iter().all(|id| told.contains(id.as_str())), "{left:?}: {told}");
         }
     }
@@ -183,7 +186,7 @@ async fn five_nodes_are_rolled_to_the_next_feature_level_under_load() {
     let (sender, told) = watch::channel(endpoints(&gateways));
     let load = Load::start("rolled", told, WRITERS);
     load.until_it_goes_on("the start").await;
-    until("the cluster is at the older build's level", || level(&cluster.nodes[0]) == 2);
+    until("the cluster is at the older build's level", || level(&cluster.nodes[0]) == OLDER);
     // Gateways come first: they serve beside older nodes, and none may be left behind.
     for at in 0..gateways.len() {
         sender.send_replace(endpoints(&gateways[1 - at..2 - at]));
@@ -194,7 +197,7 @@ async fn five_nodes_are_rolled_to_the_next_feature_level_under_load() {
     let clients = Clients::start("read-back", &gateways);
     roll_nodes(&mut cluster.nodes, &load).await;
     for node in &cluster.nodes {
-        until("the level rises", || level(node) == 3);
+        until("the level rises", || level(node) == NEWER);
         until("the new command is taken", || probe(node).is_none());
     }
     let said = forgotten.ended();

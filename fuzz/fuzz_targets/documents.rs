@@ -3,10 +3,14 @@
 
 use http::{HeaderMap, Method};
 use libfuzzer_sys::fuzz_target;
+use s3_wire::bucket_accelerate::Acceleration;
+use s3_wire::bucket_cors::{CORS_BYTES_MAX, CorsConfiguration};
+use s3_wire::bucket_request_payment::Payer;
 use s3_wire::bucket_versioning::PutBucketVersioningRequest;
 use s3_wire::complete_multipart_upload::CompleteMultipartUploadRequest;
 use s3_wire::create_bucket::CreateBucketRequest;
 use s3_wire::delete_objects::DeleteObjectsRequest;
+use s3_wire::tagging::{self, Tagged};
 use s3_wire::xml::{DEPTH_MAX, Element, XmlWriter};
 use s3_wire::{BaseDomains, Query, RequestHead, Target};
 
@@ -19,6 +23,17 @@ fuzz_target!(|document: &[u8]| {
     let _ = CreateBucketRequest::parse(&head, document);
     let _ = DeleteObjectsRequest::parse(&head, document);
     let _ = PutBucketVersioningRequest::parse(&head, document);
+    // What is stored must be readable, whatever it was made of.
+    if let Ok(rules) = CorsConfiguration::parse(document) {
+        assert!(rules.document().len() > CORS_BYTES_MAX || CorsConfiguration::parse(&rules.document()).is_ok());
+    }
+    for tagged in [Tagged::Object, Tagged::Bucket] {
+        if let Ok(tags) = tagging::parse_document(document, tagged) {
+            assert_eq!(tagging::parse_document(&tagging::document(&tags), tagged), Ok(tags));
+        }
+    }
+    let _ = Payer::parse(document);
+    let _ = Acceleration::parse(document, &target.bucket().expect("a name"));
     if let Ok(tree) = Element::parse(document, 1 << 20) {
         assert!(depth(&tree) <= DEPTH_MAX);
         let mut xml = XmlWriter::document();

@@ -61,3 +61,18 @@ def test_versions_through_s3api(run, bucket, tmp_path):
     oldest = listed["Versions"][-1]["VersionId"]
     run("aws", "s3api", "get-object", "--bucket", bucket, "--key", "k", "--version-id", oldest, "out")
     assert (tmp_path / "out").read_text() == "first"
+
+
+def test_cors_rules_and_tags_through_s3api(run, bucket, tmp_path):
+    (tmp_path / "cors.json").write_text('{"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}')
+    run("aws", "s3api", "put-bucket-cors", "--bucket", bucket, "--cors-configuration", "file://cors.json")
+    rules = json.loads(run("aws", "s3api", "get-bucket-cors", "--bucket", bucket))["CORSRules"]
+    assert rules == [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]
+    run("aws", "s3api", "put-bucket-tagging", "--bucket", bucket, "--tagging", "TagSet=[{Key=a,Value=1}]")
+    tags = json.loads(run("aws", "s3api", "get-bucket-tagging", "--bucket", bucket))["TagSet"]
+    assert tags == [{"Key": "a", "Value": "1"}]
+    (tmp_path / "file").write_text("x")
+    run("aws", "s3api", "put-object", "--bucket", bucket, "--key", "k", "--body", "file")
+    run("aws", "s3api", "put-object-tagging", "--bucket", bucket, "--key", "k", "--tagging", "TagSet=[{Key=b,Value=2}]")
+    tags = json.loads(run("aws", "s3api", "get-object-tagging", "--bucket", bucket, "--key", "k"))["TagSet"]
+    assert tags == [{"Key": "b", "Value": "2"}]

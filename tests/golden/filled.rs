@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::types::{BucketVersioningStatus, CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, CompletedMultipartUpload, CompletedPart, CorsConfiguration, CorsRule, Tag, Tagging,
+};
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
@@ -141,11 +143,30 @@ pub async fn go_on(client: &Client) {
 
 /// Splits the first data range at a key.
 pub fn split(member: &Member, at: &str) {
-    let begun = Instant::now();
-    while member.admin(&["status"])["feature_level"]["level"].as_u64() < Some(2) {
-        assert!(begun.elapsed().as_secs() < 120, "all nodes read ranges that were split");
-    }
+    member.at_level(2);
     member.admin(&["range", "split", "1", "--at", at]);
+}
+
+/// What builds of level 3 have beside that: documents of a bucket, and tags that were set later.
+pub async fn fill_documents(member: &Member) {
+    member.at_level(3);
+    let client = member.client();
+    let rule = CorsRule::builder().allowed_methods("GET").allowed_origins("http://golden.example").build();
+    let rules = CorsConfiguration::builder().cors_rules(rule.expect("a rule")).build().expect("rules");
+    client.put_bucket_cors().bucket("plain").cors_configuration(rules).send().await.expect("CORS rules");
+    let tags = |value: &str| {
+        let tag = Tag::builder().key("golden").value(value).build().expect("a tag");
+        Tagging::builder().tag_set(tag).build().expect("tags")
+    };
+    for (bucket, removed) in [("plain", false), ("versioned", true)] {
+        client.put_bucket_tagging().bucket(bucket).tagging(tags(bucket)).send().await.expect("tags");
+        if removed {
+            client.delete_bucket_tagging().bucket(bucket).send().await.expect("removed");
+        }
+    }
+    for key in ["described", "inline", "parts"] {
+        client.put_object_tagging().bucket("plain").key(key).tagging(tags(key)).send().await.expect("tags");
+    }
 }
 
 /// Waits until the archive has everything.

@@ -37,6 +37,7 @@ async fn see_bucket(client: &Client, bucket: &str) -> Map<String, Value> {
     let mut seen = Map::new();
     let versioning = client.get_bucket_versioning().bucket(bucket).send().await.expect("versioning");
     seen.insert("versioning".to_owned(), json!(versioning.status().map(|status| status.as_str())));
+    seen.extend(see_documents(client, bucket).await);
     let listed = client.list_objects_v2().bucket(bucket).send().await.expect("listed");
     let objects = listed.contents().iter().map(|object| {
         json!([object.key(), object.size(), object.e_tag(), object.storage_class().map(|class| class.as_str())])
@@ -66,6 +67,28 @@ async fn see_bucket(client: &Client, bucket: &str) -> Map<String, Value> {
             .iter()
             .map(|part| json!([part.part_number(), part.size(), part.e_tag(), time(part.last_modified())]));
         seen.insert(format!("upload {key:?} {id}"), json!([time(upload.initiated()), parts.collect::<Value>()]));
+    }
+    seen
+}
+
+/// What S3 keeps with a bucket; nothing is said of what isn't there, as builds from before there were documents said
+/// nothing of any.
+async fn see_documents(client: &Client, bucket: &str) -> Map<String, Value> {
+    let mut seen = Map::new();
+    if let Ok(cors) = client.get_bucket_cors().bucket(bucket).send().await {
+        let rules = cors.cors_rules().iter().map(|rule| json!([rule.allowed_origins(), rule.allowed_methods()]));
+        seen.insert("cors".to_owned(), rules.collect());
+    }
+    if let Ok(tagging) = client.get_bucket_tagging().bucket(bucket).send().await {
+        let tags = tagging.tag_set().iter().map(|tag| json!([tag.key(), tag.value()]));
+        seen.insert("tagging".to_owned(), tags.collect());
+    }
+    for key in ["described", "inline", "parts"] {
+        // Older builds' clients did not look at tags: those that were set later are told by their key.
+        let tagged = client.get_object_tagging().bucket(bucket).key(key).send().await;
+        if let Some(tag) = tagged.iter().flat_map(|tagged| tagged.tag_set()).find(|tag| tag.key() == "golden") {
+            seen.insert(format!("tag of {key}"), json!(tag.value()));
+        }
     }
     seen
 }

@@ -132,6 +132,11 @@ pub fn request(server: &Server, method: &str, target: &str, headers: &[(&str, &s
     send_whole(server, signed(server, method, target, headers, &Payload::Whole(body)), body)
 }
 
+/// The same to another server, at `HOST:PORT`, that knows the tests' key.
+pub fn request_to(host: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    send_whole_to(host, signed_for(host, method, target, headers, &Payload::Whole(body)), body)
+}
+
 /// Sends a presigned request as anybody can who has its URL; `headers` are more than those that it was signed with.
 pub fn presigned(server: &Server, request: &PresignedRequest, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let all: Vec<_> = request.headers().chain(headers.iter().copied()).collect();
@@ -153,9 +158,13 @@ pub fn by_url(server: &Server, method: &str, url: &str, headers: &[(&str, &str)]
 }
 
 fn send_whole(server: &Server, request: Signed, body: &[u8]) -> Answer {
+    send_whole_to(host_of(server), request, body)
+}
+
+fn send_whole_to(host: &str, request: Signed, body: &[u8]) -> Answer {
     let is_head = request.method == "HEAD";
     let request = request.with("Content-Length", body.len());
-    Connection::open(server).exchange(&request.with_body(body), is_head)
+    Connection::to(host).exchange(&request.with_body(body), is_head)
 }
 
 /// How an aws-chunked body is made.
@@ -235,7 +244,12 @@ pub struct Connection {
 
 impl Connection {
     pub fn open(server: &Server) -> Self {
-        let stream = TcpStream::connect(host_of(server)).expect("the server accepts");
+        Self::to(host_of(server))
+    }
+
+    /// To `HOST:PORT`.
+    pub fn to(host: &str) -> Self {
+        let stream = TcpStream::connect(host).expect("the server accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
         Self { stream, unread: Vec::new() }
     }

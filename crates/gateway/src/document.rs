@@ -80,7 +80,7 @@ async fn read_all(body: &mut RequestBody<'_>, bytes_max: usize) -> Result<Bytes,
     Ok(gathered.map_or(first, BytesMut::freeze))
 }
 
-fn too_long(bytes_max: usize) -> S3Error {
+pub(crate) fn too_long(bytes_max: usize) -> S3Error {
     S3Error::new(ErrorCode::MaxMessageLengthExceeded).with("MaxMessageLengthBytes", bytes_max.to_string())
 }
 

@@ -44,6 +44,7 @@ mod upload_part_copy;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use s3_wire::bucket_cors::CORS_BYTES_MAX;
 use s3_wire::operation::{LONG_XML_BYTES_MAX, XML_BYTES_MAX};
 use s3_wire::{Operation, S3Error};
 
@@ -63,7 +64,7 @@ pub(crate) fn perform<'a>(call: &'a mut Call<'_>) -> BoxFuture<'a, Result<Answer
         Operation::PutBucketTagging => put_bucket_tagging::put_bucket_tagging(call, XML_BYTES_MAX).boxed(),
         Operation::GetBucketTagging => get_bucket_tagging::get_bucket_tagging(call).boxed(),
         Operation::DeleteBucketTagging => delete_bucket_tagging::delete_bucket_tagging(call).boxed(),
-        Operation::PutBucketCors => put_bucket_cors::put_bucket_cors(call, XML_BYTES_MAX).boxed(),
+        Operation::PutBucketCors => put_bucket_cors::put_bucket_cors(call, CORS_BYTES_MAX).boxed(),
         Operation::GetBucketCors => get_bucket_cors::get_bucket_cors(call).boxed(),
         Operation::DeleteBucketCors => delete_bucket_cors::delete_bucket_cors(call).boxed(),
         Operation::PreflightBucket | Operation::PreflightObject => preflight::preflight(call).boxed(),

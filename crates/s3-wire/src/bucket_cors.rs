@@ -3,11 +3,13 @@
 use bytes::Bytes;
 
 use crate::error::{ErrorCode, S3Error};
-use crate::operation::XML_BYTES_MAX;
 use crate::xml::{Element, XmlWriter, malformed};
 
 /// How many rules a bucket may have.
 pub const CORS_RULES_MAX: usize = 100;
+
+/// How long the document may be, in bytes (S3 User Guide, "Elements of a CORS configuration").
+pub const CORS_BYTES_MAX: usize = 64 << 10;
 
 const ID_CHARACTERS_MAX: usize = 255;
 
@@ -45,7 +47,7 @@ impl CorsConfiguration {
     /// `MalformedXML`, also for no rule, too many of them, or one without origin or method; `InvalidRequest` for a method
     /// that no rule can have, and for wildcards too many; `InvalidArgument` for an id that is too long.
     pub fn parse(body: &[u8]) -> Result<Self, S3Error> {
-        let document = Element::parse(body, XML_BYTES_MAX)?.named("CORSConfiguration")?;
+        let document = Element::parse(body, CORS_BYTES_MAX)?.named("CORSConfiguration")?;
         let rules = document.children();
         if rules.is_empty() || rules.len() > CORS_RULES_MAX {
             return Err(malformed());
