@@ -20,10 +20,10 @@ use crate::processes::{Cluster, Launch, Member, free_addresses};
 const NODES: usize = 5;
 const DISKS: usize = 2;
 const WRITERS: u64 = 3;
-/// What the older build must say, whatever it is started as.
 /// The level of a release, and of a build of the next one.
 const OLDER: u64 = 3;
 const NEWER: u64 = OLDER + 1;
+/// What the older build must say, whatever it is started as.
 const REFUSAL: &str = "the cluster's feature level is 4, and this release reads up to 3: start the release that the";
 /// How long anything may take that the cluster does by itself.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,9 +7,11 @@ use s3_wire::bucket_accelerate::Acceleration;
 use s3_wire::bucket_cors::{CORS_BYTES_MAX, CorsConfiguration};
 use s3_wire::bucket_request_payment::Payer;
 use s3_wire::bucket_versioning::PutBucketVersioningRequest;
+use s3_wire::bucket_website::WebsiteConfiguration;
 use s3_wire::complete_multipart_upload::CompleteMultipartUploadRequest;
 use s3_wire::create_bucket::CreateBucketRequest;
 use s3_wire::delete_objects::DeleteObjectsRequest;
+use s3_wire::operation::XML_BYTES_MAX;
 use s3_wire::tagging::{self, Tagged};
 use s3_wire::xml::{DEPTH_MAX, Element, XmlWriter};
 use s3_wire::{BaseDomains, Query, RequestHead, Target};
@@ -31,6 +33,9 @@ fuzz_target!(|document: &[u8]| {
         if let Ok(tags) = tagging::parse_document(document, tagged) {
             assert_eq!(tagging::parse_document(&tagging::document(&tags), tagged), Ok(tags));
         }
+    }
+    if let Ok(website) = WebsiteConfiguration::parse(document) {
+        assert!(website.document().len() > XML_BYTES_MAX || WebsiteConfiguration::parse(&website.document()).is_ok());
     }
     let _ = Payer::parse(document);
     let _ = Acceleration::parse(document, &target.bucket().expect("a name"));

@@ -17,6 +17,7 @@ pub mod bucket_cors;
 pub mod bucket_document;
 pub mod bucket_request_payment;
 pub mod bucket_versioning;
+pub mod bucket_website;
 pub mod checksum;
 pub mod chunked;
 pub mod complete_multipart_upload;
@@ -57,6 +58,7 @@ pub mod target;
 pub mod time;
 pub mod upload_part;
 pub mod upload_part_copy;
+pub mod website;
 pub mod xml;
 
 pub use error::{ErrorCode, ErrorContext, S3Error};
