@@ -217,3 +217,18 @@ async fn what_is_no_form_is_told_so() {
     assert_eq!(nowhere.error(), (404, "NoSuchBucket"));
     assert_eq!(client.list_objects_v2().bucket(&bucket).send().await.expect("LIST").key_count(), Some(0));
 }
+
+#[tokio::test]
+async fn a_form_gives_tags_as_a_document() {
+    let (client, bucket) = fresh().await;
+    let tagged =
+        |document: &str| Form::new(&bucket, "k", b"bytes").with("tagging", document).signed_by(SECRET_KEY).send();
+    let stored = tagged("<Tagging><TagSet><Tag><Key>a b</Key><Value>1</Value></Tag></TagSet></Tagging>");
+    assert_eq!(stored.status, 204, "{}", stored.text());
+    let tags = client.get_object_tagging().bucket(&bucket).key("k").send().await.expect("tags");
+    assert_eq!(tags.tag_set().iter().map(|tag| (tag.key(), tag.value())).collect::<Vec<_>>(), [("a b", "1")]);
+    let twice = "<Tag><Key>a</Key><Value>1</Value></Tag>".repeat(2);
+    let refused = tagged(&format!("<Tagging><TagSet>{twice}</TagSet></Tagging>"));
+    assert_eq!(refused.error(), (400, "InvalidTag"));
+    assert_eq!(tagged("a=1").error(), (400, "MalformedXML"));
+}

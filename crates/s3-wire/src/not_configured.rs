@@ -90,6 +90,7 @@ pub const fn is_served(operation: Operation) -> bool {
             | Op::ListMultipartUploads
             | Op::DeleteObjects
             | Op::PutObject
+            | Op::PostObject
             | Op::GetObject
             | Op::HeadObject
             | Op::DeleteObject

@@ -10,6 +10,7 @@ use crate::error::{ErrorCode, S3Error};
 use crate::head::{RequestHead, VersionRef};
 use crate::object_attributes;
 use crate::percent;
+use crate::tagging::{self, Tagged};
 use crate::xml::XmlWriter;
 
 /// A form without its file.
@@ -136,17 +137,17 @@ impl PostObjectRequest {
     /// Reads a form; `head` is of the request that carries it.
     ///
     /// # Errors
-    /// `InvalidArgument` without a key, `KeyTooLongError`, those of [`object_attributes::parse`] and of checksums;
-    /// `NotImplemented` for tags.
+    /// `InvalidArgument` without a key, `KeyTooLongError`, those of [`object_attributes::parse`], of
+    /// [`tagging::parse_document`] and of checksums.
     pub fn parse(head: &RequestHead<'_>, form: &PostForm) -> Result<Self, S3Error> {
         let key = form.field("key").filter(|key| !key.is_empty()).ok_or_else(|| missing_field("key"))?;
         let key = ObjectKey::new(Bytes::copy_from_slice(key)).map_err(|_| S3Error::from(ErrorCode::KeyTooLongError))?;
-        if form.field("tagging").is_some() {
-            return Err(S3Error::header_not_implemented("tagging"));
-        }
         let headers = form.headers()?;
         let of_form = RequestHead { headers: &headers, ..*head };
-        let attributes = object_attributes::parse(&of_form)?;
+        let mut attributes = object_attributes::parse(&of_form)?;
+        if let Some(document) = form.field("tagging") {
+            attributes.tags = tagging::parse_document(document, Tagged::Object)?;
+        }
         let integrity = BodyIntegrity::parse(&of_form)?;
         if matches!(integrity.checksum, BodyChecksum::Trailer(_)) {
             return Err(ErrorCode::MalformedTrailerError.into());

@@ -35,6 +35,10 @@ pub(crate) async fn post_object(call: &mut Call<'_>) -> Result<Answer, S3Error> 
     };
     let request = PostObjectRequest::parse(&call.head, &form)?;
     ask(call.core, &authenticated, call.operation, Action::PutObject, Some(&bucket), Some(&request.key)).await?;
+    if !request.attributes.tags.is_empty() {
+        let tagging = Action::PutObjectTagging;
+        ask(call.core, &authenticated, call.operation, tagging, Some(&bucket), Some(&request.key)).await?;
+    }
     let owner = authenticated.caller.owner().ok_or(ErrorCode::AccessDenied)?.clone();
     let PostObjectRequest { key, attributes, integrity, success, .. } = request;
     let to_put = objects::PutObjectRequest {
