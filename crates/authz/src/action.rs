@@ -32,6 +32,9 @@ pub enum ActionVendor {
 }
 
 impl Action {
+    /// No name is longer, in bytes.
+    pub(crate) const NAME_BYTES_MAX: usize = 64;
+
     /// What stands before the colon of its name.
     pub fn vendor(self) -> ActionVendor {
         match self.name().split_once(':').map(|(vendor, _)| vendor) {
@@ -135,6 +138,7 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), Action::ALL.len());
         assert!(Action::ALL.iter().enumerate().all(|(at, &action)| at == action as usize));
+        assert!(names.iter().all(|name| name.len() <= Action::NAME_BYTES_MAX));
         assert_eq!(Action::GetObject.name(), "s3:GetObject");
     }
 

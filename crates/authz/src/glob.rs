@@ -115,6 +115,9 @@ fn matches_beyond(pattern: &[Token], start: &[u8]) -> bool {
         }
         pass_stars(pattern, &mut next);
         places = next;
+        if places.iter().all(|&reached| !reached) {
+            return false;
+        }
     }
     // Whatever is left of the pattern has a text of at least one byte.
     places[..pattern.len()].iter().any(|&reached| reached)

@@ -51,8 +51,17 @@ pub(crate) fn compile_actions(
 fn actions_of(pattern: &str) -> ActionSet {
     let glob = Glob::of_text(pattern.to_ascii_lowercase().as_bytes());
     let mut set = ActionSet::NONE;
+    let mut lower = [0; Action::NAME_BYTES_MAX];
     for &action in Action::ALL {
-        if glob.matches(action.name().to_ascii_lowercase().as_bytes()) {
+        let name = action.name().as_bytes();
+        // Most are told apart by how they begin.
+        if !name.get(..glob.prefix().len()).is_some_and(|head| head.eq_ignore_ascii_case(glob.prefix())) {
+            continue;
+        }
+        let lower = &mut lower[..name.len()];
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        if glob.matches(lower) {
             set.insert(action);
         }
     }

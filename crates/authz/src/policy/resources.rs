@@ -4,7 +4,7 @@ use types::BucketName;
 
 use super::raw::Element;
 use super::{Effect, PolicyError, PolicyKind};
-use crate::action::ResourceKind;
+use crate::action::{Action, ResourceKind};
 use crate::condition::Outcome;
 use crate::evaluation::Asked;
 use crate::pattern::{Pattern, Wildcards};
@@ -76,16 +76,36 @@ impl Resources {
         }
     }
 
-    /// Whether it can be about a resource of `kind` in `bucket`.
-    pub(crate) fn reach(&self, kind: ResourceKind, bucket: &BucketName) -> bool {
-        let Self::Only(patterns) = self else { return true };
+    /// What it can be about in `bucket`.
+    pub(crate) fn scope(&self, bucket: &BucketName) -> Scope {
+        let Self::Only(patterns) = self else { return Scope { bucket: true, objects: true } };
         let name = bucket_arn(bucket);
-        match kind {
-            ResourceKind::Bucket => patterns.iter().any(|pattern| pattern.widest().matches(name.as_bytes())),
-            ResourceKind::Object => {
-                let inside = format!("{name}/");
-                patterns.iter().any(|pattern| pattern.widest().matches_beyond(inside.as_bytes()))
-            }
+        let inside = format!("{name}/");
+        let mut scope = Scope { bucket: false, objects: false };
+        for pattern in patterns {
+            let widest = pattern.widest();
+            scope.bucket |= widest.matches(name.as_bytes());
+            scope.objects |= widest.matches_beyond(inside.as_bytes());
+        }
+        scope
+    }
+}
+
+/// What of a bucket the resources of a statement can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// The bucket itself.
+    bucket: bool,
+    /// Some object in it.
+    objects: bool,
+}
+
+impl Scope {
+    /// Whether there is something in it that `action` is done to.
+    pub(crate) const fn fits(self, action: Action) -> bool {
+        match action.resource_kind() {
+            ResourceKind::Bucket => self.bucket,
+            ResourceKind::Object => self.objects,
             ResourceKind::Service | ResourceKind::Identity => false,
         }
     }

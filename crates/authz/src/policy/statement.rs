@@ -7,7 +7,7 @@ use super::principals::{Principals, Reach};
 use super::raw::{RawCondition, RawStatement};
 use super::resources::Resources;
 use super::{Effect, PolicyError, PolicyKind, Version};
-use crate::action::{Action, ActionSet};
+use crate::action::ActionSet;
 use crate::condition::{Condition, Operator, Test, ValueError};
 use crate::context::{KeyName, KeySet, OwnedKey, applies_to};
 use crate::evaluation::Asked;
@@ -130,12 +130,13 @@ fn check_fit(
     if negated {
         return Ok(());
     }
-    let fits = |action: &Action| resources.reach(action.resource_kind(), bucket);
+    let scope = resources.scope(bucket);
     for (set, is_single) in &actions.named {
-        if !set.iter().any(|action| fits(&action)) {
+        if !set.iter().any(|action| scope.fits(action)) {
             return Err(PolicyError::ActionDoesNotApply);
         }
-        let says = |key: KeyName| set.iter().any(|action| (*is_single || fits(&action)) && applies_to(key, action));
+        let says =
+            |key: KeyName| set.iter().any(|action| (*is_single || scope.fits(action)) && applies_to(key, action));
         if !conditions.iter().all(|condition| says(condition.key.name)) {
             return Err(PolicyError::ConditionDoesNotApply);
         }
