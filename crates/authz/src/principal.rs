@@ -54,6 +54,9 @@ pub struct RoleSession<'a> {
 pub(crate) type IdentityText = InlineText<256>;
 
 impl<'a> Principal<'a> {
+    /// What `aws:userid` has of who did not sign.
+    pub(crate) const ANONYMOUS_ID: &'static str = "anonymous";
+
     /// The account that they belong to.
     pub fn owner(&self) -> Option<&'a Owner> {
         match self {
@@ -110,7 +113,7 @@ impl<'a> Principal<'a> {
     /// What `aws:userid` has of them (IAM User Guide, "Principal key values").
     pub fn user_id(&self) -> String {
         match self {
-            Self::Anonymous => "anonymous".to_owned(),
+            Self::Anonymous => Self::ANONYMOUS_ID.to_owned(),
             Self::Account(owner) => owner.account.to_string(),
             Self::User(user) => user.id.to_owned(),
             Self::Session(session) => format!("{}:{}", session.role_id, session.session_name),

@@ -6,6 +6,7 @@ use super::{Effect, Statement};
 use crate::condition::{Condition, Quantifier, Test};
 use crate::context::KeyName;
 use crate::pattern::Pattern;
+use crate::principal::Principal;
 
 /// Whether the statement makes its policy public.
 pub(crate) fn is_public(statement: &Statement) -> bool {
@@ -32,7 +33,10 @@ fn bounds(condition: &Condition) -> bool {
             is_source && !blocks.is_empty() && !blocks.iter().any(|block| block.is_wide())
         }
         Test::Text(patterns) | Test::TextIgnoringCase(patterns) => {
-            let is_bound = |pattern: &Pattern| pattern.fixed().is_some() || names_access_point(condition, pattern);
+            let is_bound = |pattern: &Pattern| {
+                pattern.fixed().is_some_and(|value| !is_anonymous(condition.key.name, value))
+                    || names_access_point(condition, pattern)
+            };
             tells_who(condition.key.name) && !patterns.is_empty() && patterns.iter().all(is_bound)
         }
         Test::Arn(arns) => {
@@ -64,6 +68,11 @@ const fn tells_who(key: KeyName) -> bool {
             | KeyName::DataAccessPointArn
             | KeyName::DataAccessPointAccount
     )
+}
+
+/// Whether a fixed value is nobody's: who did not sign has an `aws:userid` too.
+const fn is_anonymous(key: KeyName, value: &[u8]) -> bool {
+    matches!(key, KeyName::UserId) && value.eq_ignore_ascii_case(Principal::ANONYMOUS_ID.as_bytes())
 }
 
 /// An access point's name may have wildcards, as long as its account is fixed.

@@ -52,6 +52,9 @@ fn conditions_bound_a_policy_only_by_fixed_values_that_must_be_there() {
         (r#"{"StringEquals": {"aws:SourceAccount": "111122223333"}}"#, false),
         (r#"{"StringEquals": {"aws:userid": "AIDABOB"}}"#, false),
         (r#"{"StringLike": {"aws:userid": "AROAREADER:*"}}"#, true),
+        // Who did not sign has an id as well.
+        (r#"{"StringEquals": {"aws:userid": "anonymous"}}"#, true),
+        (r#"{"StringEqualsIgnoreCase": {"aws:userid": ["AIDABOB", "Anonymous"]}}"#, true),
         (r#"{"StringEquals": {"aws:Referer": "http://example.com/"}}"#, true),
         (r#"{"StringEquals": {"aws:UserAgent": "x", "aws:SourceVpc": "vpc-1"}}"#, false),
         (r#"{"Bool": {"aws:SecureTransport": "true"}}"#, true),
