@@ -30,7 +30,7 @@ impl Condition {
     /// Whether it holds for what is asked.
     ///
     /// A value with a variable that the request does not have matches nothing. Under a negated operator that could open
-    /// an Allow, so there the condition fails, and holds in a Deny.
+    /// an Allow, so there the condition fails, and holds in a Deny. So does one that costs too much to compare.
     pub(crate) fn holds(&self, asked: &Asked<'_>, effect: Effect) -> bool {
         let values = asked.values(self.key.as_key());
         let operator = self.operator;
@@ -49,6 +49,7 @@ impl Condition {
             Outcome::Matches => !operator.negated,
             Outcome::Differs => operator.negated,
             Outcome::Unresolved => operator.negated && effect == Effect::Deny,
+            Outcome::TooCostly => effect == Effect::Deny,
         };
         let mut outcomes = values.as_slice().iter().map(|value| self.test.outcome(value, asked));
         match operator.quantifier {

@@ -1,5 +1,7 @@
 //! One question, prepared for comparing it with many statements: names spelt once, keys answered by whoever knows them.
 
+use std::cell::Cell;
+
 use types::AccountId;
 
 use crate::action::Action;
@@ -41,8 +43,14 @@ pub(crate) struct Asked<'a> {
     /// The role's, where the principal is a session.
     pub(crate) role_arn: Option<IdentityText>,
     pub(crate) resource_account: Option<AccountId>,
+    /// How many bytes of patterns and texts may still be compared.
+    pub(crate) steps_left: Cell<u64>,
     context: &'a dyn RequestContext,
 }
+
+/// How many bytes one decision compares at most with patterns that have wildcards or variables: some 10 ms. What is
+/// written to be of use needs a thousandth of that. Beyond it no Allow applies any more, and every Deny that could.
+const STEPS_MAX: u64 = 8 << 20;
 
 impl<'a> Asked<'a> {
     /// Spells the names; `bucket_account` is the account of the bucket that it is about.
@@ -55,10 +63,11 @@ impl<'a> Asked<'a> {
         Self {
             principal: request.principal,
             action: request.action,
-            resource: request.resource.text(),
+            resource: request.resource.text(request.action.vendor()),
             principal_arn: request.principal.arn(),
             role_arn: request.principal.role_arn(),
             resource_account,
+            steps_left: Cell::new(STEPS_MAX),
             context: request.context,
         }
     }

@@ -41,7 +41,16 @@ impl Glob {
 
     /// Whether all of `text` is matched. At worst length of the pattern times length of the text steps.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
-        text.strip_prefix(&*self.prefix).is_some_and(|text| matches(&self.rest, text))
+        let mut steps = u64::MAX;
+        self.matches_within(text, &mut steps).expect("nobody reaches that many steps")
+    }
+
+    /// The same in at most that many steps, which are counted down; `None` if they don't suffice.
+    pub(crate) fn matches_within(&self, text: &[u8], steps: &mut u64) -> Option<bool> {
+        match text.strip_prefix(&*self.prefix) {
+            Some(text) => matches_within(&self.rest, text, steps),
+            None => Some(false),
+        }
     }
 
     /// Whether there is no wildcard in it.
@@ -71,30 +80,32 @@ pub(crate) const fn wildcard(byte: u8) -> Token {
     }
 }
 
-/// Whether `pattern` matches all of `text`: runs on greedily, and goes back to the last `*` alone.
-pub(crate) fn matches(pattern: &[Token], text: &[u8]) -> bool {
+/// Whether `pattern` matches all of `text`: runs on greedily, and goes back to the last `*` alone. Each byte that is looked
+/// at is a step; `None` if there are not enough.
+pub(crate) fn matches_within(pattern: &[Token], text: &[u8], steps: &mut u64) -> Option<bool> {
     let (mut at, mut read) = (0, 0);
     // Behind the last `*`, and where in the text it was tried last.
     let mut back: Option<(usize, usize)> = None;
     while read < text.len() {
+        *steps = steps.checked_sub(1)?;
         match pattern.get(at) {
             Some(Token::Many) => {
                 at += 1;
                 if at == pattern.len() {
-                    return true;
+                    return Some(true);
                 }
                 back = Some((at, read));
             }
             Some(Token::One) => (at, read) = (at + 1, read + 1),
             Some(Token::Byte(byte)) if *byte == text[read] => (at, read) = (at + 1, read + 1),
             _ => {
-                let Some((behind, tried)) = back else { return false };
+                let Some((behind, tried)) = back else { return Some(false) };
                 (at, read) = (behind, tried + 1);
                 back = Some((behind, read));
             }
         }
     }
-    pattern[at..].iter().all(|token| *token == Token::Many)
+    Some(pattern[at..].iter().all(|token| *token == Token::Many))
 }
 
 /// Whether `pattern` matches some text that begins with `start` and is longer.
@@ -170,10 +181,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_of_many_stars_takes_no_more_than_its_product() {
-        let pattern = "*a".repeat(5_000);
-        let glob = Glob::of_text(pattern.as_bytes());
-        assert!(!glob.matches("a".repeat(1_024).as_bytes()));
+    fn steps_are_counted_and_end() {
+        let glob = Glob::of_text(format!("*{}b", "a".repeat(100)).as_bytes());
+        let text = "a".repeat(1_000);
+        let mut steps = 1_000_000;
+        assert_eq!(glob.matches_within(text.as_bytes(), &mut steps), Some(false));
+        let needed = 1_000_000 - steps;
+        assert!((90_000..=101_000 * 2).contains(&needed), "{needed}");
+        assert_eq!(glob.matches_within(text.as_bytes(), &mut { needed }), Some(false));
+        assert_eq!(glob.matches_within(text.as_bytes(), &mut { needed - 1 }), None);
     }
 
     proptest! {

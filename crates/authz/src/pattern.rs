@@ -7,7 +7,7 @@
 use crate::condition::Outcome;
 use crate::context::OwnedKey;
 use crate::evaluation::Asked;
-use crate::glob::{Glob, Token, matches, wildcard};
+use crate::glob::{Glob, Token, matches_within, wildcard};
 
 /// Which characters of a text are wildcards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,14 +95,17 @@ impl Pattern {
     }
 
     fn compare(&self, text: &[u8], asked: &Asked<'_>, lower: bool) -> Outcome {
-        let matched = match self {
-            Self::Plain(glob) => glob.matches(text),
-            Self::Variable(parts) => match resolve(parts, asked, lower) {
-                Some(tokens) => matches(&tokens, text),
-                None => return Outcome::Unresolved,
+        let mut steps = asked.steps_left.get();
+        let outcome = match self {
+            Self::Plain(glob) => Outcome::of(glob.matches_within(text, &mut steps)),
+            Self::Variable(parts) => match resolve(parts, asked, lower, &mut steps) {
+                Ok(tokens) => Outcome::of(matches_within(&tokens, text, &mut steps)),
+                Err(outcome) => outcome,
             },
         };
-        if matched { Outcome::Matches } else { Outcome::Differs }
+        // Once the steps are used up they stay so.
+        asked.steps_left.set(if outcome == Outcome::TooCostly { 0 } else { steps });
+        outcome
     }
 
     /// The keys of its variables.
@@ -143,22 +146,28 @@ impl Pattern {
     }
 }
 
-/// Puts the request's values in; `None` if it lacks one.
-fn resolve(parts: &[Part], asked: &Asked<'_>, lower: bool) -> Option<Vec<Token>> {
+/// Puts the request's values in.
+///
+/// # Errors
+/// [`Outcome::Unresolved`] if it lacks one, [`Outcome::TooCostly`] if that comes to more than the steps that are left.
+fn resolve(parts: &[Part], asked: &Asked<'_>, lower: bool, steps: &mut u64) -> Result<Vec<Token>, Outcome> {
     let mut tokens = Vec::with_capacity(parts.len());
     let byte = |byte: &u8| Token::Byte(if lower { byte.to_ascii_lowercase() } else { *byte });
     for part in parts {
+        let before = tokens.len();
         match part {
             Part::Token(token) => tokens.push(*token),
             Part::Variable { key, default } => match (asked.values(key.as_key()).as_slice(), default) {
                 ([value], _) => tokens.extend(value.text().iter().map(byte)),
                 ([], Some(default)) => tokens.extend(default.iter().map(byte)),
                 // Of several values none is the one that was meant.
-                _ => return None,
+                _ => return Err(Outcome::Unresolved),
             },
         }
+        let added = u64::try_from(tokens.len() - before).unwrap_or(u64::MAX);
+        *steps = steps.checked_sub(added).ok_or(Outcome::TooCostly)?;
     }
-    Some(tokens)
+    Ok(tokens)
 }
 
 /// The variable that `text` begins with, and what follows it.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use types::{BucketName, ObjectKey};
 
+use crate::action::ActionVendor;
 use crate::inline_text::InlineText;
 
 /// What an action is done to. `Display` is its name in policies.
@@ -48,11 +49,12 @@ impl ResourceText<'_> {
 }
 
 impl<'a> Resource<'a> {
-    /// Its name.
-    pub(crate) fn text(&self) -> ResourceText<'a> {
+    /// Its name for an action of `vendor`. What is done to no resource but in S3 is allowed by `*` alone.
+    pub(crate) fn text(&self, vendor: ActionVendor) -> ResourceText<'a> {
         let prefix = S3_PREFIX.as_bytes();
         match self {
-            Self::Service => ResourceText::Given("arn:aws:s3:::*"),
+            Self::Service if vendor == ActionVendor::S3 => ResourceText::Given("arn:aws:s3:::*"),
+            Self::Service => ResourceText::Given("*"),
             Self::Identity(arn) => ResourceText::Given(arn),
             Self::Bucket(bucket) => ResourceText::Spelt(InlineText::of(&[prefix, bucket.as_str().as_bytes()])),
             Self::Object { bucket, key } => {
@@ -88,7 +90,14 @@ mod tests {
             (Resource::Identity("arn:aws:iam::000000000007:user/bob"), "arn:aws:iam::000000000007:user/bob"),
         ] {
             assert_eq!(resource.to_string(), name);
-            assert_eq!(resource.text().as_bytes(), name.as_bytes());
+            assert_eq!(resource.text(ActionVendor::S3).as_bytes(), name.as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_is_done_to_no_resource_is_not_of_s3_elsewhere() {
+        for vendor in [ActionVendor::Iam, ActionVendor::Sts, ActionVendor::Admin] {
+            assert_eq!(Resource::Service.text(vendor).as_bytes(), b"*");
         }
     }
 
@@ -96,7 +105,7 @@ mod tests {
     fn keys_that_are_no_text_keep_their_bytes() {
         let bucket = BucketName::new("bucket").expect("a name");
         let key = ObjectKey::new(vec![0xff; ObjectKey::BYTES_MAX]).expect("a key");
-        let text = Resource::Object { bucket: &bucket, key: &key }.text();
+        let text = Resource::Object { bucket: &bucket, key: &key }.text(ActionVendor::S3);
         assert!(text.as_bytes().ends_with(&[0xff; ObjectKey::BYTES_MAX]));
     }
 }

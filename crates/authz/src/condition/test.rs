@@ -37,6 +37,19 @@ pub(crate) enum Outcome {
     Differs,
     /// It matches none of them, and one has a variable that the request does not have.
     Unresolved,
+    /// The decision has looked at more than it may.
+    TooCostly,
+}
+
+impl Outcome {
+    /// Whether it was matched; `None` if that cost too much.
+    pub(crate) fn of(matched: Option<bool>) -> Self {
+        match matched {
+            Some(true) => Self::Matches,
+            Some(false) => Self::Differs,
+            None => Self::TooCostly,
+        }
+    }
 }
 
 /// A value that its operator can't compare with.
@@ -150,7 +163,7 @@ fn any_of(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
     let mut all = Outcome::Differs;
     for outcome in outcomes {
         match outcome {
-            Outcome::Matches => return Outcome::Matches,
+            Outcome::Matches | Outcome::TooCostly => return outcome,
             Outcome::Unresolved => all = Outcome::Unresolved,
             Outcome::Differs => {}
         }
@@ -178,8 +191,9 @@ fn arn_outcome(parts: &[Pattern], text: &[u8], asked: &Asked<'_>) -> Outcome {
     }
     let mut all = Outcome::Matches;
     for (part, text) in parts.iter().zip(found) {
-        match part.outcome(text, asked) {
-            Outcome::Differs => return Outcome::Differs,
+        let outcome = part.outcome(text, asked);
+        match outcome {
+            Outcome::Differs | Outcome::TooCostly => return outcome,
             Outcome::Unresolved => all = Outcome::Unresolved,
             Outcome::Matches => {}
         }

@@ -54,16 +54,21 @@ impl Resources {
     }
 
     /// Whether the statement is about what is asked. Where a variable has no value, a `NotResource` applies in a Deny
-    /// alone.
+    /// alone, and so does what costs too much to compare.
     pub(crate) fn apply(&self, asked: &Asked<'_>, effect: Effect) -> bool {
         let text = asked.resource.as_bytes();
+        let denies = effect == Effect::Deny;
         match self {
             Self::Any => true,
-            Self::Only(patterns) => patterns.iter().any(|pattern| pattern.outcome(text, asked) == Outcome::Matches),
+            Self::Only(patterns) => patterns.iter().any(|pattern| match pattern.outcome(text, asked) {
+                Outcome::Matches => true,
+                Outcome::Differs | Outcome::Unresolved => false,
+                Outcome::TooCostly => denies,
+            }),
             Self::Except(patterns) => patterns.iter().all(|pattern| match pattern.outcome(text, asked) {
                 Outcome::Matches => false,
                 Outcome::Differs => true,
-                Outcome::Unresolved => effect == Effect::Deny,
+                Outcome::Unresolved | Outcome::TooCostly => denies,
             }),
         }
     }

@@ -144,3 +144,44 @@ fn the_longest_documents_are_read_and_decided_without_much_ado() {
 fn now() -> Instant {
     Instant::now()
 }
+
+/// A Deny whose patterns cost more than a decision may still denies, and an Allow allows nothing any more.
+#[test]
+fn what_costs_too_much_to_compare_is_denied() {
+    let costly = format!("\"arn:aws:s3:::examplebucket/*{}b\"", "a".repeat(500));
+    let costly = format!("[{}]", vec![costly; 36].join(","));
+    let everything = r#""Principal": "*", "Action": "s3:*""#;
+    let allow = format!(r#""Effect": "Allow", {everything}, "Resource": "*""#);
+    let deny = format!(r#""Effect": "Deny", {everything}, "Resource": {costly}"#);
+    let allow_costly = format!(r#""Effect": "Allow", {everything}, "Resource": {costly}"#);
+    let holder = owner(HOLDER);
+    let ask = |statements: &[&str], key: &str| {
+        let policy = crate::world::bucket_policy(statements);
+        let question = Question::of_key(Principal::Anonymous, Action::GetObject, key);
+        question.allowed(&with_policy(&holder, &policy))
+    };
+    let (long, short) = ("a".repeat(1_024), "a");
+    assert!(!ask(&[&allow, &deny], &long) && ask(&[&allow, &deny], short));
+    assert!(!ask(&[&allow_costly], &long) && ask(&[&allow], &long));
+    let allow_last = format!(r#""Effect": "Allow", {everything}, "Resource": "arn:aws:s3:::examplebucket/a*""#);
+    assert!(!ask(&[&allow_costly, &allow_last], &long));
+}
+
+/// Variables whose values are long are not put together without a bound.
+#[test]
+fn a_pattern_of_many_variables_is_given_up() {
+    let pattern = "${aws:Referer}".repeat(1_300);
+    let policy = crate::world::bucket_policy(&[&format!(
+        r#""Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*",
+           "Condition": {{"StringNotLike": {{"aws:UserAgent": "{pattern}"}}}}"#
+    )]);
+    let holder = owner(HOLDER);
+    let ask = |bytes: usize| {
+        let facts = crate::world::Facts::of(&[("aws:UserAgent", "x")])
+            .with("aws:Referer", authz::Value::from("a".repeat(bytes)).into());
+        Question::of_key(Principal::Anonymous, Action::GetObject, "key")
+            .with(facts)
+            .allowed(&with_policy(&holder, &policy))
+    };
+    assert!(ask(100) && !ask(8_000));
+}
