@@ -208,6 +208,8 @@ fn arns_are_compared_part_by_part() {
         ("ArnLike", "arn:*:bucket/a:b", false),
         ("ArnLike", "arn:aws:s3*bucket/a:b", false),
         ("ArnLike", "*", true),
+        ("ArnLike", "arn:aws:s3", false),
+        ("ArnLike", "arn:aws:s3:*", false),
         ("ArnNotLike", "arn:aws:s3:::bucket/*", false),
         ("ArnNotEquals", "arn:aws:s3:::other", true),
     ] {

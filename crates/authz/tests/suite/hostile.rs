@@ -155,14 +155,17 @@ fn what_costs_too_much_to_compare_is_denied() {
     let deny = format!(r#""Effect": "Deny", {everything}, "Resource": {costly}"#);
     let allow_costly = format!(r#""Effect": "Allow", {everything}, "Resource": {costly}"#);
     let holder = owner(HOLDER);
-    let ask = |statements: &[&str], key: &str| {
+    let ask_as = |principal, statements: &[&str], key: &str| {
         let policy = crate::world::bucket_policy(statements);
-        let question = Question::of_key(Principal::Anonymous, Action::GetObject, key);
-        question.allowed(&with_policy(&holder, &policy))
+        Question::of_key(principal, Action::GetObject, key).allowed(&with_policy(&holder, &policy))
     };
+    let ask = |statements: &[&str], key: &str| ask_as(Principal::Anonymous, statements, key);
     let (long, short) = ("a".repeat(1_024), "a");
     assert!(!ask(&[&allow, &deny], &long) && ask(&[&allow, &deny], short));
     assert!(!ask(&[&allow_costly], &long) && ask(&[&allow], &long));
+    // Whom no statement need allow is denied too.
+    let root = Principal::Account(&holder);
+    assert!(!ask_as(root, &[&deny], &long) && ask_as(root, &[&deny], short));
     let allow_last = format!(r#""Effect": "Allow", {everything}, "Resource": "arn:aws:s3:::examplebucket/a*""#);
     assert!(!ask(&[&allow_costly, &allow_last], &long));
 }
