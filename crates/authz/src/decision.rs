@@ -70,19 +70,19 @@ fn of_authority<'a>(
     authority: &Authority,
     resource: &Resource<'a>,
 ) -> Result<Reason<'a>, Missing> {
-    let side = ResourceSide::of(asked, policies, authority, resource);
     let is_own_account = asked.principal.account() == Some(authority.account);
+    // A trust policy must allow even the root of its account.
+    let is_owner = is_own_account && !authority.needs_trust && matches!(asked.principal, Principal::Account(_));
+    if is_owner && ownership_suffices(asked, policies, resource) {
+        return Ok(Reason::Owner);
+    }
+    let side = ResourceSide::of(asked, policies, authority, resource);
     match asked.principal {
         // Who belongs to no account has nothing but what the resource gives.
         Principal::Anonymous | Principal::WebIdentity(_) | Principal::Service(_) => side.allow().map(Reason::by),
-        // A trust policy must allow even the root of its account.
-        Principal::Account(_) if is_own_account && !authority.needs_trust => {
-            if ownership_suffices(asked, policies, resource) {
-                return Ok(Reason::Owner);
-            }
-            side.allow().map(Reason::by).map_err(|_| Missing::OwnGrant)
+        Principal::Account(_) => {
+            side.allow().map(Reason::by).map_err(|missing| if is_owner { Missing::OwnGrant } else { missing })
         }
-        Principal::Account(_) => side.allow().map(Reason::by),
         Principal::User(_) | Principal::Session(_) if is_own_account => {
             within_account(asked, policies, authority, &side)
         }
