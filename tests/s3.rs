@@ -31,6 +31,7 @@ mod preflight;
 mod presigned;
 mod put_bucket_accelerate_configuration;
 mod put_bucket_cors;
+mod put_bucket_policy;
 mod put_bucket_request_payment;
 mod put_bucket_tagging;
 mod put_bucket_versioning;

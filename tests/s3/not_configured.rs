@@ -10,7 +10,7 @@ fn answer(method: &str, target: &str) -> Answer {
 }
 
 /// What GET, PUT and DELETE of a bucket's sub-resource answer: the status, and the code of an error.
-const OF_A_BUCKET: [(&str, &str, &str, &str); 25] = [
+const OF_A_BUCKET: [(&str, &str, &str, &str); 22] = [
     ("abac", "200", "501 NotImplemented", "405 MethodNotAllowed"),
     ("acl", "200", "501 NotImplemented", "405 MethodNotAllowed"),
     ("analytics", "200", "501 NotImplemented", "404 NoSuchConfiguration"),
@@ -31,9 +31,6 @@ const OF_A_BUCKET: [(&str, &str, &str, &str); 25] = [
     ("notification", "200", "501 NotImplemented", "405 MethodNotAllowed"),
     ("object-lock", "404 ObjectLockConfigurationNotFoundError", "501 NotImplemented", "405 MethodNotAllowed"),
     ("ownershipControls", "404 OwnershipControlsNotFoundError", "501 NotImplemented", "204"),
-    ("policy", "404 NoSuchBucketPolicy", "501 NotImplemented", "204"),
-    ("policyStatus", "404 NoSuchBucketPolicy", "405 MethodNotAllowed", "405 MethodNotAllowed"),
-    ("publicAccessBlock", "404 NoSuchPublicAccessBlockConfiguration", "501 NotImplemented", "204"),
     ("replication", "404 ReplicationConfigurationNotFoundError", "501 NotImplemented", "204"),
     ("website", "404 NoSuchWebsiteConfiguration", "501 NotImplemented", "204"),
 ];

@@ -282,7 +282,7 @@ async fn a_connection_goes_on_after_refusals() {
         ("HEAD", format!("/{bucket}/k"), vec![("range", "bytes=9-")], "", 416),
         ("PUT", format!("/{bucket}/k"), vec![("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==")], "body", 400),
         ("PUT", format!("/{bucket}?versioning"), vec![], "<no", 400),
-        ("PUT", format!("/{bucket}?policy"), vec![], "{}", 501),
+        ("PUT", format!("/{bucket}?replication"), vec![], "{}", 501),
         ("PUT", "/no-such-bucket-here/k".to_owned(), vec![], "body", 404),
         ("DELETE", format!("/{bucket}/none"), vec![], "", 204),
         ("BREW", format!("/{bucket}"), vec![], "", 405),

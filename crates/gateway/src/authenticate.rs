@@ -6,7 +6,7 @@ use authz::Principal;
 use http::request::Parts;
 use s3_wire::{ErrorCode, S3Error};
 use sigv4::{AuthCode, AuthError, ChunkSigner, Claim, FormClaim, FormFields, PayloadHash, RequestParts, Rules};
-use types::{Credential, Owner};
+use types::{Credential, Owner, Timestamp};
 
 use crate::gateway::GatewayCore;
 
@@ -17,6 +17,23 @@ pub(crate) struct Authenticated {
     pub(crate) payload: PayloadHash,
     /// What signs the chunks of the body, where they are signed.
     pub(crate) chunks: Option<ChunkSigner>,
+    /// How it was signed, if it was.
+    pub(crate) signed: Option<Signed>,
+}
+
+/// How a request was signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signed {
+    pub(crate) place: SignedIn,
+    pub(crate) at: Timestamp,
+}
+
+/// Where a signature stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignedIn {
+    Header,
+    Query,
+    Form,
 }
 
 /// Who sent a request.
@@ -46,7 +63,7 @@ impl Caller {
 impl Authenticated {
     /// As yet.
     pub(crate) const fn nobody() -> Self {
-        Self { caller: Caller::Anonymous, payload: PayloadHash::Unsigned, chunks: None }
+        Self { caller: Caller::Anonymous, payload: PayloadHash::Unsigned, chunks: None, signed: None }
     }
 }
 
@@ -58,7 +75,8 @@ pub(crate) fn authenticate_form(core: &GatewayCore, fields: FormFields<'_>) -> R
     let claim = FormClaim::read(fields, &rules(core)).map_err(refusal)?;
     let (credentials, index) = credential_of(core, claim.access_key_id())?;
     claim.verify(&credentials[index].secret_key, &core.signing_keys).map_err(refusal)?;
-    Ok(Authenticated { caller: Caller::Known(credentials, index), ..Authenticated::nobody() })
+    let signed = Some(Signed { place: SignedIn::Form, at: claim.signed_at() });
+    Ok(Authenticated { caller: Caller::Known(credentials, index), signed, ..Authenticated::nobody() })
 }
 
 fn rules(core: &GatewayCore) -> Rules<'_> {
@@ -81,13 +99,19 @@ pub(crate) fn authenticate(core: &GatewayCore, head: &Parts) -> Result<Authentic
     let request = RequestParts { method: &head.method, uri: &head.uri, headers: &head.headers };
     let claim = match Claim::read(request, &rules(core), core.services.clock.now()).map_err(refusal)? {
         Claim::Anonymous { payload } => {
-            return Ok(Authenticated { caller: Caller::Anonymous, payload, chunks: None });
+            return Ok(Authenticated { payload, ..Authenticated::nobody() });
         }
         Claim::Signed(claim) => claim,
     };
     let (credentials, index) = credential_of(core, claim.access_key_id())?;
     let verified = claim.verify(&credentials[index].secret_key, &core.signing_keys).map_err(refusal)?;
-    Ok(Authenticated { caller: Caller::Known(credentials, index), payload: verified.payload, chunks: verified.chunks })
+    let place = if claim.is_presigned() { SignedIn::Query } else { SignedIn::Header };
+    Ok(Authenticated {
+        caller: Caller::Known(credentials, index),
+        payload: verified.payload,
+        chunks: verified.chunks,
+        signed: Some(Signed { place, at: claim.signed_at() }),
+    })
 }
 
 fn refusal(error: AuthError) -> S3Error {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use authz::{Action, Resource, authorize};
 use bytes::Bytes;
 use http::Uri;
 use objects::data::ExpectedDigests;
@@ -17,6 +16,7 @@ use crate::body::{Frames, RequestBody};
 use crate::connection::Connection;
 use crate::gateway::GatewayCore;
 use crate::request_id::RequestId;
+use crate::rights::{Asker, Wish};
 use crate::store_error::to_s3;
 
 /// One request on its way through its operation.
@@ -45,26 +45,38 @@ impl<'a> Call<'a> {
         self.authenticated.caller.owner().ok_or_else(|| ErrorCode::AccessDenied.into())
     }
 
+    /// Who will own what is written to a bucket: the account that has the bucket, whoever writes.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`.
+    pub(crate) async fn owner_in(&self, bucket: &BucketName) -> Result<Owner, S3Error> {
+        let found = self.objects().bucket(bucket).await;
+        Ok(found.map_err(|error| self.refusal(error))?.owner)
+    }
+
     /// Whether nobody signed the request.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.authenticated.caller.owner().is_none()
     }
 
     /// Asks for a right that the operation's own action doesn't cover.
-    pub(crate) fn may(&self, action: Action, bucket: &BucketName, key: Option<&ObjectKey>) -> bool {
-        let resource = match key {
-            Some(key) => Resource::Object { bucket, key },
-            None => Resource::Bucket(bucket),
-        };
-        authorize(&self.authenticated.caller.principal(), action, &resource).allowed
+    ///
+    /// # Errors
+    /// Those of [`Asker::may`].
+    pub(crate) async fn may(&self, wish: Wish<'_>) -> Result<bool, S3Error> {
+        self.asker().may(wish).await
     }
 
     /// The same as an error.
     ///
     /// # Errors
-    /// `AccessDenied`.
-    pub(crate) fn demand(&self, action: Action, bucket: &BucketName, key: Option<&ObjectKey>) -> Result<(), S3Error> {
-        if self.may(action, bucket, key) { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }
+    /// `AccessDenied`, and those of [`Asker::may`].
+    pub(crate) async fn demand(&self, wish: Wish<'_>) -> Result<(), S3Error> {
+        self.asker().demand(wish).await
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker { core: self.core, connection: self.connection, head: &self.head, authenticated: &self.authenticated }
     }
 
     /// What the request is aimed at, as the client would write it.
@@ -80,19 +92,23 @@ impl<'a> Call<'a> {
     }
 
     /// S3's words for a read that found nothing: whoever may not list learns no more than that it is not for them.
-    pub(crate) fn read_refusal(&self, error: ObjectsError, bucket: &BucketName) -> S3Error {
+    pub(crate) async fn read_refusal(&self, error: ObjectsError, bucket: &BucketName, key: &ObjectKey) -> S3Error {
         let tells_absence = matches!(error, ObjectsError::NoSuchKey { .. } | ObjectsError::NewestIsMarker { .. });
-        if tells_absence && !self.may(Action::ListBucket, bucket, None) {
-            return ErrorCode::AccessDenied.into();
+        if !tells_absence {
+            return to_s3(error);
         }
-        to_s3(error)
+        match self.asker().may_miss(bucket, key).await {
+            Ok(true) => to_s3(error),
+            Ok(false) => ErrorCode::AccessDenied.into(),
+            Err(error) => error,
+        }
     }
 
     /// The same of a copy's source.
-    pub(crate) fn copy_refusal(&self, error: ObjectsError, source: &BucketName) -> S3Error {
+    pub(crate) async fn copy_refusal(&self, error: ObjectsError, bucket: &BucketName, key: &ObjectKey) -> S3Error {
         match error {
             ObjectsError::NamedIsMarker { .. } => s3_wire::copy_object::source_is_marker(),
-            error => self.read_refusal(error, source),
+            error => self.read_refusal(error, bucket, key).await,
         }
     }
 

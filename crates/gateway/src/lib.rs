@@ -32,6 +32,7 @@ mod record;
 mod refused;
 mod request_id;
 mod request_path;
+mod rights;
 mod store_error;
 pub mod tls;
 mod trace;

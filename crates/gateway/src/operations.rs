@@ -8,19 +8,24 @@ mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
 mod delete_bucket_cors;
+mod delete_bucket_policy;
 mod delete_bucket_tagging;
 mod delete_object;
 mod delete_object_tagging;
 mod delete_objects;
+mod delete_public_access_block;
 mod get_bucket_accelerate_configuration;
 mod get_bucket_cors;
 mod get_bucket_location;
+mod get_bucket_policy;
+mod get_bucket_policy_status;
 mod get_bucket_request_payment;
 mod get_bucket_tagging;
 mod get_bucket_versioning;
 mod get_object;
 mod get_object_attributes;
 mod get_object_tagging;
+mod get_public_access_block;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -34,17 +39,20 @@ mod post_object;
 mod preflight;
 mod put_bucket_accelerate_configuration;
 mod put_bucket_cors;
+mod put_bucket_policy;
 mod put_bucket_request_payment;
 mod put_bucket_tagging;
 mod put_bucket_versioning;
 mod put_object;
 mod put_object_tagging;
+mod put_public_access_block;
 mod upload_part;
 mod upload_part_copy;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use s3_wire::bucket_cors::CORS_BYTES_MAX;
+use s3_wire::bucket_policy::POLICY_BYTES_MAX;
 use s3_wire::operation::{LONG_XML_BYTES_MAX, XML_BYTES_MAX};
 use s3_wire::{Operation, S3Error};
 
@@ -67,6 +75,15 @@ pub(crate) fn perform<'a>(call: &'a mut Call<'_>) -> BoxFuture<'a, Result<Answer
         Operation::PutBucketCors => put_bucket_cors::put_bucket_cors(call, CORS_BYTES_MAX).boxed(),
         Operation::GetBucketCors => get_bucket_cors::get_bucket_cors(call).boxed(),
         Operation::DeleteBucketCors => delete_bucket_cors::delete_bucket_cors(call).boxed(),
+        Operation::PutBucketPolicy => put_bucket_policy::put_bucket_policy(call, POLICY_BYTES_MAX).boxed(),
+        Operation::GetBucketPolicy => get_bucket_policy::get_bucket_policy(call).boxed(),
+        Operation::DeleteBucketPolicy => delete_bucket_policy::delete_bucket_policy(call).boxed(),
+        Operation::GetBucketPolicyStatus => get_bucket_policy_status::get_bucket_policy_status(call).boxed(),
+        Operation::PutPublicAccessBlock => {
+            put_public_access_block::put_public_access_block(call, XML_BYTES_MAX).boxed()
+        }
+        Operation::GetPublicAccessBlock => get_public_access_block::get_public_access_block(call).boxed(),
+        Operation::DeletePublicAccessBlock => delete_public_access_block::delete_public_access_block(call).boxed(),
         Operation::PreflightBucket | Operation::PreflightObject => preflight::preflight(call).boxed(),
         Operation::PutBucketRequestPayment => {
             put_bucket_request_payment::put_bucket_request_payment(call, XML_BYTES_MAX).boxed()

@@ -3,29 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use authz::{Action, Resource, authorize};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, SERVER};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
-use objects::ObjectsError;
 use s3_wire::conditions::refuse_conditions;
 use s3_wire::head::hoisted_headers;
 use s3_wire::{ErrorCode, ErrorContext, Level, Operation, Query, RequestHead, S3Error, Target};
-use types::{BucketName, ObjectKey};
 
 use crate::actions::action_of;
 use crate::additions;
 use crate::answer::{Answer, AnswerBody, Content, empty, whole};
 use crate::authenticate::{Authenticated, authenticate};
 use crate::body::Frames;
-use crate::call::Call;
+use crate::call::{Call, which};
 use crate::connection::Connection;
 use crate::gateway::GatewayCore;
 use crate::health;
 use crate::operations;
 use crate::record::RequestRecord;
 use crate::request_id::RequestId;
+use crate::rights::{Asker, Wish};
 use crate::store_error::to_s3;
 
 /// The value of the `Server` header.
@@ -115,7 +113,8 @@ async fn serve(
         _ => authenticate(core, head)?,
     };
     if operation != Operation::PostObject {
-        check_rights(core, &wire_head, operation, &authenticated).await?;
+        let asker = Asker { core, connection, head: &wire_head, authenticated: &authenticated };
+        check_rights(&asker, operation).await?;
     }
     // Whether the bucket is whose they think it is.
     check_owner(core, &wire_head, operation).await?;
@@ -139,12 +138,13 @@ fn expects_continue(head: &Parts) -> bool {
 }
 
 /// Asks `authz`.
-async fn check_rights(
-    core: &GatewayCore,
-    head: &RequestHead<'_>,
-    operation: Operation,
-    authenticated: &Authenticated,
-) -> Result<(), S3Error> {
+async fn check_rights(asker: &Asker<'_>, operation: Operation) -> Result<(), S3Error> {
+    let head = asker.head;
+    let Some(action) = action_of(operation, head.query.has("versionId")) else { return Ok(()) };
+    // Each key is asked for on its own, once they are known.
+    if operation == Operation::DeleteObjects {
+        return asker.may_name_keys(&head.bucket()?).await;
+    }
     let bucket = match operation.level() {
         Level::Service => None,
         Level::Bucket | Level::Object => Some(head.bucket()?),
@@ -153,10 +153,9 @@ async fn check_rights(
         Level::Object => Some(head.key()?),
         Level::Service | Level::Bucket => None,
     };
-    match action_of(operation, head.query.has("versionId")) {
-        Some(action) => ask(core, authenticated, operation, action, bucket.as_ref(), key.as_ref()).await,
-        None => Ok(()),
-    }
+    // What is no version is refused by the operation.
+    let which = which(head.version().ok().flatten().filter(|_| key.is_some()));
+    asker.demand(Wish { action, bucket: bucket.as_ref(), key: key.as_ref(), which }).await
 }
 
 /// Compares `x-amz-expected-bucket-owner`.
@@ -168,37 +167,6 @@ async fn check_owner(core: &GatewayCore, head: &RequestHead<'_>, operation: Oper
     }
     let found = core.services.objects.bucket(&head.bucket()?).await.map_err(to_s3)?;
     if found.owner.account == expected { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }
-}
-
-/// Whether the principal may.
-///
-/// # Errors
-/// `AccessDenied`; `NoSuchBucket` where there is none.
-pub(crate) async fn ask(
-    core: &GatewayCore,
-    authenticated: &Authenticated,
-    operation: Operation,
-    action: Action,
-    bucket: Option<&BucketName>,
-    key: Option<&ObjectKey>,
-) -> Result<(), S3Error> {
-    let resource = match (bucket, key) {
-        (Some(bucket), Some(key)) => Resource::Object { bucket, key },
-        (Some(bucket), None) => Resource::Bucket(bucket),
-        (None, _) => Resource::Service,
-    };
-    let decision = authorize(&authenticated.caller.principal(), action, &resource);
-    if decision.allowed {
-        return Ok(());
-    }
-    tracing::debug!(action = action.name(), reason = ?decision.reason, "request denied");
-    // AWS says of a bucket that isn't there that it isn't there, to anybody.
-    if let (Some(bucket), true) = (bucket, operation != Operation::CreateBucket)
-        && let Err(error @ ObjectsError::NoSuchBucket { .. }) = core.services.objects.bucket(bucket).await
-    {
-        return Err(to_s3(error));
-    }
-    Err(ErrorCode::AccessDenied.into())
 }
 
 /// The answer to a request that was refused.

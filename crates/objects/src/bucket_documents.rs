@@ -17,7 +17,7 @@ use types::{BucketEpoch, BucketId, BucketName, CommitStamp};
 
 use crate::buckets::{Resolved, row_of};
 use crate::commit::unexpected;
-use crate::{Objects, ObjectsError};
+use crate::{Bucket, Objects, ObjectsError};
 
 /// How long documents are taken to be the same without asking.
 const KEPT: Duration = Duration::from_secs(1);
@@ -145,6 +145,19 @@ impl Objects {
     pub async fn bucket_documents(&self, bucket: &BucketName) -> Result<Arc<BucketDocuments>, ObjectsError> {
         let resolved = self.resolve(bucket).await?;
         self.documents_of(&resolved).await
+    }
+
+    /// The same, with the bucket.
+    ///
+    /// # Errors
+    /// [`ObjectsError::NoSuchBucket`], [`ObjectsError::Unavailable`].
+    pub async fn bucket_with_documents(
+        &self,
+        bucket: &BucketName,
+    ) -> Result<(Arc<Bucket>, Arc<BucketDocuments>), ObjectsError> {
+        let resolved = self.resolve(bucket).await?;
+        let documents = self.documents_of(&resolved).await?;
+        Ok((resolved.bucket, documents))
     }
 
     /// The bucket's documents with every change that was answered before this: by a question for the bucket's row.

@@ -18,14 +18,12 @@ pub fn answer(operation: Operation, bucket: &BucketName, owner: &Owner) -> Optio
     let of_bucket = |code: ErrorCode| Some(Err(S3Error::new(code).with("BucketName", bucket.as_str())));
     match operation {
         Op::GetBucketAcl | Op::GetObjectAcl => Some(Ok(owner_only(owner))),
-        Op::GetBucketPolicy | Op::GetBucketPolicyStatus => of_bucket(ErrorCode::NoSuchBucketPolicy),
         Op::GetBucketLifecycleConfiguration => of_bucket(ErrorCode::NoSuchLifecycleConfiguration),
         Op::GetBucketEncryption => of_bucket(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
         Op::GetObjectLockConfiguration => of_bucket(ErrorCode::ObjectLockConfigurationNotFoundError),
         Op::GetBucketWebsite => of_bucket(ErrorCode::NoSuchWebsiteConfiguration),
         Op::GetBucketReplication => of_bucket(ErrorCode::ReplicationConfigurationNotFoundError),
         Op::GetBucketOwnershipControls => of_bucket(ErrorCode::OwnershipControlsNotFoundError),
-        Op::GetPublicAccessBlock => of_bucket(ErrorCode::NoSuchPublicAccessBlockConfiguration),
         Op::GetBucketMetadataConfiguration | Op::GetBucketMetadataTableConfiguration => {
             of_bucket(ErrorCode::MetadataConfigurationNotFound)
         }
@@ -43,10 +41,8 @@ pub fn answer(operation: Operation, bucket: &BucketName, owner: &Owner) -> Optio
         Op::DeleteBucketEncryption
         | Op::DeleteBucketLifecycle
         | Op::DeleteBucketOwnershipControls
-        | Op::DeleteBucketPolicy
         | Op::DeleteBucketReplication
-        | Op::DeleteBucketWebsite
-        | Op::DeletePublicAccessBlock => Some(Ok(answer::empty(StatusCode::NO_CONTENT))),
+        | Op::DeleteBucketWebsite => Some(Ok(answer::empty(StatusCode::NO_CONTENT))),
         _ => match empty_document(operation) {
             Some(document) => Some(Ok(document)),
             None if is_served(operation) => None,
@@ -78,6 +74,13 @@ pub const fn is_served(operation: Operation) -> bool {
             | Op::GetBucketCors
             | Op::PutBucketCors
             | Op::DeleteBucketCors
+            | Op::GetBucketPolicy
+            | Op::PutBucketPolicy
+            | Op::DeleteBucketPolicy
+            | Op::GetBucketPolicyStatus
+            | Op::GetPublicAccessBlock
+            | Op::PutPublicAccessBlock
+            | Op::DeletePublicAccessBlock
             | Op::PreflightBucket
             | Op::PreflightObject
             | Op::GetBucketRequestPayment

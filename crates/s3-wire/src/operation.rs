@@ -3,6 +3,7 @@
 mod identify;
 
 use crate::bucket_cors::CORS_BYTES_MAX;
+use crate::bucket_policy::POLICY_BYTES_MAX;
 use crate::target::Level;
 
 pub use identify::identify;
@@ -96,10 +97,12 @@ impl Operation {
             Self::CompleteMultipartUpload | Self::DeleteObjects => {
                 RequestBody::Document { bytes_max: LONG_XML_BYTES_MAX }
             }
+            Self::PutBucketPolicy => RequestBody::Document { bytes_max: POLICY_BYTES_MAX },
             Self::PutBucketCors => RequestBody::Document { bytes_max: CORS_BYTES_MAX },
             Self::CreateBucket
             | Self::PutBucketVersioning
             | Self::PutBucketTagging
+            | Self::PutPublicAccessBlock
             | Self::PutBucketRequestPayment
             | Self::PutBucketAccelerateConfiguration
             | Self::PutObjectTagging => RequestBody::Document { bytes_max: XML_BYTES_MAX },

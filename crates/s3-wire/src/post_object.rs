@@ -115,7 +115,10 @@ impl PostForm {
     }
 
     /// The headers that the fields stand for.
-    fn headers(&self) -> Result<HeaderMap, S3Error> {
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a value that no header can have.
+    pub fn headers(&self) -> Result<HeaderMap, S3Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.fields {
             let name = if name == "acl" { "x-amz-acl" } else { name };

@@ -73,6 +73,11 @@ impl<'a> FormClaim<'a> {
         self.scope.access_key_id()
     }
 
+    /// When it was signed.
+    pub const fn signed_at(&self) -> Timestamp {
+        self.timestamp
+    }
+
     /// Says whether the holder of `secret` signed this form's policy.
     ///
     /// # Errors

@@ -9,14 +9,17 @@ use types::{AccountId, BucketName};
 use crate::answer::{Answer, whole};
 use crate::call::{Call, shown, which};
 use crate::conditions;
+use crate::rights::Wish;
 
 /// Copies an object of up to 5 GiB.
 pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     let request = CopyObjectRequest::parse(&call.head)?;
     if request.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
-        call.demand(Action::PutObjectTagging, &request.bucket, Some(&request.key))?;
+        call.demand(Wish::of_object(Action::PutObjectTagging, &request.bucket, &request.key)).await?;
     }
     check_source(call, &request.source, request.source_owner).await?;
+    let owner = call.owner_in(&request.bucket).await?;
+    let source_key = request.source.key.clone();
     let copied = call
         .objects()
         .copy_object(objects::CopyObjectRequest {
@@ -28,7 +31,7 @@ pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
             },
             bucket: request.bucket,
             key: request.key,
-            owner: call.owner()?.clone(),
+            owner,
             conditions: conditions::of_write(request.conditions),
             metadata: request.metadata.map(|NewMetadata { headers, metadata }| CopyMetadata { headers, metadata }),
             website_redirect: request.website_redirect,
@@ -38,8 +41,11 @@ pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
             retention: None,
             legal_hold: false,
         })
-        .await
-        .map_err(|error| call.copy_refusal(error, &request.source.bucket))?;
+        .await;
+    let copied = match copied {
+        Ok(copied) => copied,
+        Err(error) => return Err(call.copy_refusal(error, &request.source.bucket, &source_key).await),
+    };
     let answer = CopiedAnswer {
         etag: &copied.etag,
         modified: copied.modified,
@@ -57,7 +63,8 @@ pub(super) async fn check_source(
     expected_owner: Option<AccountId>,
 ) -> Result<(), S3Error> {
     let action = if source.version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
-    call.demand(action, &source.bucket, Some(&source.key))?;
+    let wish = Wish::of_object(action, &source.bucket, &source.key).of_version(which(source.version));
+    call.demand(wish).await?;
     match expected_owner {
         Some(expected) => check_owner(call, &source.bucket, expected).await,
         None => Ok(()),

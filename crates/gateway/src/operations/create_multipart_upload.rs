@@ -7,20 +7,22 @@ use s3_wire::create_multipart_upload::{CreateMultipartUploadRequest, answer};
 
 use crate::answer::{Answer, whole};
 use crate::call::Call;
+use crate::rights::Wish;
 
 /// Begins an upload.
 pub(crate) async fn create_multipart_upload(call: &Call<'_>) -> Result<Answer, S3Error> {
     let request = CreateMultipartUploadRequest::parse(&call.head)?;
     if !request.attributes.tags.is_empty() {
-        call.demand(Action::PutObjectTagging, &request.bucket, Some(&request.key))?;
+        call.demand(Wish::of_object(Action::PutObjectTagging, &request.bucket, &request.key)).await?;
     }
+    let owner = call.owner_in(&request.bucket).await?;
     let upload = call
         .objects()
         .create_multipart_upload(objects::CreateMultipartUploadRequest {
             bucket: request.bucket.clone(),
             key: request.key.clone(),
             attributes: request.attributes.clone(),
-            owner: call.owner()?.clone(),
+            owner,
             checksum: request.checksum.map(|(algorithm, checksum_type)| UploadChecksum { algorithm, checksum_type }),
         })
         .await

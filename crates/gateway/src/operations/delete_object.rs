@@ -9,19 +9,22 @@ use crate::answer::{Answer, whole};
 use crate::call::{Call, named, shown};
 use crate::compat::Compat;
 use crate::conditions;
+use crate::rights::Wish;
 
 /// Deletes an object, or one version for good.
 pub(crate) async fn delete_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     let request = DeleteObjectRequest::parse(&call.head)?;
     let DeleteObjectRequest { bucket, key, version, conditions, bypass_governance } = request;
-    let bypass_governance = bypass_governance && call.may(Action::BypassGovernanceRetention, &bucket, Some(&key));
+    let wish = Wish::of_object(Action::BypassGovernanceRetention, &bucket, &key);
+    let bypass_governance = bypass_governance && call.may(wish).await?;
+    let owner = call.owner_in(&bucket).await?;
     let is_conditional = !conditions.is_empty();
     let request = objects::DeleteObjectRequest {
         bucket,
         key,
         version: version.map(named),
         conditions: conditions::of_write(conditions),
-        owner: call.owner()?.clone(),
+        owner,
         bypass_governance,
     };
     match call.objects().delete_object(request).await {

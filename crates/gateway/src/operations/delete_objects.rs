@@ -1,7 +1,7 @@
 //! DeleteObjects.
 
 use authz::Action;
-use objects::DeleteEntry;
+use objects::{DeleteEntry, WhichVersion};
 use s3_wire::delete_objects::{DeleteObjectsRequest, DeleteOutcome, ObjectToDelete, Refused, answer};
 use s3_wire::{ErrorCode, S3Error};
 use types::BucketName;
@@ -10,6 +10,7 @@ use super::delete_object::told;
 use crate::answer::{Answer, whole};
 use crate::call::{Call, named};
 use crate::conditions;
+use crate::rights::Wish;
 
 /// Deletes up to 1,000 objects or versions, each on its own.
 pub(crate) async fn delete_objects(call: &mut Call<'_>, bytes_max: usize) -> Result<Answer, S3Error> {
@@ -17,18 +18,22 @@ pub(crate) async fn delete_objects(call: &mut Call<'_>, bytes_max: usize) -> Res
     let document = call.document(bytes_max).await?;
     let DeleteObjectsRequest { bucket, objects: mut wanted, quiet, bypass_governance } =
         DeleteObjectsRequest::parse(&call.head, &document)?;
+    let mut bypass_governance = bypass_governance;
     for entry in &mut wanted {
-        if let Ok(object) = entry
-            && !may_delete(call, &bucket, object)
-        {
+        let Ok(object) = entry else { continue };
+        if !may_delete(call, &bucket, object).await? {
             *entry = Err(refused(object, ErrorCode::AccessDenied.into()));
+        } else if bypass_governance {
+            // For all of them or none.
+            bypass_governance =
+                call.may(Wish::of_object(Action::BypassGovernanceRetention, &bucket, &object.key)).await?;
         }
     }
     let request = objects::DeleteObjectsRequest {
         bucket: bucket.clone(),
         entries: wanted.iter().flatten().map(entry_of).collect(),
-        owner: call.owner()?.clone(),
-        bypass_governance: bypass_governance && call.may(Action::BypassGovernanceRetention, &bucket, None),
+        owner: call.owner_in(&bucket).await?,
+        bypass_governance,
     };
     let answers = call.objects().delete_objects(request).await.map_err(|error| call.refusal(error))?;
     let mut answers = answers.into_iter();
@@ -45,9 +50,10 @@ pub(crate) async fn delete_objects(call: &mut Call<'_>, bytes_max: usize) -> Res
     Ok(whole(answer(&outcomes, quiet)))
 }
 
-fn may_delete(call: &Call<'_>, bucket: &BucketName, object: &ObjectToDelete) -> bool {
+async fn may_delete(call: &Call<'_>, bucket: &BucketName, object: &ObjectToDelete) -> Result<bool, S3Error> {
     let action = if object.version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
-    call.may(action, bucket, Some(&object.key))
+    let which = object.version.map_or(WhichVersion::Newest, named);
+    call.may(Wish::of_object(action, bucket, &object.key).of_version(which)).await
 }
 
 fn refused(entry: &ObjectToDelete, error: S3Error) -> Refused {

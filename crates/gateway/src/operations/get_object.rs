@@ -5,7 +5,7 @@ use objects::{ObjectHead, ObjectsError, SelectedObject, Selection};
 use s3_wire::S3Error;
 use s3_wire::get_object::{Content as Chosen, GetObjectRequest, ObjectAnswer, ObjectFacts, ResponseOverrides};
 use s3_wire::range::{ByteRange, RangeSpec};
-use types::BucketName;
+use types::{BucketName, ObjectKey};
 
 use crate::answer::{Answer, Content};
 use crate::call::{Call, shown, which};
@@ -14,8 +14,11 @@ use crate::conditions;
 /// Reads an object.
 pub(crate) async fn get_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     let (request, wire) = parse(call)?;
-    let bucket = request.bucket.clone();
-    let read = call.objects().get_object(request).await.map_err(|error| wire.refusal(call, error, &bucket))?;
+    let (bucket, key) = (request.bucket.clone(), request.key.clone());
+    let read = match call.objects().get_object(request).await {
+        Ok(read) => read,
+        Err(error) => return Err(wire.refusal(call, error, &bucket, &key).await),
+    };
     let bytes = read.selected.range.end - read.selected.range.start;
     let head = head_of(&read.selected, &wire);
     Ok(head.map(|()| Content::Object { body: read.body, bytes }))
@@ -54,11 +57,17 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// S3's words for a read that was refused.
-    pub(super) fn refusal(&self, call: &Call<'_>, error: ObjectsError, bucket: &BucketName) -> S3Error {
+    pub(super) async fn refusal(
+        &self,
+        call: &Call<'_>,
+        error: ObjectsError,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> S3Error {
         match (error, self.range) {
             // 416 repeats what was asked for.
             (ObjectsError::InvalidRange { object_bytes }, Some(range)) => range.unsatisfiable(object_bytes),
-            (error, _) => call.read_refusal(error, bucket),
+            (error, _) => call.read_refusal(error, bucket, key).await,
         }
     }
 }

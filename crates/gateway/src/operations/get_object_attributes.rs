@@ -23,8 +23,11 @@ pub(crate) async fn get_object_attributes(call: &Call<'_>) -> Result<Answer, S3E
                 .parts
                 .then_some(PartsWanted { after: request.parts_after, max_parts: request.parts_max }),
         })
-        .await
-        .map_err(|error| call.read_refusal(error, &request.bucket))?;
+        .await;
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return Err(call.read_refusal(error, &request.bucket, &request.key).await),
+    };
     request.conditions.check(&found.head.etag, found.head.modified)?;
     let checksum = found.head.checksum.as_ref();
     let listed: Vec<_> = found.parts.iter().flat_map(|page| &page.parts).map(part).collect();

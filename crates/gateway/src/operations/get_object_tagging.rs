@@ -8,14 +8,17 @@ use crate::call::{Call, shown, which};
 
 /// An object's tags.
 pub(crate) async fn get_object_tagging(call: &Call<'_>) -> Result<Answer, S3Error> {
-    let bucket = call.head.bucket()?;
+    let (bucket, key) = (call.head.bucket()?, call.head.key()?);
     let request = GetObjectRequest {
         bucket: bucket.clone(),
-        key: call.head.key()?,
+        key: key.clone(),
         which: which(call.head.version()?),
         conditions: ReadConditions::default(),
         selection: Selection::Whole,
     };
-    let found = call.objects().head_object(request).await.map_err(|error| call.read_refusal(error, &bucket))?;
+    let found = match call.objects().head_object(request).await {
+        Ok(found) => found,
+        Err(error) => return Err(call.read_refusal(error, &bucket, &key).await),
+    };
     Ok(whole(tagging::object_tagging(&found.head.attributes.tags, shown(found.head.version))))
 }

@@ -9,7 +9,10 @@ use crate::call::Call;
 /// What GetObject would answer, without bytes.
 pub(crate) async fn head_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     let (request, wanted) = parse(call)?;
-    let bucket = request.bucket.clone();
-    let selected = call.objects().head_object(request).await.map_err(|error| wanted.refusal(call, error, &bucket))?;
+    let (bucket, key) = (request.bucket.clone(), request.key.clone());
+    let selected = match call.objects().head_object(request).await {
+        Ok(selected) => selected,
+        Err(error) => return Err(wanted.refusal(call, error, &bucket, &key).await),
+    };
     Ok(head_of(&selected, &wanted).map(|()| empty()))
 }

@@ -15,15 +15,18 @@ pub(crate) async fn not_configured(call: &Call<'_>) -> Result<Answer, S3Error> {
     let found = call.objects().bucket(&bucket).await.map_err(|error| call.refusal(error))?;
     let mut owner = found.owner;
     if operation.is_read() && operation.level() == Level::Object {
+        let key = call.head.key()?;
         let request = GetObjectRequest {
             bucket: bucket.clone(),
-            key: call.head.key()?,
+            key: key.clone(),
             which: which(call.head.version()?),
             conditions: ReadConditions::default(),
             selection: Selection::Whole,
         };
-        let object = call.objects().head_object(request).await.map_err(|error| call.read_refusal(error, &bucket))?;
-        owner = object.head.owner;
+        owner = match call.objects().head_object(request).await {
+            Ok(object) => object.head.owner,
+            Err(error) => return Err(call.read_refusal(error, &bucket, &key).await),
+        };
     }
     match answer(operation, &bucket, &owner) {
         Some(answered) => answered.map(whole),

@@ -8,14 +8,15 @@ use s3_wire::body::{BodyChecksum, BodyIntegrity};
 use s3_wire::form::{FormDecoder, FormEvent};
 use s3_wire::post_object::{PostForm, PostObjectRequest, PostedAnswer, missing_field, no_file, no_form};
 use s3_wire::post_policy::{LengthRange, PostPolicy};
-use s3_wire::{ErrorCode, S3Error};
+use s3_wire::{RequestHead, S3Error};
 use sigv4::FormFields;
 
 use crate::answer::{Answer, whole};
 use crate::authenticate::{Authenticated, authenticate_form};
 use crate::call::{Call, shown};
 use crate::form_body::{FormBody, FormFrames};
-use crate::request_path::ask;
+use crate::rights::{Asker, Wish};
+use crate::store_error::to_s3;
 
 /// Stores the file of a form.
 pub(crate) async fn post_object(call: &mut Call<'_>) -> Result<Answer, S3Error> {
@@ -34,12 +35,14 @@ pub(crate) async fn post_object(call: &mut Call<'_>) -> Result<Answer, S3Error> 
         }
     };
     let request = PostObjectRequest::parse(&call.head, &form)?;
-    ask(call.core, &authenticated, call.operation, Action::PutObject, Some(&bucket), Some(&request.key)).await?;
+    let headers = form.headers()?;
+    let head = RequestHead { headers: &headers, ..call.head };
+    let asker = Asker { core: call.core, connection: call.connection, head: &head, authenticated: &authenticated };
+    asker.demand(Wish::of_object(Action::PutObject, &bucket, &request.key)).await?;
     if !request.attributes.tags.is_empty() {
-        let tagging = Action::PutObjectTagging;
-        ask(call.core, &authenticated, call.operation, tagging, Some(&bucket), Some(&request.key)).await?;
+        asker.demand(Wish::of_object(Action::PutObjectTagging, &bucket, &request.key)).await?;
     }
-    let owner = authenticated.caller.owner().ok_or(ErrorCode::AccessDenied)?.clone();
+    let owner = call.core.services.objects.bucket(&bucket).await.map_err(to_s3)?.owner;
     let PostObjectRequest { key, attributes, integrity, success, .. } = request;
     let to_put = objects::PutObjectRequest {
         bucket: bucket.clone(),

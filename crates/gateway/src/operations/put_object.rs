@@ -7,19 +7,21 @@ use s3_wire::put_object::{PutObjectRequest, StoredAnswer};
 use crate::answer::{Answer, whole};
 use crate::call::{Call, shown};
 use crate::conditions;
+use crate::rights::Wish;
 
 /// Stores an object.
 pub(crate) async fn put_object(call: &mut Call<'_>) -> Result<Answer, S3Error> {
     let PutObjectRequest { bucket, key, attributes, body: announced, conditions } =
         PutObjectRequest::parse(&call.head)?;
     if !attributes.tags.is_empty() {
-        call.demand(Action::PutObjectTagging, &bucket, Some(&key))?;
+        call.demand(Wish::of_object(Action::PutObjectTagging, &bucket, &key)).await?;
     }
+    let owner = call.owner_in(&bucket).await?;
     let request = objects::PutObjectRequest {
         bucket,
         key,
         attributes,
-        owner: call.owner()?.clone(),
+        owner,
         conditions: conditions::of_write(conditions),
         said: call.body_facts(&announced),
     };

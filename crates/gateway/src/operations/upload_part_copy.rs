@@ -13,6 +13,7 @@ use crate::conditions;
 pub(crate) async fn upload_part_copy(call: &Call<'_>) -> Result<Answer, S3Error> {
     let request = UploadPartCopyRequest::parse(&call.head)?;
     check_source(call, &request.source, request.source_owner).await?;
+    let source_key = request.source.key.clone();
     let copied = call
         .objects()
         .upload_part_copy(objects::UploadPartCopyRequest {
@@ -28,8 +29,11 @@ pub(crate) async fn upload_part_copy(call: &Call<'_>) -> Result<Answer, S3Error>
             upload: request.upload,
             number: request.number,
         })
-        .await
-        .map_err(|error| call.copy_refusal(error, &request.source.bucket))?;
+        .await;
+    let copied = match copied {
+        Ok(copied) => copied,
+        Err(error) => return Err(call.copy_refusal(error, &request.source.bucket, &source_key).await),
+    };
     let copied = CopiedAnswer {
         etag: &copied.part.etag,
         modified: copied.modified,

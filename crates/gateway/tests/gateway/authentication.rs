@@ -49,16 +49,17 @@ async fn unknown_keys_and_two_credentials_at_once_are_refused() {
 
 /// Nobody but root has a right; of buckets that are not there everybody is told that.
 #[tokio::test]
-async fn accounts_without_rights_and_the_anonymous_are_denied() {
+async fn other_accounts_and_the_anonymous_are_denied() {
     let (world, _client) = World::with_bucket("bucket").await;
     let mut poor = world.client_of(POOR_ACCESS_KEY);
     for (method, target) in [
-        ("GET", "/"),
         ("GET", "/bucket"),
         ("PUT", "/bucket/key"),
         ("GET", "/bucket/key"),
         ("DELETE", "/bucket/key"),
-        ("PUT", "/other"),
+        ("GET", "/bucket?policy"),
+        ("PUT", "/bucket?policy"),
+        ("DELETE", "/bucket"),
     ] {
         let answer = poor.send(method, target, &[], b"").await;
         assert_eq!(answer.error(), (403, "AccessDenied".to_owned()), "{method} {target}");
@@ -67,6 +68,16 @@ async fn accounts_without_rights_and_the_anonymous_are_denied() {
         assert_eq!(answer.error(), (403, "AccessDenied".to_owned()), "anonymous {method} {target}");
     }
     assert_eq!(poor.get("/nowhere/key").await.error(), (404, "NoSuchBucket".to_owned()));
+    // Each account has buckets of its own, and sees no others.
+    assert!(!poor.get("/").await.text().contains("<Bucket>"));
+    assert_eq!(poor.put("/other", b"").await.status, 200);
+    assert!(poor.get("/").await.text().contains("<Name>other</Name>"));
+    assert_eq!(poor.put("/other/key", b"x").await.status, 200);
+    for (method, target) in [("GET", "/"), ("PUT", "/third")] {
+        let anonymous = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        let answer = poor.exchange_bytes(anonymous.as_bytes(), false).await;
+        assert_eq!(answer.error(), (403, "AccessDenied".to_owned()), "anonymous {method} {target}");
+    }
 }
 
 #[tokio::test]

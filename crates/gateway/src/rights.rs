@@ -1,0 +1,256 @@
+//! What whoever sent a request may do: who they are, what the bucket says and what the request says, brought to `authz`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use authz::{
+    Absence, Action, BucketFacts, Key, KeyName, Policies, Policy, PublicAccessBlock, Request, RequestContext, Resource,
+    Value, Values, decide, decide_absence,
+};
+use http::header::{REFERER, USER_AGENT};
+use objects::{
+    Bucket, BucketDocuments, DocumentKind, GetObjectRequest, ObjectsError, ReadConditions, Selection, WhichVersion,
+};
+use s3_wire::public_access_block::PublicAccess;
+use s3_wire::{ErrorCode, RequestHead, S3Error, tagging};
+use types::{BucketName, ObjectKey, Timestamp};
+
+use crate::authenticate::{Authenticated, SignedIn};
+use crate::connection::Connection;
+use crate::gateway::GatewayCore;
+use crate::store_error::to_s3;
+
+/// A request, as far as its rights go.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    pub(crate) core: &'a GatewayCore,
+    pub(crate) connection: &'a Connection,
+    pub(crate) head: &'a RequestHead<'a>,
+    pub(crate) authenticated: &'a Authenticated,
+}
+
+/// What is to be done to what.
+#[derive(Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    pub(crate) action: Action,
+    pub(crate) bucket: Option<&'a BucketName>,
+    pub(crate) key: Option<&'a ObjectKey>,
+    /// Of the object, where it is to be there.
+    pub(crate) which: WhichVersion,
+}
+
+impl<'a> Wish<'a> {
+    /// Something done to an object, or to its newest version.
+    pub(crate) const fn of_object(action: Action, bucket: &'a BucketName, key: &'a ObjectKey) -> Self {
+        Self { action, bucket: Some(bucket), key: Some(key), which: WhichVersion::Newest }
+    }
+
+    /// The same of another version.
+    #[must_use]
+    pub(crate) const fn of_version(self, which: WhichVersion) -> Self {
+        Self { which, ..self }
+    }
+
+    fn resource(&self) -> Resource<'a> {
+        match (self.bucket, self.key) {
+            (Some(bucket), Some(key)) => Resource::Object { bucket, key },
+            (Some(bucket), None) => Resource::Bucket(bucket),
+            (None, _) => Resource::Service,
+        }
+    }
+}
+
+impl Asker<'_> {
+    /// Whether they may.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, which AWS tells anybody; what keeps the bucket's documents from being read.
+    pub(crate) async fn may(&self, wish: Wish<'_>) -> Result<bool, S3Error> {
+        self.judge(wish, |request, policies| {
+            let decision = decide(request, policies);
+            if !decision.allowed {
+                tracing::debug!(action = request.action.name(), reason = ?decision.reason, "request denied");
+            }
+            decision.allowed
+        })
+        .await
+    }
+
+    /// The same as an error.
+    ///
+    /// # Errors
+    /// `AccessDenied`; those of [`Self::may`].
+    pub(crate) async fn demand(&self, wish: Wish<'_>) -> Result<(), S3Error> {
+        if self.may(wish).await? { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }
+    }
+
+    /// Whether they may know that an object is not there.
+    ///
+    /// # Errors
+    /// Those of [`Self::may`].
+    pub(crate) async fn may_miss(&self, bucket: &BucketName, key: &ObjectKey) -> Result<bool, S3Error> {
+        let wish = Wish::of_object(Action::GetObject, bucket, key);
+        self.judge(wish, |request, policies| decide_absence(request, policies) == Absence::NotFound).await
+    }
+
+    /// Whether they may send a list of keys, of which each is judged later: not where nothing can allow any of them.
+    ///
+    /// # Errors
+    /// `AccessDenied`; those of [`Self::may`].
+    pub(crate) async fn may_name_keys(&self, bucket: &BucketName) -> Result<(), S3Error> {
+        let (_, documents) = self.core.services.objects.bucket_with_documents(bucket).await.map_err(to_s3)?;
+        let is_anybody = self.authenticated.signed.is_some() || documents.text(DocumentKind::Policy).is_some();
+        if is_anybody { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }
+    }
+
+    async fn judge(
+        &self,
+        wish: Wish<'_>,
+        verdict: impl FnOnce(&Request<'_>, &Policies<'_>) -> bool,
+    ) -> Result<bool, S3Error> {
+        let principal = self.authenticated.caller.principal();
+        let mut context = Context { asker: *self, now: self.core.services.clock.now(), existing_tags: Vec::new() };
+        let found = match wish.bucket.filter(|_| wish.action != Action::CreateBucket) {
+            None => None,
+            Some(bucket) => Some(self.core.services.objects.bucket_with_documents(bucket).await.map_err(to_s3)?),
+        };
+        let Some((bucket, documents)) = found else {
+            let request = Request { principal, action: wish.action, resource: wish.resource(), context: &context };
+            return Ok(verdict(&request, &Policies::default()));
+        };
+        let policy = policy_of(&bucket, &documents);
+        // What this release cannot read may deny anything: only the operator goes on, who can set another.
+        if matches!(policy.as_deref(), Some(None)) && !principal.is_operator() {
+            return Ok(false);
+        }
+        let policy = policy.as_deref().and_then(Option::as_ref);
+        let facts = BucketFacts { policy, block: block_of(&documents), ..BucketFacts::of(&bucket.owner) };
+        let policies = Policies { bucket: Some(facts), ..Policies::default() };
+        if policies.may_ask(KeyName::ExistingObjectTag, wish.action) {
+            context.existing_tags = self.tags(&wish).await?;
+        }
+        let request = Request { principal, action: wish.action, resource: wish.resource(), context: &context };
+        Ok(verdict(&request, &policies))
+    }
+
+    /// The tags of the object as it is; none where it isn't there.
+    async fn tags(&self, wish: &Wish<'_>) -> Result<Vec<(String, String)>, S3Error> {
+        let (Some(bucket), Some(key)) = (wish.bucket, wish.key) else { return Ok(Vec::new()) };
+        let request = GetObjectRequest {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            which: wish.which,
+            conditions: ReadConditions::default(),
+            selection: Selection::Whole,
+        };
+        match self.core.services.objects.head_object(request).await {
+            Ok(found) => Ok(found.head.attributes.tags),
+            Err(error @ ObjectsError::Unavailable { .. }) => Err(to_s3(error)),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+}
+
+/// The bucket's policy: the inner `None` is one that this release cannot read.
+pub(crate) fn policy_of(bucket: &Bucket, documents: &BucketDocuments) -> Option<Arc<Option<Policy>>> {
+    documents.parsed(DocumentKind::Policy, |text| {
+        let read = Policy::bucket(text, &bucket.name);
+        read.inspect_err(|error| tracing::error!(%error, "a stored bucket policy is unreadable")).ok()
+    })
+}
+
+/// What of the bucket is never public. What cannot be read blocks everything.
+pub(crate) fn block_of(documents: &BucketDocuments) -> PublicAccessBlock {
+    let parsed = documents.parsed(DocumentKind::PublicAccessBlock, |document| {
+        PublicAccess::parse(document).unwrap_or(PublicAccess::NONE)
+    });
+    let Some(public) = parsed else { return PublicAccessBlock::default() };
+    PublicAccessBlock {
+        block_public_acls: public.block_public_acls,
+        ignore_public_acls: public.ignore_public_acls,
+        block_public_policy: public.block_public_policy,
+        restrict_public_buckets: public.restrict_public_buckets,
+    }
+}
+
+/// What policies ask of a request.
+struct Context<'a> {
+    asker: Asker<'a>,
+    now: Timestamp,
+    /// Only where a policy asks for them.
+    existing_tags: Vec<(String, String)>,
+}
+
+impl Context<'_> {
+    fn header(&self, name: &str) -> Values<'_> {
+        let value = self.asker.head.headers.get(name);
+        value.map_or(Values::Absent, |value| Value::Text(Cow::Borrowed(value.as_bytes())).into())
+    }
+
+    fn parameter(&self, name: &str) -> Values<'_> {
+        let value = self.asker.head.query.bytes(name);
+        value.map_or(Values::Absent, |value| Value::Text(Cow::Borrowed(value)).into())
+    }
+
+    fn number(&self, name: &str) -> Values<'_> {
+        let digits = self.asker.head.query.bytes(name).and_then(|value| std::str::from_utf8(value).ok());
+        digits.and_then(|digits| digits.parse().ok()).map_or(Values::Absent, |number| Value::Number(number).into())
+    }
+
+    /// The tags that the request gives an object.
+    fn given_tags(&self) -> Vec<(String, String)> {
+        let header = self.asker.head.headers.get("x-amz-tagging").and_then(|value| value.to_str().ok());
+        // What is no list of tags is refused by the operation.
+        header.and_then(|text| tagging::parse_header(text).ok()).unwrap_or_default()
+    }
+
+    fn of_signature(&self, name: KeyName) -> Values<'_> {
+        let Some(signed) = self.asker.authenticated.signed else { return Values::Absent };
+        match name {
+            KeyName::AuthType => match signed.place {
+                SignedIn::Header => "REST-HEADER".into(),
+                SignedIn::Query => "REST-QUERY-STRING".into(),
+                SignedIn::Form => "POST".into(),
+            },
+            KeyName::SignatureVersion => "AWS4-HMAC-SHA256".into(),
+            _ => {
+                let age = self.now.seconds().saturating_sub(signed.at.seconds()).saturating_mul(1000);
+                Value::Number(i64::try_from(age).unwrap_or(i64::MAX)).into()
+            }
+        }
+    }
+}
+
+impl RequestContext for Context<'_> {
+    fn values(&self, key: Key<'_>) -> Values<'_> {
+        let connection = self.asker.connection;
+        let tag = |tags: Vec<(String, String)>| {
+            Values::optional(tags.into_iter().find(|(name, _)| name == key.rest).map(|(_, value)| value))
+        };
+        match key.name {
+            KeyName::CurrentTime => Value::Time(self.now).into(),
+            KeyName::EpochTime => Value::Number(i64::try_from(self.now.seconds()).unwrap_or(i64::MAX)).into(),
+            KeyName::SourceIp => Value::Address(connection.peer.ip()).into(),
+            KeyName::SecureTransport => Value::Bool(connection.is_tls).into(),
+            KeyName::Referer => self.header(REFERER.as_str()),
+            KeyName::UserAgent => self.header(USER_AGENT.as_str()),
+            KeyName::VersionId => self.parameter("versionId"),
+            KeyName::Prefix => self.parameter("prefix"),
+            KeyName::Delimiter => self.parameter("delimiter"),
+            KeyName::MaxKeys => self.number("max-keys"),
+            KeyName::IfMatch => self.header("if-match"),
+            KeyName::IfNoneMatch => self.header("if-none-match"),
+            KeyName::AuthType | KeyName::SignatureVersion | KeyName::SignatureAge => self.of_signature(key.name),
+            KeyName::ExistingObjectTag => tag(self.existing_tags.clone()),
+            KeyName::RequestObjectTag => tag(self.given_tags()),
+            KeyName::RequestObjectTagKeys => {
+                Values::Many(self.given_tags().into_iter().map(|(name, _)| name.into()).collect())
+            }
+            // `s3:x-amz-acl` and the like are headers.
+            name => match name.as_str().strip_prefix("s3:") {
+                Some(header) if header.starts_with("x-amz-") => self.header(header),
+                _ => Values::Absent,
+            },
+        }
+    }
+}
