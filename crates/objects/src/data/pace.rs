@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// With the memory budget used up, others wait for what a silent client holds: it is judged after this part of a window,
-/// one in so many.
+/// With the memory budget used up, others wait for what a silent client holds: it gives that up after this part of a
+/// window, one in so many.
 pub(super) const PRESSED_WINDOWS: u32 = 8;
 
 /// Measures a sender over windows of the time that was spent waiting for it; what the store took itself doesn't count.
@@ -34,11 +34,9 @@ impl Pace {
         self.bytes += bytes as u64;
     }
 
-    /// Whether the sender was slow over the window that just ended; `None` within one. It ends early where others wait
-    /// for memory (`is_pressed`).
-    pub(super) fn verdict(&mut self, is_pressed: bool) -> Option<bool> {
-        let window = if is_pressed { self.pressed_window() } else { self.window };
-        if self.waited < window {
+    /// Whether the sender was slow over the window that just ended; `None` within one.
+    pub(super) fn verdict(&mut self) -> Option<bool> {
+        if self.waited < self.window {
             return None;
         }
         let slow = !self.is_at_least(self.slow_bytes_per_second);
@@ -46,7 +44,8 @@ impl Pace {
         Some(slow)
     }
 
-    fn pressed_window(&self) -> Duration {
+    /// How long a silent client keeps memory for which others wait.
+    pub(super) fn pressed_window(&self) -> Duration {
         self.window / PRESSED_WINDOWS
     }
 
@@ -73,25 +72,13 @@ mod tests {
     fn a_sender_is_judged_by_the_time_that_it_lets_wait() {
         let mut pace = Pace::new(1000, Duration::from_secs(2));
         pace.count(Duration::from_secs(1), 10);
-        assert_eq!(pace.verdict(false), None);
+        assert_eq!(pace.verdict(), None);
         pace.count(Duration::from_secs(1), 1989);
-        assert_eq!(pace.verdict(false), Some(true));
+        assert_eq!(pace.verdict(), Some(true));
         pace.count(Duration::from_secs(2), 2000);
-        assert_eq!(pace.verdict(false), Some(false));
+        assert_eq!(pace.verdict(), Some(false));
         pace.count(Duration::ZERO, 0);
         assert!(pace.is_at_least(u64::MAX), "nothing was waited for");
-    }
-
-    #[test]
-    fn where_others_wait_a_sender_is_judged_sooner() {
-        let mut pace = Pace::new(1000, Duration::from_secs(2));
-        pace.count(Duration::from_millis(249), 5000);
-        assert_eq!(pace.verdict(true), None);
-        pace.count(Duration::from_millis(1), 0);
-        assert_eq!(pace.verdict(false), None);
-        assert_eq!(pace.verdict(true), Some(false), "what it sent at first passes for a pace");
-        pace.count(Duration::from_millis(250), 0);
-        assert_eq!(pace.verdict(true), Some(true));
     }
 
     #[tokio::test(start_paused = true)]

@@ -292,7 +292,7 @@ impl ReadState {
         if self.slow && fast && self.pace.bytes() >= FAST_AGAIN_BYTES {
             self.slow = false;
             self.pace.restart();
-        } else if let Some(slow) = self.pace.verdict(self.core.seams.budget.is_used_up()) {
+        } else if let Some(slow) = self.pace.verdict() {
             self.slow = slow;
         }
     }

@@ -6,6 +6,7 @@
 //! a run of their own, until it is fast again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use telemetry::{RequestName, carried};
@@ -130,10 +131,12 @@ impl BodyWriter {
         }
     }
 
-    /// Waits for the sender; one that turns slow meanwhile gives its memory back.
+    /// Waits for the sender; one that turns slow meanwhile gives its memory back, and so does one that is silent while
+    /// others wait for memory.
     async fn next_frame(&mut self, body: &mut dyn BodySource) -> Result<Option<Bytes>, WriteError> {
         // Polled on across the window's end: a body is not asked anew before it has answered.
         let mut next = body.next();
+        let mut silent = Duration::ZERO;
         loop {
             let began = Instant::now();
             let outcome = if self.mode == Mode::Slow {
@@ -145,13 +148,16 @@ impl BodyWriter {
                 Ok(Ok(Some(frame))) => frame.len(),
                 _ => 0,
             };
+            silent += began.elapsed();
             self.pace.count(began.elapsed(), bytes);
-            let is_pressed = self.core.seams.budget.is_used_up();
-            if self.mode != Mode::Slow && self.pace.verdict(is_pressed) == Some(true) {
+            if self.mode != Mode::Slow && self.pace.verdict() == Some(true) {
                 self.turn_slow().await?;
             }
             if let Ok(frame) = outcome {
                 return Ok(frame?);
+            }
+            if silent >= self.pace.pressed_window() && self.core.seams.budget.is_used_up() {
+                self.give_way().await?;
             }
         }
     }
@@ -207,6 +213,7 @@ impl BodyWriter {
     /// Gets memory for a stripe and lays it out; `at_hand` bytes of the rest of the body are here.
     async fn begin_stripe(&mut self, at_hand: usize) -> Result<StripeFill, WriteError> {
         let planned = self.planned_bytes(at_hand);
+        self.memory.set_keeps(self.mode != Mode::Slow);
         let memory = self.memory.acquire(self.memory_bytes(planned)).await?;
         Ok(self.lay_out(planned, memory))
     }
@@ -237,6 +244,20 @@ impl BodyWriter {
             Mode::Fast => stripe_memory_bytes(planned, self.profile),
             Mode::Probing | Mode::Slow => small_stripe_memory_bytes(planned.min(PROBE_BYTES), self.profile),
         }
+    }
+
+    /// The sender is silent while others wait for memory: what it sent goes to the disks, and its memory to them. Once it
+    /// sends again it stands in line as they did.
+    async fn give_way(&mut self) -> Result<(), WriteError> {
+        if self.mode != Mode::Fast || self.pace_changes >= PACE_CHANGES_MAX {
+            return Ok(());
+        }
+        if let Some(fill) = self.fill.take().filter(|fill| fill.filled() > 0) {
+            self.pace_changes += 1;
+            self.dispatch(fill).await?;
+        }
+        self.memory.set_keeps(false);
+        Ok(())
     }
 
     /// The sender was slow: what it sent goes to the disks, and its memory back.
