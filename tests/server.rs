@@ -69,7 +69,11 @@ impl Server {
     /// The server that tests which break nothing share: six disks, 4+2.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Server> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(6))
+        SHARED.get_or_init(|| {
+            let server = Self::start(6);
+            remove_after_this_process(&server);
+            server
+        })
     }
 
     /// The directory of disk `n`, counted from 1, as this process sees it.
@@ -245,8 +249,21 @@ fn spawn(launcher: &[String], arguments: &[String]) -> (Child, String, String) {
 
 /// Kills `server` when the pipe from this process closes.
 pub fn end_with_this_process(server: u32) {
+    when_this_process_ends("kill -9 \"$0\" 2>/dev/null", &[&server.to_string()]);
+}
+
+/// Removes the directories of a server that nobody drops, once it is gone.
+fn remove_after_this_process(server: &Server) {
+    let process = server.process.lock().expect("nobody panicked with it").id().to_string();
+    let gone = "n=0; while kill -0 \"$0\" 2>/dev/null && [ $n -lt 100 ]; do n=$((n+1)); sleep 0.1; done; rm -rf \"$1\"";
+    when_this_process_ends(gone, &[&process, &server.directory.display().to_string()]);
+}
+
+/// Has a shell do something once the pipe from this process closes.
+fn when_this_process_ends(what: &str, arguments: &[&str]) {
     let mut watcher = Command::new("sh")
-        .args(["-c", "cat >/dev/null; kill -9 \"$0\" 2>/dev/null", &server.to_string()])
+        .args(["-c", &format!("cat >/dev/null; {what}")])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
