@@ -1,7 +1,9 @@
 //! PutBucketPolicy and its kin: what a policy opens, and to whom. `anybody` sends requests that nobody signed.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::types::PublicAccessBlockConfiguration;
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, Delete, ObjectIdentifier, PublicAccessBlockConfiguration, Tag, Tagging, TaggingDirective,
+};
 use serde_json::json;
 
 use super::raw::{Answer, by_url};
@@ -109,24 +111,116 @@ async fn what_anybody_may_write_belongs_to_the_buckets_owner() {
     let owners: Vec<_> = listed.contents().iter().map(|object| object.owner().and_then(|owner| owner.id())).collect();
     let buckets = client.list_buckets().send().await.expect("LIST");
     assert_eq!(owners, [buckets.owner().and_then(|owner| owner.id())]);
-    // Each key is asked for on its own.
+    // What a list of keys names would be read for nobody; whoever did not sign begins no upload and copies nothing.
     put(&client, &bucket, "out/kept", b"x").await;
-    let delete = "<Delete><Object><Key>in/a</Key></Object><Object><Key>out/kept</Key></Object></Delete>";
-    let md5 = "x-amz-checksum-crc32";
-    let digest = crc32(delete.as_bytes());
-    let answer = anybody("POST", &format!("/{bucket}?delete"), &[(md5, &digest)], delete.as_bytes());
-    assert!(answer.text().contains("<Deleted><Key>in/a</Key></Deleted>"), "{}", answer.text());
-    assert!(answer.text().contains("<Key>out/kept</Key><Code>AccessDenied</Code>"), "{}", answer.text());
+    let delete = "<Delete><Object><Key>in/a</Key></Object></Delete>";
+    let listed = anybody("POST", &format!("/{bucket}?delete"), &[], delete.as_bytes());
+    assert_eq!(listed.error(), (403, "AccessDenied"));
+    let upload = anybody("POST", &format!("/{bucket}/in/b?uploads"), &[], b"");
+    assert_eq!(upload.error(), (403, "AccessDenied"));
+    let words = "Anonymous users cannot initiate multipart uploads.  Please authenticate.";
+    assert_eq!(upload.element("Message"), Some(words));
+    let source = format!("{bucket}/in/a");
+    let copy = anybody("PUT", &format!("/{bucket}/in/c"), &[("x-amz-copy-source", &source)], b"");
+    assert_eq!(copy.error(), (403, "AccessDenied"));
+    assert_eq!(anybody("DELETE", &format!("/{bucket}/in/a"), &[], b"").status, 204);
+}
+
+#[tokio::test]
+async fn of_several_keys_each_is_asked_for_on_its_own() {
+    let (client, bucket) = fresh().await;
+    for key in ["in/a", "out/kept"] {
+        put(&client, &bucket, key, b"x").await;
+    }
+    let denies = json!({"Action": "s3:DeleteObject", "Resource": format!("arn:aws:s3:::{bucket}/out/*")});
+    set(&client, &bucket, &statement(&bucket, "Deny", denies)).await;
+    let object = |key: &str| ObjectIdentifier::builder().key(key).build().expect("a key");
+    let delete = Delete::builder().objects(object("in/a")).objects(object("out/kept")).build().expect("keys");
+    let deleted = client.delete_objects().bucket(&bucket).delete(delete).send().await.expect("each on its own");
+    assert_eq!(deleted.deleted().iter().map(|one| one.key()).collect::<Vec<_>>(), [Some("in/a")]);
+    let errors: Vec<_> = deleted.errors().iter().map(|one| (one.key(), one.code())).collect();
+    assert_eq!(errors, [(Some("out/kept"), Some("AccessDenied"))]);
     assert_eq!(super::get(&client, &bucket, "out/kept").await, b"x");
 }
 
-/// CRC-32 in base64, bit by bit.
-fn crc32(bytes: &[u8]) -> String {
-    use base64::Engine;
-    let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+/// Tags are those that the object gets, wherever they stand, and nothing else that looks like them.
+#[tokio::test]
+async fn conditions_on_tags_look_at_the_tags_that_are_given() {
+    let (client, bucket) = fresh().await;
+    put(&client, &bucket, "k", b"x").await;
+    let denies = json!({
+        "Action": ["s3:PutObject", "s3:PutObjectTagging"],
+        "Condition": {"StringEquals": {"s3:RequestObjectTag/class": "secret"}},
     });
-    base64::engine::general_purpose::STANDARD.encode((!crc).to_be_bytes())
+    set(&client, &bucket, &statement(&bucket, "Deny", denies)).await;
+    let tagging = |value: &str| {
+        let tag = Tag::builder().key("class").value(value).build().expect("a tag");
+        Tagging::builder().tag_set(tag).build().expect("tags")
+    };
+    let tag = async |value| client.put_object_tagging().bucket(&bucket).key("k").tagging(tagging(value)).send().await;
+    assert_eq!(code_of(tag("secret").await), "AccessDenied");
+    tag("open").await.expect("allowed");
+    let put_with = async |tags: &str| client.put_object().bucket(&bucket).key("k").tagging(tags).send().await;
+    assert_eq!(code_of(put_with("class=secret").await), "AccessDenied");
+    put_with("class=open").await.expect("allowed");
+    // A copy that keeps its source's tags gets those, whatever the request names beside it.
+    let (_, other) = fresh().await;
+    let secret = client.put_object().bucket(&other).key("secret").tagging("class=secret").body(b"s".to_vec().into());
+    secret.send().await.expect("PUT");
+    let copy = client.copy_object().bucket(&bucket).key("copy").copy_source(format!("{other}/secret"));
+    assert_eq!(code_of(copy.clone().send().await), "AccessDenied");
+    assert_eq!(code_of(copy.clone().tagging("class=open").send().await), "AccessDenied");
+    let replaced = copy.tagging("class=open").tagging_directive(TaggingDirective::Replace);
+    replaced.send().await.expect("allowed");
+}
+
+#[tokio::test]
+async fn conditions_on_versions_and_sources_hold_wherever_they_are_named() {
+    let (client, bucket) = fresh().await;
+    super::set_versioning(&client, &bucket, BucketVersioningStatus::Enabled).await;
+    let first = client.put_object().bucket(&bucket).key("k").body(b"1".to_vec().into()).send().await.expect("PUT");
+    let version = first.version_id().expect("a version").to_owned();
+    put(&client, &bucket, "private/x", b"p").await;
+    let all = format!("arn:aws:s3:::{bucket}/*");
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Principal": "*", "Action": ["s3:DeleteObjectVersion", "s3:GetObjectVersion"], "Resource": all,
+            "Condition": {"StringEquals": {"s3:VersionId": version}}},
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": all,
+            "Condition": {"StringLike": {"s3:x-amz-copy-source": format!("{bucket}/private/*")}}},
+    ]});
+    set(&client, &bucket, &policy.to_string()).await;
+    let named = ObjectIdentifier::builder().key("k").version_id(&version).build().expect("a key");
+    let delete = Delete::builder().objects(named).build().expect("keys");
+    let deleted = client.delete_objects().bucket(&bucket).delete(delete).send().await.expect("each on its own");
+    assert_eq!(deleted.errors().len(), 1);
+    let copy = async |source: String| client.copy_object().bucket(&bucket).key("copy").copy_source(source).send().await;
+    assert_eq!(code_of(copy(format!("{bucket}/k?versionId={version}")).await), "AccessDenied");
+    for source in [format!("{bucket}/private/x"), format!("/{bucket}/private/x"), format!("{bucket}/pri%76ate/x")] {
+        assert_eq!(code_of(copy(source.clone()).await), "AccessDenied", "{source}");
+    }
+    assert!(copy(format!("{bucket}/k")).await.is_ok());
+}
+
+#[tokio::test]
+async fn nobody_else_comes_near_a_policy_and_attributes_are_for_readers() {
+    let (client, bucket) = fresh().await;
+    put(&client, &bucket, "k", b"x").await;
+    let everything =
+        json!({"Action": "s3:*", "Resource": [format!("arn:aws:s3:::{bucket}"), format!("arn:aws:s3:::{bucket}/*")]});
+    let policy = allow(&bucket, everything);
+    set(&client, &bucket, &policy).await;
+    for method in ["GET", "PUT", "DELETE"] {
+        let answer = anybody(method, &format!("/{bucket}?policy"), &[], policy.as_bytes());
+        assert_eq!(answer.error(), (405, "MethodNotAllowed"), "{method}");
+    }
+    assert_eq!(status_of_anybodys("GET", &format!("/{bucket}/k")), 200);
+    set(&client, &bucket, &allow(&bucket, json!({"Action": "s3:GetObjectAttributes"}))).await;
+    let attributes = anybody("GET", &format!("/{bucket}/k?attributes"), &[("x-amz-object-attributes", "ETag")], b"");
+    assert_eq!(attributes.error(), (403, "AccessDenied"));
+    let both = json!({"Action": ["s3:GetObjectAttributes", "s3:GetObject"]});
+    set(&client, &bucket, &allow(&bucket, both)).await;
+    let attributes = anybody("GET", &format!("/{bucket}/k?attributes"), &[("x-amz-object-attributes", "ETag")], b"");
+    assert_eq!(attributes.status, 200);
 }
 
 #[tokio::test]

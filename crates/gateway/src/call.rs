@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderMap, Uri};
 use objects::data::ExpectedDigests;
-use objects::{BodyFacts, Objects, ObjectsError, ShownVersion, WhichVersion};
+use objects::{BodyFacts, DocumentKind, Objects, ObjectsError, ShownVersion, WhichVersion};
 use s3_wire::body::{BodyChecksum, ObjectBody};
 use s3_wire::{ErrorCode, Operation, RequestHead, S3Error, VersionRef};
 use sigv4::PayloadHash;
@@ -16,6 +16,7 @@ use crate::body::{Frames, RequestBody};
 use crate::connection::Connection;
 use crate::gateway::GatewayCore;
 use crate::request_id::RequestId;
+use crate::request_path::check_rights;
 use crate::rights::{Asker, Wish};
 use crate::store_error::to_s3;
 
@@ -25,6 +26,8 @@ pub(crate) struct Call<'a> {
     pub(crate) connection: &'a Arc<Connection>,
     pub(crate) id: RequestId,
     pub(crate) uri: &'a Uri,
+    /// The headers as they were sent.
+    pub(crate) sent: &'a HeaderMap,
     pub(crate) head: RequestHead<'a>,
     pub(crate) operation: Operation,
     pub(crate) authenticated: Authenticated,
@@ -76,7 +79,14 @@ impl<'a> Call<'a> {
     }
 
     fn asker(&self) -> Asker<'_> {
-        Asker { core: self.core, connection: self.connection, head: &self.head, authenticated: &self.authenticated }
+        Asker {
+            core: self.core,
+            connection: self.connection,
+            operation: self.operation,
+            head: &self.head,
+            sent: self.sent,
+            authenticated: &self.authenticated,
+        }
     }
 
     /// What the request is aimed at, as the client would write it.
@@ -142,12 +152,32 @@ impl<'a> Call<'a> {
         RequestBody::new(self.frames, announced, signer, &self.core.services.workers)
     }
 
-    /// The request's document: all of it, its digests compared.
+    /// The request's document: all of it, its digests compared. It may have been long on its way: the right is asked for
+    /// again.
     ///
     /// # Errors
-    /// Those of [`crate::document::gather`].
+    /// Those of [`crate::document::gather`] and of [`check_rights`].
     pub(crate) async fn document(&mut self, bytes_max: usize) -> Result<Bytes, S3Error> {
-        crate::document::gather(self, bytes_max).await
+        let document = crate::document::gather(self, bytes_max).await?;
+        check_rights(&self.asker()).await?;
+        Ok(document)
+    }
+
+    /// Whether the bucket has a policy, which may look at what an object is given.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`.
+    pub(crate) async fn has_policy(&self, bucket: &BucketName) -> Result<bool, S3Error> {
+        let documents = self.objects().bucket_documents(bucket).await;
+        Ok(documents.map_err(|error| self.refusal(error))?.text(DocumentKind::Policy).is_some())
+    }
+
+    /// Refuses a request that nobody signed, in these words.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub(crate) fn refuse_anonymous(&self, words: &'static str) -> Result<(), S3Error> {
+        if self.is_anonymous() { Err(S3Error::new(ErrorCode::AccessDenied).with_message(words)) } else { Ok(()) }
     }
 }
 

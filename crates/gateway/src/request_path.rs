@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use authz::Action;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, SERVER};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use s3_wire::conditions::refuse_conditions;
 use s3_wire::head::hoisted_headers;
-use s3_wire::{ErrorCode, ErrorContext, Level, Operation, Query, RequestHead, S3Error, Target};
+use s3_wire::{ErrorCode, ErrorContext, Level, Operation, Query, RequestHead, S3Error, Target, tagging};
 
 use crate::actions::action_of;
 use crate::additions;
@@ -113,15 +114,17 @@ async fn serve(
         _ => authenticate(core, head)?,
     };
     if operation != Operation::PostObject {
-        let asker = Asker { core, connection, head: &wire_head, authenticated: &authenticated };
-        check_rights(&asker, operation).await?;
+        let sent = &head.headers;
+        let asker = Asker { core, connection, operation, head: &wire_head, sent, authenticated: &authenticated };
+        check_rights(&asker).await?;
     }
     // Whether the bucket is whose they think it is.
     check_owner(core, &wire_head, operation).await?;
     // What most writes can't be asked for is not passed over.
     refuse_conditions(operation, headers)?;
     // Parse, handle, write: each operation in its own file.
-    let mut call = Call { core, connection, id, uri: &head.uri, head: wire_head, operation, authenticated, frames };
+    let (uri, sent) = (&head.uri, &head.headers);
+    let mut call = Call { core, connection, id, uri, sent, head: wire_head, operation, authenticated, frames };
     operations::perform(&mut call).await
 }
 
@@ -138,12 +141,17 @@ fn expects_continue(head: &Parts) -> bool {
 }
 
 /// Asks `authz`.
-async fn check_rights(asker: &Asker<'_>, operation: Operation) -> Result<(), S3Error> {
-    let head = asker.head;
+///
+/// # Errors
+/// `AccessDenied`, `NoSuchBucket`; `MethodNotAllowed` for a bucket's policy of another account.
+pub(crate) async fn check_rights(asker: &Asker<'_>) -> Result<(), S3Error> {
+    let (head, operation) = (asker.head, asker.operation);
     let Some(action) = action_of(operation, head.query.has("versionId")) else { return Ok(()) };
-    // Each key is asked for on its own, once they are known.
-    if operation == Operation::DeleteObjects {
-        return asker.may_name_keys(&head.bucket()?).await;
+    // What is in the body is asked about then; whoever did not sign sends none for nothing.
+    if matches!(operation, Operation::DeleteObjects | Operation::PutObjectTagging)
+        && asker.authenticated.signed.is_some()
+    {
+        return Ok(());
     }
     let bucket = match operation.level() {
         Level::Service => None,
@@ -155,7 +163,27 @@ async fn check_rights(asker: &Asker<'_>, operation: Operation) -> Result<(), S3E
     };
     // What is no version is refused by the operation.
     let which = which(head.version().ok().flatten().filter(|_| key.is_some()));
-    asker.demand(Wish { action, bucket: bucket.as_ref(), key: key.as_ref(), which }).await
+    let tags = given_tags(head, operation);
+    asker.demand(Wish { action, bucket: bucket.as_ref(), key: key.as_ref(), which, tags: &tags }).await?;
+    // S3 lets no other account near a policy, whatever the policy says.
+    let is_of_policy = matches!(action, Action::GetBucketPolicy | Action::PutBucketPolicy | Action::DeleteBucketPolicy);
+    match bucket.filter(|_| is_of_policy) {
+        Some(bucket) if !asker.is_of_account(&bucket).await? => Err(ErrorCode::MethodNotAllowed.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The tags that the head gives the object. What is no list of tags is refused by the operation.
+fn given_tags(head: &RequestHead<'_>, operation: Operation) -> Vec<(String, String)> {
+    let replaces =
+        || head.headers.get("x-amz-tagging-directive").is_some_and(|value| value.as_bytes().trim_ascii() == b"REPLACE");
+    let gives = match operation {
+        Operation::PutObject | Operation::CreateMultipartUpload => true,
+        Operation::CopyObject => replaces(),
+        _ => false,
+    };
+    let header = head.header("x-amz-tagging").ok().flatten().filter(|_| gives);
+    header.and_then(|text| tagging::parse_header(text).ok()).unwrap_or_default()
 }
 
 /// Compares `x-amz-expected-bucket-owner`.

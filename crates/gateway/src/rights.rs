@@ -7,12 +7,14 @@ use authz::{
     Absence, Action, BucketFacts, Key, KeyName, Policies, Policy, PublicAccessBlock, Request, RequestContext, Resource,
     Value, Values, decide, decide_absence,
 };
+use http::HeaderMap;
 use http::header::{REFERER, USER_AGENT};
 use objects::{
     Bucket, BucketDocuments, DocumentKind, GetObjectRequest, ObjectsError, ReadConditions, Selection, WhichVersion,
 };
+use s3_wire::copy_source::CopySource;
 use s3_wire::public_access_block::PublicAccess;
-use s3_wire::{ErrorCode, RequestHead, S3Error, tagging};
+use s3_wire::{ErrorCode, Operation, RequestHead, S3Error};
 use types::{BucketName, ObjectKey, Timestamp};
 
 use crate::authenticate::{Authenticated, SignedIn};
@@ -25,7 +27,11 @@ use crate::store_error::to_s3;
 pub(crate) struct Asker<'a> {
     pub(crate) core: &'a GatewayCore,
     pub(crate) connection: &'a Connection,
+    pub(crate) operation: Operation,
+    /// What says what is to be done: the request's own, or that which a form stands for.
     pub(crate) head: &'a RequestHead<'a>,
+    /// The headers that were sent.
+    pub(crate) sent: &'a HeaderMap,
     pub(crate) authenticated: &'a Authenticated,
 }
 
@@ -37,18 +43,26 @@ pub(crate) struct Wish<'a> {
     pub(crate) key: Option<&'a ObjectKey>,
     /// Of the object, where it is to be there.
     pub(crate) which: WhichVersion,
+    /// The tags that the object is to get.
+    pub(crate) tags: &'a [(String, String)],
 }
 
 impl<'a> Wish<'a> {
     /// Something done to an object, or to its newest version.
     pub(crate) const fn of_object(action: Action, bucket: &'a BucketName, key: &'a ObjectKey) -> Self {
-        Self { action, bucket: Some(bucket), key: Some(key), which: WhichVersion::Newest }
+        Self { action, bucket: Some(bucket), key: Some(key), which: WhichVersion::Newest, tags: &[] }
     }
 
     /// The same of another version.
     #[must_use]
     pub(crate) const fn of_version(self, which: WhichVersion) -> Self {
         Self { which, ..self }
+    }
+
+    /// The same with tags for the object.
+    #[must_use]
+    pub(crate) const fn giving(self, tags: &'a [(String, String)]) -> Self {
+        Self { tags, ..self }
     }
 
     fn resource(&self) -> Resource<'a> {
@@ -93,14 +107,13 @@ impl Asker<'_> {
         self.judge(wish, |request, policies| decide_absence(request, policies) == Absence::NotFound).await
     }
 
-    /// Whether they may send a list of keys, of which each is judged later: not where nothing can allow any of them.
+    /// Whether they belong to the account that has the bucket.
     ///
     /// # Errors
-    /// `AccessDenied`; those of [`Self::may`].
-    pub(crate) async fn may_name_keys(&self, bucket: &BucketName) -> Result<(), S3Error> {
-        let (_, documents) = self.core.services.objects.bucket_with_documents(bucket).await.map_err(to_s3)?;
-        let is_anybody = self.authenticated.signed.is_some() || documents.text(DocumentKind::Policy).is_some();
-        if is_anybody { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }
+    /// `NoSuchBucket`.
+    pub(crate) async fn is_of_account(&self, bucket: &BucketName) -> Result<bool, S3Error> {
+        let found = self.core.services.objects.bucket(bucket).await.map_err(to_s3)?;
+        Ok(self.authenticated.caller.principal().account() == Some(found.owner.account))
     }
 
     async fn judge(
@@ -109,7 +122,8 @@ impl Asker<'_> {
         verdict: impl FnOnce(&Request<'_>, &Policies<'_>) -> bool,
     ) -> Result<bool, S3Error> {
         let principal = self.authenticated.caller.principal();
-        let mut context = Context { asker: *self, now: self.core.services.clock.now(), existing_tags: Vec::new() };
+        let now = self.core.services.clock.now();
+        let mut context = Context { asker: *self, wish, now, existing_tags: Vec::new() };
         let found = match wish.bucket.filter(|_| wish.action != Action::CreateBucket) {
             None => None,
             Some(bucket) => Some(self.core.services.objects.bucket_with_documents(bucket).await.map_err(to_s3)?),
@@ -145,8 +159,14 @@ impl Asker<'_> {
         };
         match self.core.services.objects.head_object(request).await {
             Ok(found) => Ok(found.head.attributes.tags),
-            Err(error @ ObjectsError::Unavailable { .. }) => Err(to_s3(error)),
-            Err(_) => Ok(Vec::new()),
+            // What isn't there has none.
+            Err(
+                ObjectsError::NoSuchKey { .. }
+                | ObjectsError::NoSuchVersion { .. }
+                | ObjectsError::NewestIsMarker { .. }
+                | ObjectsError::NamedIsMarker { .. },
+            ) => Ok(Vec::new()),
+            Err(error) => Err(to_s3(error)),
         }
     }
 }
@@ -173,9 +193,21 @@ pub(crate) fn block_of(documents: &BucketDocuments) -> PublicAccessBlock {
     }
 }
 
+/// The value of a tag.
+fn tag<'a>(tags: &'a [(String, String)], name: &str) -> Values<'a> {
+    Values::optional(tags.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str()))
+}
+
+/// A header's value as operations read it.
+fn of_header<'a>(headers: &'a HeaderMap, name: &str) -> Values<'a> {
+    let value = headers.get(name).map(|value| value.as_bytes().trim_ascii());
+    value.map_or(Values::Absent, |value| Value::Text(Cow::Borrowed(value)).into())
+}
+
 /// What policies ask of a request.
 struct Context<'a> {
     asker: Asker<'a>,
+    wish: Wish<'a>,
     now: Timestamp,
     /// Only where a policy asks for them.
     existing_tags: Vec<(String, String)>,
@@ -183,8 +215,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn header(&self, name: &str) -> Values<'_> {
-        let value = self.asker.head.headers.get(name);
-        value.map_or(Values::Absent, |value| Value::Text(Cow::Borrowed(value.as_bytes())).into())
+        of_header(self.asker.head.headers, name)
     }
 
     fn parameter(&self, name: &str) -> Values<'_> {
@@ -197,11 +228,29 @@ impl Context<'_> {
         digits.and_then(|digits| digits.parse().ok()).map_or(Values::Absent, |number| Value::Number(number).into())
     }
 
-    /// The tags that the request gives an object.
-    fn given_tags(&self) -> Vec<(String, String)> {
-        let header = self.asker.head.headers.get("x-amz-tagging").and_then(|value| value.to_str().ok());
-        // What is no list of tags is refused by the operation.
-        header.and_then(|text| tagging::parse_header(text).ok()).unwrap_or_default()
+    /// A copy's source without what its header may write in several ways.
+    fn copy_source(&self) -> Values<'_> {
+        if !self.asker.head.headers.contains_key("x-amz-copy-source") {
+            return Values::Absent;
+        }
+        // What is no source is refused by the operation.
+        let Ok(source) = CopySource::parse(self.asker.head) else { return self.header("x-amz-copy-source") };
+        let name = [source.bucket.as_str().as_bytes(), b"/", source.key.as_bytes()].concat();
+        Value::Text(Cow::Owned(name)).into()
+    }
+
+    /// Whether the request makes an object, or only begins or adds to an upload.
+    fn creates_object(&self) -> bool {
+        use Operation as Op;
+        !matches!(self.asker.operation, Op::CreateMultipartUpload | Op::UploadPart | Op::UploadPartCopy)
+    }
+
+    fn version(&self) -> Values<'_> {
+        match self.wish.which {
+            WhichVersion::Newest => Values::Absent,
+            WhichVersion::Null => "null".into(),
+            WhichVersion::Id(id) => Value::from(id.to_string()).into(),
+        }
     }
 
     fn of_signature(&self, name: KeyName) -> Values<'_> {
@@ -224,27 +273,26 @@ impl Context<'_> {
 impl RequestContext for Context<'_> {
     fn values(&self, key: Key<'_>) -> Values<'_> {
         let connection = self.asker.connection;
-        let tag = |tags: Vec<(String, String)>| {
-            Values::optional(tags.into_iter().find(|(name, _)| name == key.rest).map(|(_, value)| value))
-        };
         match key.name {
             KeyName::CurrentTime => Value::Time(self.now).into(),
             KeyName::EpochTime => Value::Number(i64::try_from(self.now.seconds()).unwrap_or(i64::MAX)).into(),
             KeyName::SourceIp => Value::Address(connection.peer.ip()).into(),
             KeyName::SecureTransport => Value::Bool(connection.is_tls).into(),
-            KeyName::Referer => self.header(REFERER.as_str()),
-            KeyName::UserAgent => self.header(USER_AGENT.as_str()),
-            KeyName::VersionId => self.parameter("versionId"),
+            KeyName::Referer => of_header(self.asker.sent, REFERER.as_str()),
+            KeyName::UserAgent => of_header(self.asker.sent, USER_AGENT.as_str()),
+            KeyName::VersionId => self.version(),
+            KeyName::CopySource => self.copy_source(),
+            KeyName::ObjectCreationOperation => Value::Bool(self.creates_object()).into(),
             KeyName::Prefix => self.parameter("prefix"),
             KeyName::Delimiter => self.parameter("delimiter"),
             KeyName::MaxKeys => self.number("max-keys"),
             KeyName::IfMatch => self.header("if-match"),
             KeyName::IfNoneMatch => self.header("if-none-match"),
             KeyName::AuthType | KeyName::SignatureVersion | KeyName::SignatureAge => self.of_signature(key.name),
-            KeyName::ExistingObjectTag => tag(self.existing_tags.clone()),
-            KeyName::RequestObjectTag => tag(self.given_tags()),
+            KeyName::ExistingObjectTag => tag(&self.existing_tags, key.rest),
+            KeyName::RequestObjectTag => tag(self.wish.tags, key.rest),
             KeyName::RequestObjectTagKeys => {
-                Values::Many(self.given_tags().into_iter().map(|(name, _)| name.into()).collect())
+                Values::Many(self.wish.tags.iter().map(|(name, _)| name.as_str().into()).collect())
             }
             // `s3:x-amz-acl` and the like are headers.
             name => match name.as_str().strip_prefix("s3:") {

@@ -17,8 +17,8 @@ const DECISIONS_MAX: usize = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Objects {
-    /// Sets a document of the bucket, or with `None` removes it, for every request that begins after this, at whatever
-    /// gateway.
+    /// Sets a document of the bucket, or with `None` removes it, for every request here that begins after this; other
+    /// gateways hear of it with their next answer about the bucket, or within a second.
     ///
     /// # Errors
     /// [`ObjectsError::NoSuchBucket`]; [`ObjectsError::DocumentTooLong`]; [`ObjectsError::BucketBusy`] or

@@ -168,6 +168,9 @@ impl FormDecoder {
         let Some(end) = memmem::find(&self.held, b"\r\n\r\n") else {
             return if self.held.len() > PART_HEAD_BYTES_MAX { Err(malformed()) } else { Ok(Step::NeedsMore) };
         };
+        if end > PART_HEAD_BYTES_MAX {
+            return Err(malformed());
+        }
         let head = self.held.split_to(end + 4);
         let disposition = disposition(&head).ok_or_else(malformed)?;
         let name = parameter(disposition, "name").ok_or_else(malformed)?;

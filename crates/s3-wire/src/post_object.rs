@@ -7,6 +7,7 @@ use types::{BucketName, ETag, ObjectAttributes, ObjectKey};
 use crate::answer;
 use crate::body::{BodyChecksum, BodyIntegrity};
 use crate::error::{ErrorCode, S3Error};
+use crate::form::FIELDS_BYTES_MAX;
 use crate::head::{RequestHead, VersionRef};
 use crate::object_attributes;
 use crate::percent;
@@ -78,10 +79,17 @@ impl PostForm {
     }
 
     /// Puts the file's name in the place of `${filename}`, except in the policy, which is signed as it is.
-    pub fn name_file(&mut self, file: &[u8]) {
+    ///
+    /// # Errors
+    /// `MaxPostPreDataLengthExceeded` where the fields are longer than may be with it.
+    pub fn name_file(&mut self, file: &[u8]) -> Result<(), S3Error> {
         const VARIABLE: &[u8] = b"${filename}";
         for (_, value) in self.fields.iter_mut().filter(|(name, _)| name != "policy") {
             let mut named = Vec::with_capacity(value.len());
+            let variables = memchr::memmem::find_iter(value, VARIABLE).count();
+            if value.len() + variables * file.len() > FIELDS_BYTES_MAX {
+                return Err(ErrorCode::MaxPostPreDataLengthExceeded.into());
+            }
             let mut rest = value.as_slice();
             while let Some(at) = memchr::memmem::find(rest, VARIABLE) {
                 named.extend_from_slice(&rest[..at]);
@@ -91,6 +99,8 @@ impl PostForm {
             named.extend_from_slice(rest);
             *value = named;
         }
+        let bytes: usize = self.fields.iter().map(|(_, value)| value.len()).sum();
+        if bytes > 2 * FIELDS_BYTES_MAX { Err(ErrorCode::MaxPostPreDataLengthExceeded.into()) } else { Ok(()) }
     }
 
     /// The fields in their order.
@@ -122,7 +132,9 @@ impl PostForm {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.fields {
             let name = if name == "acl" { "x-amz-acl" } else { name };
-            if CONTROLS.contains(&name) || name.starts_with("x-ignore-") {
+            // A form has no conditions, and what its sender's browser says stands in the request's own head.
+            let is_of_request = name.starts_with("if-") || matches!(name, "referer" | "user-agent" | "origin");
+            if CONTROLS.contains(&name) || name.starts_with("x-ignore-") || is_of_request {
                 continue;
             }
             // What no header could say is nothing that S3 knows.

@@ -97,6 +97,10 @@ pub fn parse_header(text: &str) -> Result<Vec<(String, String)>, S3Error> {
             return Err(broken());
         }
         tags.push((key, value));
+        // One too many is enough to know.
+        if tags.len() > OBJECT_TAGS_MAX {
+            break;
+        }
     }
     check(&tags, Tagged::Object)?;
     Ok(tags)

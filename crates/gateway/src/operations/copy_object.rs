@@ -1,7 +1,7 @@
 //! CopyObject.
 
 use authz::Action;
-use objects::CopyMetadata;
+use objects::{CopyMetadata, ReadConditions, Selection};
 use s3_wire::copy_object::{CopiedAnswer, CopyObjectRequest, NewMetadata};
 use s3_wire::{ErrorCode, S3Error};
 use types::{AccountId, BucketName};
@@ -11,13 +11,15 @@ use crate::call::{Call, shown, which};
 use crate::conditions;
 use crate::rights::Wish;
 
+/// What AWS tells who did not sign.
+pub(super) const REFUSED_TO_ANONYMOUS: &str = "Anonymous users cannot copy objects.  Please authenticate";
+
 /// Copies an object of up to 5 GiB.
 pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
+    call.refuse_anonymous(REFUSED_TO_ANONYMOUS)?;
     let request = CopyObjectRequest::parse(&call.head)?;
-    if request.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
-        call.demand(Wish::of_object(Action::PutObjectTagging, &request.bucket, &request.key)).await?;
-    }
     check_source(call, &request.source, request.source_owner).await?;
+    check_tags(call, &request).await?;
     let owner = call.owner_in(&request.bucket).await?;
     let source_key = request.source.key.clone();
     let copied = call
@@ -54,6 +56,35 @@ pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
         source_version: shown(copied.source_version),
     };
     Ok(whole(answer.write()))
+}
+
+/// Whether the caller may give the copy its tags: those of the request, or those that the source has, which must be theirs
+/// to read, too.
+async fn check_tags(call: &Call<'_>, request: &CopyObjectRequest) -> Result<(), S3Error> {
+    let target = Wish::of_object(Action::PutObjectTagging, &request.bucket, &request.key);
+    if let Some(tags) = &request.tags {
+        return if tags.is_empty() { Ok(()) } else { call.demand(target.giving(tags)).await };
+    }
+    let source = &request.source;
+    let wanted = objects::GetObjectRequest {
+        bucket: source.bucket.clone(),
+        key: source.key.clone(),
+        which: which(source.version),
+        conditions: ReadConditions::default(),
+        selection: Selection::Whole,
+    };
+    let action = if source.version.is_some() { Action::GetObjectVersionTagging } else { Action::GetObjectTagging };
+    let reading = Wish::of_object(action, &source.bucket, &source.key).of_version(wanted.which);
+    if call.may(reading).await? && call.may(target).await? && !call.has_policy(&request.bucket).await? {
+        return Ok(());
+    }
+    // A source that isn't there is told of by the copy.
+    let Ok(found) = call.objects().head_object(wanted).await else { return Ok(()) };
+    if found.head.attributes.tags.is_empty() {
+        return Ok(());
+    }
+    call.demand(reading).await?;
+    call.demand(target.giving(&found.head.attributes.tags)).await
 }
 
 /// Whether the caller may read a copy's source, and whether its bucket is whose they think it is.

@@ -11,9 +11,11 @@ use crate::rights::Wish;
 
 /// Begins an upload.
 pub(crate) async fn create_multipart_upload(call: &Call<'_>) -> Result<Answer, S3Error> {
+    call.refuse_anonymous("Anonymous users cannot initiate multipart uploads.  Please authenticate.")?;
     let request = CreateMultipartUploadRequest::parse(&call.head)?;
     if !request.attributes.tags.is_empty() {
-        call.demand(Wish::of_object(Action::PutObjectTagging, &request.bucket, &request.key)).await?;
+        let tagging = Wish::of_object(Action::PutObjectTagging, &request.bucket, &request.key);
+        call.demand(tagging.giving(&request.attributes.tags)).await?;
     }
     let owner = call.owner_in(&request.bucket).await?;
     let upload = call

@@ -1,5 +1,6 @@
 //! GetObjectAttributes.
 
+use authz::Action;
 use objects::PartsWanted;
 use s3_wire::S3Error;
 use s3_wire::get_object_attributes::{AttributesPart, GetObjectAttributesRequest, PartsPage, answer};
@@ -8,10 +9,14 @@ use types::{Checksum, ChecksumType};
 use super::get_object::facts;
 use crate::answer::{Answer, whole};
 use crate::call::{Call, which};
+use crate::rights::Wish;
 
 /// What an object is, and a page of its parts.
 pub(crate) async fn get_object_attributes(call: &Call<'_>) -> Result<Answer, S3Error> {
     let request = GetObjectAttributesRequest::parse(&call.head)?;
+    // As S3 does, only to those who may read the object.
+    let action = if request.version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
+    call.demand(Wish::of_object(action, &request.bucket, &request.key).of_version(which(request.version))).await?;
     let found = call
         .objects()
         .get_object_attributes(objects::GetObjectAttributesRequest {

@@ -37,10 +37,18 @@ pub(crate) async fn post_object(call: &mut Call<'_>) -> Result<Answer, S3Error> 
     let request = PostObjectRequest::parse(&call.head, &form)?;
     let headers = form.headers()?;
     let head = RequestHead { headers: &headers, ..call.head };
-    let asker = Asker { core: call.core, connection: call.connection, head: &head, authenticated: &authenticated };
-    asker.demand(Wish::of_object(Action::PutObject, &bucket, &request.key)).await?;
-    if !request.attributes.tags.is_empty() {
-        asker.demand(Wish::of_object(Action::PutObjectTagging, &bucket, &request.key)).await?;
+    let asker = Asker {
+        core: call.core,
+        connection: call.connection,
+        operation: call.operation,
+        head: &head,
+        sent: call.sent,
+        authenticated: &authenticated,
+    };
+    let tags = &request.attributes.tags;
+    asker.demand(Wish::of_object(Action::PutObject, &bucket, &request.key).giving(tags)).await?;
+    if !tags.is_empty() {
+        asker.demand(Wish::of_object(Action::PutObjectTagging, &bucket, &request.key).giving(tags)).await?;
     }
     let owner = call.core.services.objects.bucket(&bucket).await.map_err(to_s3)?.owner;
     let PostObjectRequest { key, attributes, integrity, success, .. } = request;
@@ -69,7 +77,7 @@ async fn fields(frames: &mut FormFrames<'_>) -> Result<PostForm, S3Error> {
         match frames.next().await? {
             FormEvent::Field { name, value } => form.add(name, value)?,
             FormEvent::File { name } => {
-                form.name_file(&name);
+                form.name_file(&name)?;
                 return Ok(form);
             }
             FormEvent::Data(_) | FormEvent::End => return Err(no_file()),

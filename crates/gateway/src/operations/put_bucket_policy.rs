@@ -15,8 +15,8 @@ pub(crate) async fn put_bucket_policy(call: &mut Call<'_>, bytes_max: usize) -> 
     let name = call.head.bucket()?;
     let document = call.document(bytes_max).await?;
     let policy = Policy::bucket(&document, &name).map_err(|error| malformed_policy(error.to_string()))?;
-    let found = call.objects().bucket_with_documents(&name).await;
-    let (bucket, documents) = found.map_err(|error| call.refusal(error))?;
+    let bucket = call.objects().bucket(&name).await.map_err(|error| call.refusal(error))?;
+    let documents = call.objects().bucket_documents_now(&name).await.map_err(|error| call.refusal(error))?;
     if !policy.principals().all(|principal| is_known(principal, &bucket.owner)) {
         return Err(malformed_policy("Invalid principal in policy".to_owned()));
     }

@@ -14,7 +14,7 @@ pub(crate) async fn put_object(call: &mut Call<'_>) -> Result<Answer, S3Error> {
     let PutObjectRequest { bucket, key, attributes, body: announced, conditions } =
         PutObjectRequest::parse(&call.head)?;
     if !attributes.tags.is_empty() {
-        call.demand(Wish::of_object(Action::PutObjectTagging, &bucket, &key)).await?;
+        call.demand(Wish::of_object(Action::PutObjectTagging, &bucket, &key).giving(&attributes.tags)).await?;
     }
     let owner = call.owner_in(&bucket).await?;
     let request = objects::PutObjectRequest {

@@ -4,13 +4,14 @@ use s3_wire::S3Error;
 use s3_wire::copy_object::CopiedAnswer;
 use s3_wire::upload_part_copy::{UploadPartCopyRequest, answer};
 
-use super::copy_object::check_source;
+use super::copy_object::{REFUSED_TO_ANONYMOUS, check_source};
 use crate::answer::{Answer, whole};
 use crate::call::{Call, shown, which};
 use crate::conditions;
 
 /// Stores bytes of an object as a part of an upload.
 pub(crate) async fn upload_part_copy(call: &Call<'_>) -> Result<Answer, S3Error> {
+    call.refuse_anonymous(REFUSED_TO_ANONYMOUS)?;
     let request = UploadPartCopyRequest::parse(&call.head)?;
     check_source(call, &request.source, request.source_owner).await?;
     let source_key = request.source.key.clone();

@@ -58,8 +58,10 @@ fn what_a_form_cannot_ask_for_is_refused() {
 #[test]
 fn the_files_name_takes_the_variables_place_once() {
     let mut form = form(&[("key", "u/${filename}-${filename}"), ("policy", "${filename}"), ("x-amz-meta-a", "plain")]);
-    form.name_file(b"${filename}.txt");
+    form.name_file(b"${filename}.txt").unwrap();
     assert_eq!(form.field("key"), Some(&b"u/${filename}.txt-${filename}.txt"[..]));
+    let long = form.clone().name_file(&[b'f'; FIELDS_BYTES_MAX]).unwrap_err();
+    assert_eq!(long.code(), ErrorCode::MaxPostPreDataLengthExceeded);
     assert_eq!((form.field("policy"), form.field("x-amz-meta-a")), (Some(&b"${filename}"[..]), Some(&b"plain"[..])));
 }
 
