@@ -472,6 +472,7 @@ fn sets_something(body: &CommandBody) -> bool {
     match body {
         CommandBody::SetBucketDocument(set) => set.document.is_some(),
         CommandBody::SetObjectTags(set) => !set.tags.is_empty(),
+        CommandBody::ChangeIdentity(change) => change.adds(),
         _ => false,
     }
 }

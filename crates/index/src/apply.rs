@@ -12,6 +12,7 @@ mod create_upload;
 mod delete_object;
 mod documents;
 mod garbage;
+mod identities;
 mod put_object;
 mod put_part;
 mod replace_part;
@@ -275,6 +276,7 @@ impl Applying<'_> {
             CommandBody::AdoptBucketRow { row } => self.adopt_bucket_row(row),
             CommandBody::SetBucketDocument(set) => self.set_bucket_document(set),
             CommandBody::SetObjectTags(set) => self.set_object_tags(set),
+            CommandBody::ChangeIdentity(change) => self.change_identity(change),
             CommandBody::Within { .. } => Err(Refusal::WrongRange.into()),
             #[cfg(feature = "next-level")]
             CommandBody::Probe => self.probe(),

@@ -8,6 +8,7 @@ use types::{
 
 mod bucket;
 mod document;
+mod identity;
 mod object;
 mod range;
 mod system;
@@ -15,6 +16,11 @@ mod upload;
 
 pub use bucket::{BucketConfig, BucketRecord, BucketRecordState, BucketRow};
 pub use document::{BucketDocument, DOCUMENT_BYTES_MAX, DocumentKind, SetBucketDocument};
+pub use identity::{
+    ACCESS_KEYS_MAX, ATTACHED_MAX, AccessKeyRow, AccountRow, BUILT_IN_POLICIES, GROUPS_MAX, IDENTITY_NAME_BYTES_MAX,
+    IdentityChange, IdentityKind, IdentityName, IdentityRefusal, IdentityRow, IdentityThing, POLICIES_MAX,
+    POLICY_BYTES_MAX, POLICY_VERSIONS_MAX, PolicyRow, PolicyVersionRow, RoleRow, SealedSecret,
+};
 pub use object::{
     DeleteObject, ETagCondition, NewVersion, PutObject, ReplacePart, SetObjectTags, WhichVersion, WriteConditions,
 };
@@ -240,6 +246,11 @@ pub enum CommandBody {
     // A data range again.
     /// Puts tags in place of those of a version: [`Answer::Tagged`]. Nothing else of the version changes.
     SetObjectTags(Box<SetObjectTags>),
+
+    // The system range again.
+    /// Changes accounts, users, groups, roles, access keys or policies: [`Answer::Done`], [`Answer::PolicyVersion`] or
+    /// [`Refusal::Identity`].
+    ChangeIdentity(Box<IdentityChange>),
     /// Writes a row that means nothing: what a build of the next level can do, for its test.
     #[cfg(feature = "next-level")]
     Probe,
@@ -277,6 +288,7 @@ impl CommandBody {
                 | Self::AllotRange
                 | Self::NoteRanges { .. }
                 | Self::SetBucketDocument(_)
+                | Self::ChangeIdentity(_)
         )
     }
 
@@ -354,6 +366,8 @@ pub enum Answer {
         /// Whether it is the `null` version.
         null: bool,
     },
+    /// The number that a version of a managed policy was given.
+    PolicyVersion(u32),
 }
 
 /// Why `apply` did not do it. Each is answered to the client in its own words.
@@ -408,4 +422,6 @@ pub enum Refusal {
     },
     /// A document has more than [`DOCUMENT_BYTES_MAX`].
     DocumentTooLong,
+    /// A change of identities.
+    Identity(IdentityRefusal),
 }

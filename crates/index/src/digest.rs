@@ -10,7 +10,7 @@ use rusqlite::types::ValueRef;
 use crate::IndexDatabaseError;
 use crate::tables::Tables;
 
-const ROWS: [&str; 21] = [
+const ROWS: [&str; 22] = [
     "SELECT 'ranges', * FROM ranges ORDER BY id",
     "SELECT 'descriptors', * FROM descriptors ORDER BY range",
     "SELECT 'answers', * FROM answers ORDER BY range, ticket, number",
@@ -21,6 +21,7 @@ const ROWS: [&str; 21] = [
     "SELECT 'buckets', * FROM buckets ORDER BY id",
     "SELECT 'bucket_names', * FROM bucket_names ORDER BY namespace, name",
     "SELECT 'documents', * FROM documents ORDER BY bucket, kind",
+    "SELECT 'identities', * FROM identities ORDER BY account, kind, name",
     "SELECT 'bucket_rows', * FROM bucket_rows ORDER BY range, bucket",
     "SELECT 'usage', * FROM usage ORDER BY range, bucket",
     "SELECT 'current', place, head, bodies.body, inline FROM current LEFT JOIN bodies ON id = current.body ORDER BY place",

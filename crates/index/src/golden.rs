@@ -14,15 +14,16 @@ use types::{
 
 use crate::command::{
     BucketConfig, BucketRecord, BucketRecordState, BucketRow, Command, CommandBody, CompletePart, CompleteUpload,
-    DocumentKind, ETagCondition, Rebalancing, ReplacePart, SetBucketDocument, SetObjectTags, SplitRange, TicketRow,
-    UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
+    DocumentKind, ETagCondition, IdentityChange, IdentityKind, IdentityName, IdentityRefusal, IdentityThing,
+    Rebalancing, ReplacePart, SetBucketDocument, SetObjectTags, SplitRange, TicketRow, UploadChecksum, UploadManifest,
+    WhichVersion, WriteConditions,
 };
 use crate::contract::kinds::assert_all_kinds;
 use crate::contract::samples::{
-    at, create_upload, credential, delete_object, etag, form_cluster, gateway, inline_part, key, new_version, numbered,
-    owner, part_in, plain, put_object, put_part, run, upload_id,
+    access_key, account, at, create_upload, credential, delete_object, etag, form_cluster, gateway, identity,
+    inline_part, key, new_version, numbered, owner, part_in, plain, policy, put_object, put_part, run, upload_id,
 };
-use crate::query::Usage;
+use crate::query::{InlinePolicy, Usage};
 use crate::rows::{
     self, BodyKind, BodyRow, ClusterRow, CompletedRow, CountersRow, DegradedKept, DescriptorRow, HeadRow, PartRow,
     TicketKept, UploadRow,
@@ -252,6 +253,12 @@ fn rows_are_those_of_the_golden_file() {
         ),
         ("document".to_owned(), rows::verbatim(b"<CORSConfiguration/>")),
         row("documents_changed", &version_id().stamp),
+        row("account", &account(111_122_223_333)),
+        row("user", &identity(IdentityKind::User, "bob")),
+        row("role", &identity(IdentityKind::Role, "reader")),
+        row("access_key", &access_key("AKIAKEY", types::AccountId(111_122_223_333), Some("bob"))),
+        row("policy", &policy("read", "{}")),
+        row("inline_policy", &InlinePolicy { name: "own".into(), document: "{}".into() }),
         row("away", &vec![DiskId::from_bytes([1; 16]), DiskId::from_bytes([2; 16])]),
     ]);
     check("rows.txt", include_str!("../tests/golden/rows.txt"), lines);
@@ -385,6 +392,39 @@ fn document_commands() -> Vec<CommandBody> {
     ]
 }
 
+fn identity_changes() -> Vec<IdentityChange> {
+    let account_id = types::AccountId(111_122_223_333);
+    let name = |kind, name: &str| IdentityName { account: account_id, kind, name: name.into() };
+    let user = name(IdentityKind::User, "bob");
+    vec![
+        IdentityChange::CreateAccount(Box::new(account(account_id.0))),
+        IdentityChange::DeleteAccount(account_id),
+        IdentityChange::Create { account: account_id, row: Box::new(identity(IdentityKind::User, "bob")) },
+        IdentityChange::Create { account: account_id, row: Box::new(identity(IdentityKind::Role, "reader")) },
+        IdentityChange::Delete { identity: name(IdentityKind::Group, "team"), with_all: true },
+        IdentityChange::CreateAccessKey(Box::new(access_key("AKIAKEY", account_id, Some("bob")))),
+        IdentityChange::SetAccessKeyActive { id: types::AccessKeyId("AKIAKEY".into()), active: true },
+        IdentityChange::DeleteAccessKey(types::AccessKeyId("AKIAKEY".into())),
+        IdentityChange::AddToGroup { account: account_id, group: "team".into(), user: "bob".into() },
+        IdentityChange::RemoveFromGroup { account: account_id, group: "team".into(), user: "bob".into() },
+        IdentityChange::CreatePolicy { account: account_id, row: Box::new(policy("read", "{}")) },
+        IdentityChange::CreatePolicyVersion {
+            account: account_id,
+            policy: "read".into(),
+            document: "{}".into(),
+            set_default: true,
+        },
+        IdentityChange::SetDefaultPolicyVersion { account: account_id, policy: "read".into(), number: 2 },
+        IdentityChange::DeletePolicyVersion { account: account_id, policy: "read".into(), number: 1 },
+        IdentityChange::DeletePolicy { account: account_id, policy: "read".into() },
+        IdentityChange::Attach { identity: user.clone(), arn: "arn".into() },
+        IdentityChange::Detach { identity: user.clone(), arn: "arn".into() },
+        IdentityChange::SetBoundary { identity: user.clone(), arn: Some("arn".into()) },
+        IdentityChange::SetInlinePolicy { identity: user.clone(), policy: "own".into(), document: Some("{}".into()) },
+        IdentityChange::SetTags { identity: user, tags: vec![("tag".to_owned(), "value".to_owned())] },
+    ]
+}
+
 #[test]
 fn commands_are_those_of_the_golden_file() {
     let bodies = || {
@@ -395,8 +435,10 @@ fn commands_are_those_of_the_golden_file() {
             .chain(move_commands())
             .chain(range_commands())
             .chain(document_commands())
+            .chain(identity_changes().into_iter().map(|change| CommandBody::ChangeIdentity(Box::new(change))))
     };
     assert_all_kinds(&bodies().collect::<Vec<_>>());
+    assert_all_kinds(&identity_changes());
     let mut lines = Vec::new();
     for (number, body) in (1..).zip(bodies()) {
         let name = format!("{body:?}").split(|letter: char| !letter.is_alphanumeric()).next().map(str::to_owned);
@@ -434,6 +476,8 @@ fn answers_are_those_of_the_golden_file() {
         Refusal::NotInRange(Box::new(descriptor(300, None))),
         Refusal::IsMarker { id: version_id(), null: true },
         Refusal::DocumentTooLong,
+        Refusal::Identity(IdentityRefusal::NoSuchEntity(IdentityThing::Account)),
+        Refusal::Identity(IdentityRefusal::Invalid(IdentityThing::Boundary)),
     ];
     assert_all_kinds(&refusals);
     let answers = [
@@ -450,6 +494,7 @@ fn answers_are_those_of_the_golden_file() {
         Answer::Range(RangeId(300)),
         Answer::Split(Box::new([descriptor(1, Some(b"end")), descriptor(300, None)])),
         Answer::Tagged { id: version_id(), null: false },
+        Answer::PolicyVersion(300),
     ];
     let all: Vec<Answer> = answers.into_iter().chain(refusals.map(Answer::Refused)).collect();
     assert_all_kinds(&all);

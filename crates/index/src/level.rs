@@ -6,7 +6,7 @@
 use types::{CommitStamp, FeatureLevel};
 
 use crate::command::CommandBody;
-use crate::query::{Query, QueryAnswer};
+use crate::query::{AccessKeyAnswer, Query, QueryAnswer};
 
 /// The newest level that this build knows.
 pub const FEATURE_LEVEL: FeatureLevel = FeatureLevel(if cfg!(feature = "next-level") { 4 } else { 3 });
@@ -17,7 +17,7 @@ pub const FIRST_FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
 /// From this level on ranges may be split. A range that was shows that the cluster is at it.
 pub const SPLITS_LEVEL: FeatureLevel = FeatureLevel(2);
 
-/// From this level on buckets have documents, and tags of objects may be changed.
+/// From this level on buckets have documents, tags of objects may be changed, and there are identities.
 pub const DOCUMENTS_LEVEL: FeatureLevel = FeatureLevel(3);
 
 /// This build is too old for its cluster.
@@ -51,7 +51,7 @@ impl CommandBody {
             Self::AllotRange | Self::NoteRanges { .. } | Self::SplitRange(_) | Self::AdoptBucketRow { .. } => {
                 SPLITS_LEVEL
             }
-            Self::SetBucketDocument(_) | Self::SetObjectTags(_) => DOCUMENTS_LEVEL,
+            Self::SetBucketDocument(_) | Self::SetObjectTags(_) | Self::ChangeIdentity(_) => DOCUMENTS_LEVEL,
             Self::Within { body, .. } => SPLITS_LEVEL.max(body.feature_level()),
             Self::Form(_)
             | Self::PutCredential(_)
@@ -98,6 +98,10 @@ impl Query {
             Self::BucketDocuments { .. } if level < DOCUMENTS_LEVEL => {
                 Some(QueryAnswer::BucketDocuments { changed: CommitStamp(0), documents: Some(Vec::new()) })
             }
+            Self::AccessKey { .. } if level < DOCUMENTS_LEVEL => {
+                Some(QueryAnswer::AccessKey { changed: CommitStamp(0), key: AccessKeyAnswer::Unknown })
+            }
+            Self::Identities(query) if level < DOCUMENTS_LEVEL => Some(QueryAnswer::Identities(query.nothing())),
             _ => None,
         }
     }

@@ -2,12 +2,18 @@
 //!
 //! Between nodes they go as they are encoded here (rpc's tests/golden): new ones come last.
 
+mod identity;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use types::{
-    BucketId, BucketName, Checksum, ClusterId, CommitStamp, Credential, DiskId, ETag, FeatureLevel, Layout, Namespace,
-    ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Profile, RangeDescriptor, Run, SplitEpoch, StorageClass,
-    TicketId, UploadId, Version, VersionId,
+    AccessKeyId, BucketId, BucketName, Checksum, ClusterId, CommitStamp, Credential, DiskId, ETag, FeatureLevel,
+    Layout, Namespace, ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Profile, RangeDescriptor, Run, SplitEpoch,
+    StorageClass, TicketId, UploadId, Version, VersionId,
+};
+
+pub use identity::{
+    AccessKeyAnswer, AccessKeyView, HeldPolicy, IdentityAnswer, IdentityQuery, InlinePolicy, KeyHolder, KeyUser,
 };
 
 use crate::command::{
@@ -185,6 +191,15 @@ pub enum Query {
         /// Those as of this last change are known already.
         known: Option<CommitStamp>,
     },
+    /// An access key, whom it stands for, and what bears on what they may do: [`QueryAnswer::AccessKey`].
+    AccessKey {
+        /// What a request names.
+        id: AccessKeyId,
+        /// It is known as of this last change of any identity.
+        known: Option<CommitStamp>,
+    },
+    /// [`QueryAnswer::Identities`].
+    Identities(Box<IdentityQuery>),
 }
 
 impl Query {
@@ -205,6 +220,8 @@ impl Query {
                 | Self::Rebalancing
                 | Self::Ranges
                 | Self::BucketDocuments { .. }
+                | Self::AccessKey { .. }
+                | Self::Identities(_)
         )
     }
 
@@ -318,6 +335,15 @@ pub enum QueryAnswer {
         /// All of them, in order of kind; `None` where they are those that are known.
         documents: Option<Vec<BucketDocument>>,
     },
+    /// An access key.
+    AccessKey {
+        /// When any identity was changed last; 0 where none ever was.
+        changed: CommitStamp,
+        /// What is to be known of it.
+        key: AccessKeyAnswer,
+    },
+    /// Identities.
+    Identities(IdentityAnswer),
 }
 
 /// The system range's view of the cluster.

@@ -1,5 +1,6 @@
 //! Answering queries from one read transaction.
 
+mod identities;
 mod objects;
 pub(crate) mod stretch;
 #[cfg(test)]
@@ -69,6 +70,8 @@ fn of_system_range(tables: Tables<'_>, query: &Query) -> Result<QueryAnswer, Ind
             let documents = if *known == Some(changed) { None } else { Some(tables.documents(*bucket)?) };
             QueryAnswer::BucketDocuments { changed, documents }
         }
+        Query::AccessKey { id, known } => identities::access_key(tables, id, *known)?,
+        Query::Identities(query) => QueryAnswer::Identities(identities::identities(tables, query)?),
         other => unreachable!("{other:?} is of a data range"),
     })
 }

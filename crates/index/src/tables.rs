@@ -3,6 +3,7 @@
 //! Reading and applying both go through here. Statements are prepared once a connection and kept by it.
 
 mod documents;
+mod identities;
 mod objects;
 mod ranges;
 mod splits;
@@ -12,6 +13,7 @@ mod uploads;
 
 use rusqlite::{CachedStatement, Connection, Row};
 
+pub(crate) use identities::RowKind;
 pub(crate) use objects::{Stored, StoredBody, within};
 pub(crate) use ranges::{RangeRow, UsageChange};
 

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use types::{BucketId, Part, PartNumber, RangeInterval};
+use types::{AccountId, BucketId, Part, PartNumber, RangeInterval};
 
+use crate::command::IdentityKind;
 use crate::query::Usage;
 use crate::rows::{self, BodyKind, DegradedKept, PartRow, UploadRow};
-use crate::tables::{Stored, Tables, blob, from_sql};
+use crate::tables::{RowKind, Stored, Tables, blob, from_sql};
 use crate::{IndexDatabaseError, keys};
 
 /// More findings than these tell nothing new.
@@ -27,6 +28,7 @@ pub(crate) fn of(connection: &Connection) -> Result<Vec<String>, IndexDatabaseEr
     check.degraded()?;
     check.usage()?;
     check.documents()?;
+    check.identities()?;
     Ok(check.findings)
 }
 
@@ -224,6 +226,56 @@ impl Check<'_> {
             self.tables.documents(bucket)?;
         }
         Ok(())
+    }
+
+    /// Keys and memberships stand with both sides, and counters of policies are right.
+    fn identities(&mut self) -> Result<(), IndexDatabaseError> {
+        let sql = "SELECT DISTINCT account FROM identities WHERE account > 0";
+        let accounts = self.tables.all(sql, [], |row| from_sql(row, 0).map(AccountId))?;
+        let mut keys = 0;
+        for row in self.tables.accounts(None, usize::MAX)? {
+            keys += row.access_keys.len() as u64;
+            for id in &row.access_keys {
+                let holder = self.tables.access_key(id)?.map(|key| (key.account, key.user));
+                self.expect(holder == Some((row.owner.account, None)), id.0.as_bytes(), "a root's key is not its own");
+            }
+        }
+        for account in accounts {
+            keys += self.identities_of(account)?;
+        }
+        let counted = self.tables.identity_count(AccountId(0), RowKind::AccessKey)?;
+        self.expect(counted == keys, b"identities", &format!("{counted} keys stand, and holders name {keys}"));
+        Ok(())
+    }
+
+    /// How many keys the account's users have.
+    fn identities_of(&mut self, account: AccountId) -> Result<u64, IndexDatabaseError> {
+        let (mut keys, mut memberships) = (0, 0);
+        let mut uses: BTreeMap<Box<str>, (u32, u32)> = BTreeMap::new();
+        for kind in IdentityKind::ALL {
+            for row in self.tables.identities(account, kind, "", usize::MAX)? {
+                keys += row.access_keys.len() as u64;
+                memberships += row.groups.len() as u64;
+                row.attached.iter().for_each(|arn| uses.entry(arn.clone()).or_default().0 += 1);
+                row.boundary.iter().for_each(|arn| uses.entry(arn.clone()).or_default().1 += 1);
+                for id in &row.access_keys {
+                    let holder = self.tables.access_key(id)?.and_then(|key| key.user);
+                    self.expect(holder.as_ref() == Some(&row.name), id.0.as_bytes(), "a user's key is not their own");
+                }
+                for group in &row.groups {
+                    let is_member = self.tables.members(account, group, "", usize::MAX)?.contains(&row.name);
+                    self.expect(is_member, group.as_bytes(), "a user's group does not have them");
+                }
+            }
+        }
+        let members = self.tables.identity_count(account, RowKind::Member)?;
+        self.expect(members == memberships, b"identities", "a group has users who are not in it");
+        for row in self.tables.policies(account, "", usize::MAX)? {
+            let counted = uses.get(&*row.arn(account)).copied().unwrap_or_default();
+            let kept = (row.attachments, row.boundaries);
+            self.expect(counted == kept, row.name.as_bytes(), "a policy's uses are miscounted");
+        }
+        Ok(keys)
     }
 
     fn usage(&mut self) -> Result<(), IndexDatabaseError> {

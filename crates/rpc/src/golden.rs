@@ -6,15 +6,17 @@
 
 use bytes::Bytes;
 use index::command::{
-    BucketConfig, BucketDocument, BucketRow, DocumentKind, Rebalancing, UploadChecksum, WhichVersion,
+    BucketConfig, BucketDocument, BucketRow, DocumentKind, IdentityKind, IdentityName, Rebalancing, UploadChecksum,
+    WhichVersion,
 };
 use index::contract::kinds::assert_all_kinds;
 use index::contract::samples::{
-    ask_version, at, credential, etag, gateway, inline_part, key, numbered, owner, part_in, put, run, upload_id,
-    whole_bucket,
+    access_key, account, ask_version, at, credential, etag, gateway, identity, inline_part, key, numbered, owner,
+    part_in, policy, put, run, upload_id, whole_bucket,
 };
 use index::query::{
-    ClusterView, CompletedUpload, DegradedRow, GarbageRow, ListEntry, ListPage, ListRange, ListedUpload, ListedVersion,
+    AccessKeyAnswer, AccessKeyView, ClusterView, CompletedUpload, DegradedRow, GarbageRow, HeldPolicy, IdentityAnswer,
+    IdentityQuery, InlinePolicy, KeyHolder, KeyUser, ListEntry, ListPage, ListRange, ListedUpload, ListedVersion,
     Totals, UploadView, Usage, VersionRow,
 };
 use index::{Answer, Command, CommandBody, IndexError, Query, QueryAnswer, Refusal};
@@ -328,7 +330,47 @@ pub(crate) fn queries() -> Vec<(&'static str, Query)> {
         ("within", Query::Within { epoch: SplitEpoch(300), query: Box::new(Query::Usage(bucket)) }),
         ("bucket_documents", Query::BucketDocuments { bucket, known: Some(CommitStamp(300)) }),
         ("bucket_documents_first", Query::BucketDocuments { bucket, known: None }),
+        ("access_key", Query::AccessKey { id: types::AccessKeyId("KEY".into()), known: Some(CommitStamp(300)) }),
     ]
+    .into_iter()
+    .chain(identity_queries().into_iter().map(|query| ("identities", Query::Identities(Box::new(query)))))
+    .collect()
+}
+
+fn identity_queries() -> Vec<IdentityQuery> {
+    let account = types::AccountId(7);
+    let (kind, after, limit) = (IdentityKind::Group, "after".to_owned(), 10);
+    let queries = vec![
+        IdentityQuery::Accounts { after: Some(account), limit },
+        IdentityQuery::List { account, kind, after: after.clone(), limit },
+        IdentityQuery::Get(IdentityName { account, kind, name: "team".into() }),
+        IdentityQuery::Members { account, group: "team".to_owned(), after: after.clone(), limit },
+        IdentityQuery::AccessKeys { account, user: Some("bob".to_owned()) },
+        IdentityQuery::Policies { account, after, limit },
+        IdentityQuery::Policy { account, name: "read".to_owned() },
+    ];
+    assert_all_kinds(&queries);
+    queries
+}
+
+fn identity_answers() -> Vec<IdentityAnswer> {
+    let team = identity(IdentityKind::Group, "team");
+    let inline = InlinePolicy { name: "own".into(), document: "{}".into() };
+    let view = AccessKeyView {
+        id: types::AccessKeyId("KEY".into()),
+        active: true,
+        created: types::Timestamp::from_seconds(1),
+    };
+    let answers = vec![
+        IdentityAnswer::Accounts(vec![account(7)]),
+        IdentityAnswer::Identities(vec![team.clone()]),
+        IdentityAnswer::Identity(Some(Box::new((team, vec![inline])))),
+        IdentityAnswer::Members(vec!["bob".into()]),
+        IdentityAnswer::AccessKeys(vec![view]),
+        IdentityAnswer::Policies(vec![policy("read", "{}")]),
+    ];
+    assert_all_kinds(&answers);
+    answers
 }
 
 fn descriptor() -> RangeDescriptor {
@@ -374,6 +416,19 @@ fn version() -> Version {
 
 fn documents() -> Vec<BucketDocument> {
     vec![BucketDocument { kind: DocumentKind::Cors, document: Bytes::from_static(b"<CORSConfiguration/>") }]
+}
+
+fn holder() -> KeyHolder {
+    let account = types::AccountId(7);
+    let policy =
+        HeldPolicy { group: Some("team".into()), name: "own".into(), managed: false, document: Some("{}".into()) };
+    let boundary = HeldPolicy { group: None, name: "arn".into(), managed: true, document: None };
+    let row = identity(IdentityKind::User, "bob");
+    KeyHolder {
+        key: access_key("KEY", account, Some("bob")),
+        owner: owner(),
+        user: Some(KeyUser { row, policies: vec![policy], boundary: Some(boundary) }),
+    }
 }
 
 fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
@@ -443,7 +498,16 @@ fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
         ("not_in_range", QueryAnswer::NotInRange(Box::new(descriptor()))),
         ("bucket_documents", QueryAnswer::BucketDocuments { changed: CommitStamp(300), documents: Some(documents()) }),
         ("bucket_documents_known", QueryAnswer::BucketDocuments { changed: CommitStamp(300), documents: None }),
+        (
+            "access_key",
+            QueryAnswer::AccessKey { changed: CommitStamp(300), key: AccessKeyAnswer::Known(Box::new(holder())) },
+        ),
+        ("access_key_unknown", QueryAnswer::AccessKey { changed: CommitStamp(300), key: AccessKeyAnswer::Unknown }),
+        ("access_key_known", QueryAnswer::AccessKey { changed: CommitStamp(300), key: AccessKeyAnswer::AsKnown }),
     ]
+    .into_iter()
+    .chain(identity_answers().into_iter().map(|answer| ("identities", QueryAnswer::Identities(answer))))
+    .collect()
 }
 
 /// The first form, without a range: no longer written, and read as ever. Its file is never written anew.

@@ -61,6 +61,7 @@ impl ReadJob {
     fn is_listing(&self) -> bool {
         match self.query.bare() {
             Query::Credentials
+            | Query::AccessKey { .. }
             | Query::Tickets
             | Query::Cluster
             | Query::BucketByName { .. }

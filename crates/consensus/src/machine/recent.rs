@@ -266,6 +266,7 @@ fn touched_by(command: &CommandBody) -> Touched {
         | CommandBody::AllotRange
         | CommandBody::NoteRanges { .. }
         | CommandBody::SetBucketDocument(_)
+        | CommandBody::ChangeIdentity(_)
         // Bare, it is none.
         | CommandBody::Within { .. } => Touched::Nothing,
         #[cfg(feature = "next-level")]

@@ -8,8 +8,9 @@ use types::{
 };
 
 use crate::command::{
-    BucketAt, Command, CommandBody, CreateUpload, DeleteObject, FormCluster, GatewayRow, NewVersion, PutObject,
-    PutPart, WhichVersion, WriteConditions,
+    AccessKeyRow, AccountRow, BucketAt, Command, CommandBody, CreateUpload, DeleteObject, FormCluster, GatewayRow,
+    IdentityKind, IdentityRow, NewVersion, PolicyRow, PolicyVersionRow, PutObject, PutPart, RoleRow, SealedSecret,
+    WhichVersion, WriteConditions,
 };
 use crate::query::{ListRange, Query};
 use crate::{FEATURE_LEVEL, SPLITS_LEVEL};
@@ -214,5 +215,69 @@ pub fn credential(access_key_id: &str) -> Credential {
         access_key_id: AccessKeyId(access_key_id.into()),
         secret_key: SecretKey("a secret of no worth".into()),
         owner: owner(),
+    }
+}
+
+/// An account.
+pub fn account(number: u64) -> AccountRow {
+    let owner = Owner {
+        account: AccountId(number),
+        canonical_id: CanonicalId(format!("{number:064x}").into()),
+        display_name: format!("account-{number}").into(),
+    };
+    let email = Some(format!("Account-{number}@example.com").into());
+    AccountRow { owner, email, created: types::Timestamp(0), access_keys: Vec::new(), tags: Vec::new() }
+}
+
+/// A user, group or role.
+pub fn identity(kind: IdentityKind, name: &str) -> IdentityRow {
+    let role = (kind == IdentityKind::Role).then(|| RoleRow {
+        trust: "{\"trust\":1}".into(),
+        description: "a role".into(),
+        session_seconds_max: 3600,
+    });
+    IdentityRow {
+        kind,
+        name: name.into(),
+        path: "/".into(),
+        id: format!("AIDA{}", name.to_uppercase()).into(),
+        created: types::Timestamp(0),
+        tags: vec![("tag".to_owned(), "value".to_owned())],
+        attached: Vec::new(),
+        boundary: None,
+        access_keys: Vec::new(),
+        groups: Vec::new(),
+        role,
+    }
+}
+
+/// An access key of a user, or of an account's root.
+pub fn access_key(id: &str, account: AccountId, user: Option<&str>) -> AccessKeyRow {
+    AccessKeyRow {
+        id: AccessKeyId(id.into()),
+        secret: SealedSecret { scheme: 0, key: 0, bytes: b"a secret of no worth".to_vec() },
+        account,
+        user: user.map(Into::into),
+        active: true,
+        created: types::Timestamp(0),
+    }
+}
+
+/// A managed policy in its first version.
+pub fn policy(name: &str, document: &str) -> PolicyRow {
+    let created = types::Timestamp(0);
+    PolicyRow {
+        name: name.into(),
+        path: "/".into(),
+        id: format!("ANPA{}", name.to_uppercase()).into(),
+        description: "a policy".into(),
+        created,
+        updated: created,
+        tags: Vec::new(),
+        default_version: 1,
+        next_version: 2,
+        versions: vec![PolicyVersionRow { number: 1, document: document.into(), created }],
+        attachments: 0,
+        boundaries: 0,
     }
 }

@@ -57,7 +57,7 @@ const RANGES: u8 = 1;
 const DESCRIPTORS: u8 = 21;
 
 /// Bodies come before what names them; what tells of the range itself stands in the first stretch.
-const TABLES: [Table; 22] = [
+const TABLES: [Table; 23] = [
     table(RANGES, "ranges", &["id", "stamp", "floor", "applied", "membership"], Part::OfRange),
     table(DESCRIPTORS, "descriptors", &["range", "row"], Part::OfRange),
     table(2, "answers", &["range", "ticket", "number", "answer"], Part::OfRange),
@@ -75,6 +75,7 @@ const TABLES: [Table; 22] = [
     table(9, "buckets", &["id", "finished", "row"], Part::System),
     table(10, "bucket_names", &["namespace", "name", "bucket"], Part::System),
     table(22, "documents", &["bucket", "kind", "row"], Part::System),
+    table(23, "identities", &["account", "kind", "name", "row"], Part::System),
     Table { body: Some(0), ..table(11, "bodies", &["id", "body", "inline"], Part::Bodies) },
     Table { body: Some(2), ..table(12, "current", &["place", "head", "body"], Part::Data) },
     Table { body: Some(2), ..table(13, "versions", &["key", "head", "body"], Part::Data) },

@@ -86,13 +86,13 @@ impl Tables<'_> {
         self.put_system_row("probe", &stamp)
     }
 
-    fn system_row<T: DeserializeOwned>(self, name: &str) -> Result<Option<T>, IndexDatabaseError> {
+    pub(super) fn system_row<T: DeserializeOwned>(self, name: &str) -> Result<Option<T>, IndexDatabaseError> {
         self.first("SELECT row FROM system WHERE name = ?1", [name], |row| {
             Ok::<_, IndexDatabaseError>(rows::decode(blob(row, 0)?)?)
         })
     }
 
-    fn put_system_row<T: Serialize>(self, name: &str, row: &T) -> Result<(), IndexDatabaseError> {
+    pub(super) fn put_system_row<T: Serialize>(self, name: &str, row: &T) -> Result<(), IndexDatabaseError> {
         self.execute("INSERT OR REPLACE INTO system (name, row) VALUES (?1, ?2)", params![name, rows::encode(row)])?;
         Ok(())
     }

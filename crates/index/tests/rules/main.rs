@@ -3,6 +3,7 @@
 mod buckets;
 mod documents;
 mod entries;
+mod identities;
 mod locks;
 mod rows;
 mod splits;

@@ -3,14 +3,15 @@
 use std::ops::ControlFlow;
 
 use index::command::{
-    CommandBody, CompletePart, CompleteUpload, DocumentKind, SetBucketDocument, WhichVersion, WriteConditions,
+    CommandBody, CompletePart, CompleteUpload, DocumentKind, IdentityChange, IdentityKind, SetBucketDocument,
+    WhichVersion, WriteConditions,
 };
 use index::contract::samples::{
-    create_upload, delete, etag, form_cluster, key, new_version, numbered, part_in, plain, put, put_object, put_part,
-    run, upload_id,
+    access_key, account, create_upload, delete, etag, form_cluster, identity, key, new_version, numbered, part_in,
+    plain, policy, put, put_object, put_part, run, upload_id,
 };
 use index::{Answer, FIRST_DATA_RANGE, IndexDatabase, IndexDatabaseError, Query, QueryAnswer, SYSTEM_RANGE};
-use types::{NodeId, RangeId, Versioning};
+use types::{AccountId, NodeId, RangeId, Versioning};
 
 use crate::world::{World, opened};
 
@@ -58,6 +59,14 @@ fn add_documents(world: &mut World) {
         let document = Some(bytes::Bytes::from_static(text));
         let set = SetBucketDocument { bucket, kind, document };
         assert_eq!(world.apply(CommandBody::SetBucketDocument(Box::new(set))), Answer::Done);
+    }
+    for change in [
+        IdentityChange::CreateAccount(Box::new(account(7))),
+        IdentityChange::Create { account: AccountId(7), row: Box::new(identity(IdentityKind::User, "Bob")) },
+        IdentityChange::CreateAccessKey(Box::new(access_key("KEY", AccountId(7), Some("bob")))),
+        IdentityChange::CreatePolicy { account: AccountId(7), row: Box::new(policy("read", "{}")) },
+    ] {
+        assert_eq!(world.apply(CommandBody::ChangeIdentity(Box::new(change))), Answer::Done);
     }
 }
 

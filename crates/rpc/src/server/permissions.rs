@@ -23,6 +23,7 @@ pub(super) fn gateway_may_propose(command: &CommandBody) -> bool {
         | CommandBody::AllotRange
         | CommandBody::NoteRanges { .. }
         | CommandBody::SplitRange(_)
+        | CommandBody::ChangeIdentity(_)
         | CommandBody::ReplacePart(_) => false,
         #[cfg(feature = "next-level")]
         CommandBody::Probe => false,
@@ -61,6 +62,7 @@ pub(super) fn gateway_may_query(query: &Query) -> bool {
         | Query::VersionRows { .. }
         | Query::Gateways
         | Query::AwayDisks
+        | Query::Identities(_)
         | Query::Rebalancing => false,
         Query::Within { query, .. } => gateway_may_query(query),
         Query::Cluster
@@ -84,6 +86,7 @@ pub(super) fn gateway_may_query(query: &Query) -> bool {
         | Query::RunLives { .. }
         | Query::Ranges
         | Query::BucketDocuments { .. }
+        | Query::AccessKey { .. }
         | Query::WantedProfile => true,
     }
 }
@@ -124,6 +127,7 @@ mod tests {
         let refused: BTreeSet<_> = commands().iter().filter(|body| !gateway_may_propose(body)).map(name_of).collect();
         let expected = [
             "AllotRange",
+            "ChangeIdentity",
             "ChangeLayout",
             "ExpireTickets",
             "Form",
@@ -153,6 +157,7 @@ mod tests {
         let names = |queries: Vec<&Query>| queries.into_iter().map(name_of).collect::<BTreeSet<_>>();
         let of_the_system_range = may.iter().copied().filter(|query| query.is_of_system_range()).collect();
         let expected = [
+            "AccessKey",
             "BucketByName",
             "BucketCount",
             "BucketDocuments",
@@ -165,7 +170,7 @@ mod tests {
             "WantedProfile",
         ];
         assert_eq!(names(of_the_system_range), expected.map(str::to_owned).into());
-        let expected = ["AwayDisks", "Degraded", "Garbage", "Gateways", "Rebalancing", "VersionRows"];
+        let expected = ["AwayDisks", "Degraded", "Garbage", "Gateways", "Identities", "Rebalancing", "VersionRows"];
         assert_eq!(names(may_not), expected.map(str::to_owned).into());
     }
 }
