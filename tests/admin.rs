@@ -273,3 +273,66 @@ fn a_certificate_of_ones_own_is_trusted_by_its_file() {
         assert!(!refused.status.success() && said.contains("--ca"), "{said}");
     }
 }
+
+#[test]
+fn identities_are_made_shown_without_secrets_and_removed() {
+    let mut server = Server::start(1);
+    let made = server.admin(&["user", "add", "app", "--policy", "readwrite"]);
+    let (key, secret) = (field(&made, "access_key").to_owned(), field(&made, "secret_key").to_owned());
+    assert_eq!((key.len(), secret.len()), (20, 40), "as long as AWS's");
+    let refused = |server: &Server, verb: &[&str], reason: &str| {
+        let output = server.admin_command(verb).output().expect("the verb runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains(reason), "{verb:?}: {output:?}");
+    };
+    refused(&server, &["user", "add", "app"], "exists already");
+    refused(&server, &["user", "add", "a/b"], "a name has");
+    refused(&server, &["user", "add", "other", "--policy", "none"], "policy cannot be found");
+    assert!(!server.admin(&["user", "list"]).contains("other"), "what was half made is taken back");
+    refused(&server, &["user", "add", "other", "--access-key", &key], "exists already");
+    server.admin(&["group", "add", "team"]);
+    server.admin(&["group", "join", "team", "app"]);
+    let file = tempfile::NamedTempFile::new().expect("made");
+    std::fs::write(file.path(), r#"{"Version":"2012-10-17","Statement":[]}"#).expect("written");
+    refused(&server, &["policy", "add", "own", file.path().to_str().expect("a path")], "not in order");
+    let text = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}"#;
+    std::fs::write(file.path(), text).expect("written");
+    server.admin(&["policy", "add", "own", file.path().to_str().expect("a path")]);
+    server.admin(&["policy", "attach", "own", "--group", "team"]);
+    refused(&server, &["policy", "remove", "own"], "attached policy");
+    server.kill();
+    server.restart();
+    let users = server.admin(&["user", "list"]);
+    for fact in ["arn:aws:iam::100000000000:user/app", "policy/readwrite", "team", &key] {
+        assert!(users.contains(fact), "{fact} in {users}");
+    }
+    let keys = server.admin(&["key", "list", "--user", "app"]);
+    assert!(keys.contains(&key) && keys.contains(r#""active":true"#), "{keys}");
+    for shown in [users, keys, server.admin(&["policy", "list"]), server.admin(&["group", "list"])] {
+        assert!(!shown.contains(&secret), "{shown}");
+    }
+    server.admin(&["user", "remove", "app"]);
+    assert_eq!(server.admin(&["user", "list"]).trim(), "[]");
+    assert!(get(&server, "/v1/identities/users").0.contains("403"), "only to who may");
+}
+
+/// `admin:*` is for the operator's account, by the policies of its users.
+#[tokio::test]
+async fn a_user_of_the_operators_account_administers_by_policy() {
+    let server = Server::start(1);
+    let of = |made: String| (field(&made, "access_key").to_owned(), field(&made, "secret_key").to_owned());
+    let admin = of(server.admin(&["user", "add", "admin", "--policy", "consoleAdmin"]));
+    let app = of(server.admin(&["user", "add", "app", "--policy", "readwrite"]));
+    let tenant = of(server.admin(&["account", "add", "Tenant"]));
+    let status = |(access, secret): &(String, String)| {
+        let mut command = server.admin_command(&["status"]);
+        command.env("CAIRN_ROOT_ACCESS_KEY", access).env("CAIRN_ROOT_SECRET_KEY", secret);
+        command.output().expect("the verb runs")
+    };
+    assert!(status(&admin).status.success());
+    for key in [&app, &tenant] {
+        let told = status(key);
+        assert!(!told.status.success(), "{told:?}");
+        assert!(String::from_utf8_lossy(&told.stderr).contains("no right to admin:Read"), "{told:?}");
+    }
+}

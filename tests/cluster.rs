@@ -2,6 +2,7 @@
 
 mod documents;
 mod full;
+mod identities;
 pub mod slots;
 mod splits;
 pub mod watch;

@@ -9,7 +9,7 @@ const ROWS: [&[&str]; 9] = [
     &["types", "platform", "telemetry", "base2histogram"],
     &["s3-wire", "sigv4", "authz", "erasure", "placement", "sqlite-vfs"],
     &["shards", "index"],
-    &["rpc"],
+    &["rpc", "iam"],
     &["objects", "consensus"],
     &["gateway", "upkeep", "archive"],
     &["admin"],

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use authz::{Action, Principal, Resource, authorize};
+use authz::{Action, EmptyContext, Policies, Principal, Request as Asked, Resource, decide};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
+use iam::{KeyIdentity, KnownKeys};
+use parking_lot::RwLock;
 use platform::Clock;
 use sha2::{Digest, Sha256};
 use sigv4::{Claim, PayloadHash, RequestParts, Rules, SigningKeys};
@@ -31,6 +33,8 @@ pub enum AuthFailure {
 #[derive(Debug)]
 pub struct AdminAuthenticator {
     credentials: watch::Receiver<Arc<[Credential]>>,
+    /// Of users; `None` while there is no index to know them by.
+    keys: RwLock<Option<Arc<KnownKeys>>>,
     clock: Arc<dyn Clock>,
     signing_keys: SigningKeys,
 }
@@ -38,7 +42,12 @@ pub struct AdminAuthenticator {
 impl AdminAuthenticator {
     /// Lets in the holders of `credentials` that may.
     pub fn new(credentials: watch::Receiver<Arc<[Credential]>>, clock: Arc<dyn Clock>) -> Self {
-        Self { credentials, clock, signing_keys: SigningKeys::new() }
+        Self { credentials, keys: RwLock::new(None), clock, signing_keys: SigningKeys::new() }
+    }
+
+    /// Lets in users that may, from now on.
+    pub fn know(&self, keys: Arc<KnownKeys>) {
+        *self.keys.write() = Some(keys);
     }
 
     /// Gives the request back, its body read and verified.
@@ -49,7 +58,7 @@ impl AdminAuthenticator {
         let (head, body) = request.into_parts();
         let payload = {
             let parts = RequestParts { method: &head.method, uri: &head.uri, headers: &head.headers };
-            self.verify(parts)?
+            self.verify(parts).await?
         };
         let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| AuthFailure::TooLarge)?;
         match payload {
@@ -60,22 +69,37 @@ impl AdminAuthenticator {
         }
     }
 
-    fn verify(&self, parts: RequestParts<'_>) -> Result<PayloadHash, AuthFailure> {
+    async fn verify(&self, parts: RequestParts<'_>) -> Result<PayloadHash, AuthFailure> {
         let denied = |reason: &str| AuthFailure::Denied(reason.to_owned());
         let rules = Rules { service: SERVICE, region: None };
         let claim = Claim::read(parts, &rules, self.clock.now()).map_err(|error| denied(&error.message))?;
         let Claim::Signed(claim) = claim else { return Err(denied("the request is not signed")) };
-        let credentials = Arc::clone(&self.credentials.borrow());
-        let credential = credentials
-            .iter()
-            .find(|credential| *credential.access_key_id.0 == *claim.access_key_id())
-            .ok_or_else(|| denied("the access key is unknown"))?;
-        let verified =
-            claim.verify(&credential.secret_key, &self.signing_keys).map_err(|error| denied(&error.message))?;
+        let root = self.root(claim.access_key_id());
+        let user = if root.is_some() { None } else { self.user(claim.access_key_id()).await? };
+        let (secret, principal) = match (&root, &user) {
+            (Some(root), _) => (&root.secret_key, Principal::Account(&root.owner)),
+            (None, Some(user)) => (user.secret(), user.principal()),
+            (None, None) => return Err(denied("the access key is unknown")),
+        };
+        let verified = claim.verify(secret, &self.signing_keys).map_err(|error| denied(&error.message))?;
         let action = if parts.method.is_safe() { Action::AdminRead } else { Action::AdminWrite };
-        if !authorize(&Principal::Account(&credential.owner), action, &Resource::Service).allowed {
+        let identity = user.as_deref().map(KeyIdentity::policies).unwrap_or_default();
+        let boundary = user.as_deref().and_then(KeyIdentity::boundary);
+        let policies = Policies { identity: &identity, boundary, ..Policies::default() };
+        let asked = Asked { principal, action, resource: Resource::Service, context: &EmptyContext };
+        let is_whole = user.as_deref().is_none_or(KeyIdentity::is_whole);
+        if !is_whole || !decide(&asked, &policies).allowed {
             return Err(AuthFailure::Denied(format!("the key has no right to {}", action.name())));
         }
         Ok(verified.payload)
+    }
+
+    fn root(&self, key: &str) -> Option<Credential> {
+        self.credentials.borrow().iter().find(|credential| *credential.access_key_id.0 == *key).cloned()
+    }
+
+    async fn user(&self, key: &str) -> Result<Option<Arc<KeyIdentity>>, AuthFailure> {
+        let Some(keys) = self.keys.read().clone() else { return Ok(None) };
+        keys.find(key).await.map_err(|error| AuthFailure::Denied(format!("the key cannot be looked up: {error}")))
     }
 }

@@ -12,6 +12,7 @@ use crate::change_command::{self, Changed, DiskCommand, MovedOff, RebalanceComma
 use crate::changes::{Change, moves_line};
 use crate::client::{AdminClient, AdminClientError, ClientSettings};
 use crate::gateway_command::GatewayCommand;
+use crate::identity_command::{self, AccountCommand, GroupCommand, KeyCommand, PolicyCommand, UserCommand};
 use crate::nodes::{SplitPoint, node_lines, range_lines};
 use crate::progress::StatusBars;
 use crate::rebuild::RebuildOptions;
@@ -117,6 +118,36 @@ pub enum AdminCommand {
         /// What to do
         #[command(subcommand)]
         command: GatewayCommand,
+    },
+    /// Accounts: each has buckets of its own
+    Account {
+        /// What to do
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
+    /// Users of an account: who signs requests, and may what their policies say
+    User {
+        /// What to do
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Groups of users
+    Group {
+        /// What to do
+        #[command(subcommand)]
+        command: GroupCommand,
+    },
+    /// Access keys
+    Key {
+        /// What to do
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Managed policies
+    Policy {
+        /// What to do
+        #[command(subcommand)]
+        command: PolicyCommand,
     },
     /// The index: what is where, and which version of it
     Index {
@@ -266,6 +297,11 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
             print_done(json, "the disk is in service again");
         }
         AdminCommand::Gateway { command } => crate::gateway_command::run(&client, command, json).await?,
+        AdminCommand::Account { command } => identity_command::run(&client, command.into(), json).await?,
+        AdminCommand::User { command } => identity_command::run(&client, command.into(), json).await?,
+        AdminCommand::Group { command } => identity_command::run(&client, command.into(), json).await?,
+        AdminCommand::Key { command } => identity_command::run(&client, command.into(), json).await?,
+        AdminCommand::Policy { command } => identity_command::run(&client, command.wish()?, json).await?,
         AdminCommand::Index { command: IndexCommand::Rebuild { dry_run, accept_loss } } => {
             crate::rebuild_command::run(&client, RebuildOptions { dry_run, accept_loss }, json).await?;
         }
@@ -273,7 +309,7 @@ pub async fn run_admin_command(target: AdminTarget, command: AdminCommand) -> Re
     Ok(())
 }
 
-fn print_list<T: serde::Serialize>(list: &[T], json: bool, lines: impl Fn(&[T]) -> String) {
+pub(crate) fn print_list<T: serde::Serialize>(list: &[T], json: bool, lines: impl Fn(&[T]) -> String) {
     match json {
         true => println!("{}", serde_json::to_string(list).expect("plain data is JSON")),
         false => print!("{}", lines(list)),

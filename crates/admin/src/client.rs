@@ -15,6 +15,7 @@ use types::{AccessKeyId, SecretKey};
 
 use crate::changes::{Change, ChangeOptions, ChangePlan, MovesStatus, RebalanceWish};
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
+use crate::identities::{IdentityWish, Listed, ListedIdentity, ListedOf, MadeIdentity};
 use crate::nodes::{NodeStatus, RangeStatus, SplitPoint};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::service::{AdminError, RestripeWish, WantedProfile};
@@ -57,6 +58,12 @@ pub enum AdminClientError {
     /// No gateway's credential where one was to be given.
     #[error("no credential: set CAIRN_GATEWAY_CREDENTIAL, or CAIRN_GATEWAY_CREDENTIAL_FILE to a file that can be read")]
     NoCredential,
+    /// No policy's text.
+    #[error("{path} cannot be read")]
+    Policy {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file of certificates is not valid.
     #[error("{path} holds no certificate in PEM")]
     Authority {
@@ -298,6 +305,28 @@ impl AdminClient {
     /// [`AdminClientError`].
     pub async fn remove_gateway(&self, id: &str) -> Result<(), AdminClientError> {
         self.call(Method::DELETE, &format!("/v1/gateways/{id}")).await
+    }
+
+    /// `POST /v1/identities`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn change_identities(&self, wish: &IdentityWish) -> Result<MadeIdentity, AdminClientError> {
+        let body = serde_json::to_vec(wish).expect("plain data is JSON");
+        self.call_with(Method::POST, "/v1/identities", body.into()).await
+    }
+
+    /// `GET /v1/identities/WHAT`.
+    ///
+    /// # Errors
+    /// [`AdminClientError`].
+    pub async fn identities(&self, what: Listed, of: &ListedOf) -> Result<Vec<ListedIdentity>, AdminClientError> {
+        // Names have letters that a query gives another meaning.
+        let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+        let named = [("account", &of.account), ("user", &of.user)].into_iter();
+        let given = named.filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))));
+        let query = given.collect::<Vec<_>>().join("&");
+        self.call(Method::GET, &format!("/v1/identities/{}?{query}", what.word())).await
     }
 
     /// `POST /v1/index/rebuild`.

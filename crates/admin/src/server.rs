@@ -15,12 +15,14 @@ use gateway::tls::Tls;
 use gateway::{Port, Readiness};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use iam::KnownKeys;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::auth::{AdminAuthenticator, AuthFailure};
 use crate::changes::{Change, ChangeOptions, RebalanceWish};
 use crate::gateways::AddGateway;
+use crate::identities::{IdentityWish, Listed, ListedOf};
 use crate::rebuild::RebuildOptions;
 use crate::service::{AdminError, AdminService, RestripeWish, WantedProfile};
 use crate::trace;
@@ -52,13 +54,14 @@ pub enum AdminServerError {
 #[derive(Debug)]
 pub struct AdminServer {
     address: SocketAddr,
+    authenticator: Arc<AdminAuthenticator>,
     stop: watch::Sender<bool>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
 struct Shared {
     service: Arc<dyn AdminService>,
-    authenticator: AdminAuthenticator,
+    authenticator: Arc<AdminAuthenticator>,
     metrics_token: Option<String>,
 }
 
@@ -83,11 +86,17 @@ impl AdminServer {
     ) -> Result<Self, AdminServerError> {
         let address = port.address();
         let listener = port.listen().map_err(|source| AdminServerError::Listen { listen: address, source })?;
-        let shared = Shared { service, authenticator, metrics_token: settings.metrics_token };
+        let authenticator = Arc::new(authenticator);
+        let shared = Shared { service, authenticator: authenticator.clone(), metrics_token: settings.metrics_token };
         let router = router(Arc::new(shared));
         let (stop, stopped) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, settings.tls, router, stopped));
-        Ok(Self { address, stop, accepting })
+        Ok(Self { address, authenticator, stop, accepting })
+    }
+
+    /// Lets in users that may, from now on.
+    pub fn know(&self, keys: Arc<KnownKeys>) {
+        self.authenticator.know(keys);
     }
 
     /// Where it is served.
@@ -169,6 +178,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/moves", get(moves))
         .route("/v1/gateways", get(gateways).post(add_gateway))
         .route("/v1/gateways/{id}", delete(remove_gateway))
+        .route("/v1/identities", post(change_identities))
+        .route("/v1/identities/{what}", get(identities))
         .route("/v1/index/rebuild", get(index_rebuild).post(rebuild_index))
         .route_layer(middleware::from_fn_with_state(shared.clone(), authenticate));
     Router::new()
@@ -311,6 +322,18 @@ async fn gateways(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn remove_gateway(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
     answer(shared.service.remove_gateway(&id).await)
+}
+
+async fn change_identities(State(shared): State<Arc<Shared>>, axum::Json(wish): axum::Json<IdentityWish>) -> Response {
+    answer(shared.service.change_identities(wish).await)
+}
+
+async fn identities(
+    State(shared): State<Arc<Shared>>,
+    Path(what): Path<Listed>,
+    Query(of): Query<ListedOf>,
+) -> Response {
+    answer(shared.service.identities(what, of).await)
 }
 
 async fn rebuild_index(State(shared): State<Arc<Shared>>, Query(options): Query<RebuildOptions>) -> Response {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::changes::{Change, ChangeOptions, ChangePlan, MovesStatus, RebalanceWish};
 use crate::gateways::{AddGateway, KnownGateway, NewGateway};
+use crate::identities::{IdentityWish, Listed, ListedIdentity, ListedOf, MadeIdentity};
 use crate::nodes::{NodeStatus, RangeStatus, SplitPoint};
 use crate::rebuild::{RebuildOptions, RebuildStatus};
 use crate::status::Status;
@@ -172,6 +173,18 @@ pub trait AdminService: Send + Sync + 'static {
     /// # Errors
     /// [`AdminError::NotFound`]; [`AdminError::Failed`].
     async fn remove_gateway(&self, id: &str) -> Result<(), AdminError>;
+
+    /// Makes, changes or removes accounts, users, groups, keys or policies.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    async fn change_identities(&self, wish: IdentityWish) -> Result<MadeIdentity, AdminError>;
+
+    /// Shows them, without secrets.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    async fn identities(&self, what: Listed, of: ListedOf) -> Result<Vec<ListedIdentity>, AdminError>;
 
     /// Begins to rebuild an index that is lost.
     ///

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use authz::Principal;
+use authz::{Attached, Principal};
 use http::request::Parts;
+use iam::KeyIdentity;
 use s3_wire::{ErrorCode, S3Error};
 use sigv4::{AuthCode, AuthError, ChunkSigner, Claim, FormClaim, FormFields, PayloadHash, RequestParts, Rules};
-use types::{Credential, Owner, Timestamp};
+use types::{Credential, Owner, SecretKey, Timestamp};
 
 use crate::gateway::GatewayCore;
 
@@ -41,8 +42,10 @@ pub(crate) enum SignedIn {
 pub(crate) enum Caller {
     /// Nobody signed it.
     Anonymous,
-    /// The holder of one of these credentials.
-    Known(Arc<[Credential]>, usize),
+    /// The holder of one of these credentials: a root.
+    Root(Arc<[Credential]>, usize),
+    /// The holder of an access key.
+    Key(Arc<KeyIdentity>),
 }
 
 impl Caller {
@@ -50,13 +53,46 @@ impl Caller {
     pub(crate) fn owner(&self) -> Option<&Owner> {
         match self {
             Self::Anonymous => None,
-            Self::Known(credentials, index) => Some(&credentials[*index].owner),
+            Self::Root(credentials, index) => Some(&credentials[*index].owner),
+            Self::Key(identity) => Some(identity.owner()),
         }
+    }
+
+    /// What their requests are signed with.
+    fn secret(&self) -> Option<&SecretKey> {
+        match self {
+            Self::Anonymous => None,
+            Self::Root(credentials, index) => Some(&credentials[*index].secret_key),
+            Self::Key(identity) => Some(identity.secret()),
+        }
+    }
+
+    fn key(&self) -> Option<&KeyIdentity> {
+        if let Self::Key(identity) = self { Some(identity) } else { None }
+    }
+
+    /// Their own policies and those of their groups.
+    pub(crate) fn policies(&self) -> Vec<Attached<'_>> {
+        self.key().map(KeyIdentity::policies).unwrap_or_default()
+    }
+
+    /// Their permissions boundary.
+    pub(crate) fn boundary(&self) -> Option<Attached<'_>> {
+        self.key().and_then(KeyIdentity::boundary)
+    }
+
+    /// Whether all that denies or bounds them is known; else nothing may be allowed them.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.key().is_none_or(KeyIdentity::is_whole)
     }
 
     /// As `authz` knows it.
     pub(crate) fn principal(&self) -> Principal<'_> {
-        self.owner().map_or(Principal::Anonymous, Principal::Account)
+        match self {
+            Self::Anonymous => Principal::Anonymous,
+            Self::Root(credentials, index) => Principal::Account(&credentials[*index].owner),
+            Self::Key(identity) => identity.principal(),
+        }
     }
 }
 
@@ -71,22 +107,37 @@ impl Authenticated {
 ///
 /// # Errors
 /// In AWS's words: `SignatureDoesNotMatch`, `InvalidAccessKeyId` and the like.
-pub(crate) fn authenticate_form(core: &GatewayCore, fields: FormFields<'_>) -> Result<Authenticated, S3Error> {
+pub(crate) async fn authenticate_form(core: &GatewayCore, fields: FormFields<'_>) -> Result<Authenticated, S3Error> {
     let claim = FormClaim::read(fields, &rules(core)).map_err(refusal)?;
-    let (credentials, index) = credential_of(core, claim.access_key_id())?;
-    claim.verify(&credentials[index].secret_key, &core.signing_keys).map_err(refusal)?;
+    let (caller, secret) = caller_of(core, claim.access_key_id()).await?;
+    claim.verify(&secret, &core.signing_keys).map_err(refusal)?;
     let signed = Some(Signed { place: SignedIn::Form, at: claim.signed_at() });
-    Ok(Authenticated { caller: Caller::Known(credentials, index), signed, ..Authenticated::nobody() })
+    Ok(Authenticated { caller, signed, ..Authenticated::nobody() })
 }
 
 fn rules(core: &GatewayCore) -> Rules<'_> {
     Rules { service: "s3", region: core.settings.region.as_deref() }
 }
 
-fn credential_of(core: &GatewayCore, key: &str) -> Result<(Arc<[Credential]>, usize), S3Error> {
+/// Whom a key stands for, and its secret: by the root credentials, which every process has, else by the index.
+///
+/// # Errors
+/// `InvalidAccessKeyId`, also for a key that does not count; `ServiceUnavailable`.
+async fn caller_of(core: &GatewayCore, key: &str) -> Result<(Caller, SecretKey), S3Error> {
     let credentials = Arc::clone(&core.services.credentials.borrow());
-    match credentials.iter().position(|credential| *credential.access_key_id.0 == *key) {
-        Some(index) => Ok((credentials, index)),
+    let root = credentials.iter().position(|credential| *credential.access_key_id.0 == *key);
+    let caller = match root {
+        Some(index) => Caller::Root(credentials, index),
+        None => {
+            let found = core.services.keys.find(key).await.map_err(|error| {
+                tracing::warn!(%error, "an access key could not be looked up");
+                S3Error::from(ErrorCode::ServiceUnavailable)
+            })?;
+            found.map_or(Caller::Anonymous, Caller::Key)
+        }
+    };
+    match caller.secret().cloned() {
+        Some(secret) => Ok((caller, secret)),
         None => Err(S3Error::new(ErrorCode::InvalidAccessKeyId).with("AWSAccessKeyId", key)),
     }
 }
@@ -95,7 +146,7 @@ fn credential_of(core: &GatewayCore, key: &str) -> Result<(Arc<[Credential]>, us
 ///
 /// # Errors
 /// In AWS's words: `SignatureDoesNotMatch`, `InvalidAccessKeyId`, `RequestTimeTooSkewed` and the like.
-pub(crate) fn authenticate(core: &GatewayCore, head: &Parts) -> Result<Authenticated, S3Error> {
+pub(crate) async fn authenticate(core: &GatewayCore, head: &Parts) -> Result<Authenticated, S3Error> {
     let request = RequestParts { method: &head.method, uri: &head.uri, headers: &head.headers };
     let claim = match Claim::read(request, &rules(core), core.services.clock.now()).map_err(refusal)? {
         Claim::Anonymous { payload } => {
@@ -103,11 +154,11 @@ pub(crate) fn authenticate(core: &GatewayCore, head: &Parts) -> Result<Authentic
         }
         Claim::Signed(claim) => claim,
     };
-    let (credentials, index) = credential_of(core, claim.access_key_id())?;
-    let verified = claim.verify(&credentials[index].secret_key, &core.signing_keys).map_err(refusal)?;
+    let (caller, secret) = caller_of(core, claim.access_key_id()).await?;
+    let verified = claim.verify(&secret, &core.signing_keys).map_err(refusal)?;
     let place = if claim.is_presigned() { SignedIn::Query } else { SignedIn::Header };
     Ok(Authenticated {
-        caller: Caller::Known(credentials, index),
+        caller,
         payload: verified.payload,
         chunks: verified.chunks,
         signed: Some(Signed { place, at: claim.signed_at() }),

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use iam::KnownKeys;
 use objects::Objects;
 use platform::{Clock, Entropy, Workers};
 use s3_wire::BaseDomains;
@@ -88,8 +89,10 @@ pub const REGION_DEFAULT: &str = "us-east-1";
 pub struct GatewayServices {
     /// S3's operations.
     pub objects: Objects,
-    /// All credentials, as they are now.
+    /// The root credentials, as they are now.
     pub credentials: watch::Receiver<Arc<[Credential]>>,
+    /// What is known of all other access keys.
+    pub keys: Arc<KnownKeys>,
     /// Whether reads and writes work: what the health pages say.
     pub readiness: watch::Receiver<Readiness>,
     /// Time: of signatures and records.

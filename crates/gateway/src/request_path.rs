@@ -111,7 +111,7 @@ async fn serve(
     // Who sent it, and whether they may; a form says so in its fields.
     let authenticated = match operation {
         Operation::PostObject => Authenticated::nobody(),
-        _ => authenticate(core, head)?,
+        _ => authenticate(core, head).await?,
     };
     if operation != Operation::PostObject {
         let sent = &head.headers;

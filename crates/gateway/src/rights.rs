@@ -121,7 +121,13 @@ impl Asker<'_> {
         wish: Wish<'_>,
         verdict: impl FnOnce(&Request<'_>, &Policies<'_>) -> bool,
     ) -> Result<bool, S3Error> {
-        let principal = self.authenticated.caller.principal();
+        let caller = &self.authenticated.caller;
+        let principal = caller.principal();
+        if !caller.is_whole() {
+            return Ok(false);
+        }
+        let identity = caller.policies();
+        let own = Policies { identity: &identity, boundary: caller.boundary(), ..Policies::default() };
         let now = self.core.services.clock.now();
         let mut context = Context { asker: *self, wish, now, existing_tags: Vec::new() };
         let found = match wish.bucket.filter(|_| wish.action != Action::CreateBucket) {
@@ -130,7 +136,7 @@ impl Asker<'_> {
         };
         let Some((bucket, documents)) = found else {
             let request = Request { principal, action: wish.action, resource: wish.resource(), context: &context };
-            return Ok(verdict(&request, &Policies::default()));
+            return Ok(verdict(&request, &own));
         };
         let policy = policy_of(&bucket, &documents);
         // What this release cannot read may deny anything: only the operator goes on, who can set another.
@@ -139,7 +145,7 @@ impl Asker<'_> {
         }
         let policy = policy.as_deref().and_then(Option::as_ref);
         let facts = BucketFacts { policy, block: block_of(&documents), ..BucketFacts::of(&bucket.owner) };
-        let policies = Policies { bucket: Some(facts), ..Policies::default() };
+        let policies = Policies { bucket: Some(facts), ..own };
         if policies.may_ask(KeyName::ExistingObjectTag, wish.action) {
             context.existing_tags = self.tags(&wish).await?;
         }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use admin::{
     AddGateway, AdminAuthenticator, AdminError, AdminServer, AdminServerError, AdminService, AdminSettings, Change,
-    ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway, NodeStatus, RangeStatus, RebalanceWish,
-    RebuildOptions, RebuildStatus, RestripeWish, SplitPoint, Status, WantedProfile,
+    ChangeOptions, ChangePlan, IdentityWish, KnownGateway, Listed, ListedIdentity, ListedOf, MadeIdentity, MovesStatus,
+    NewGateway, NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildStatus, RestripeWish, SplitPoint,
+    Status, WantedProfile,
 };
 use async_trait::async_trait;
 use gateway::tls::Tls;
 use gateway::{Port, Readiness, TraceFeed};
+use iam::KnownKeys;
 use parking_lot::RwLock;
 use platform::Clock;
 use tokio::sync::watch;
@@ -50,6 +52,11 @@ impl AdminFront {
     /// Another one answers from now on.
     pub(crate) fn switch(&self, service: Arc<dyn AdminService>) {
         *self.service.0.write() = service;
+    }
+
+    /// Lets in users that may, from now on.
+    pub(crate) fn know(&self, keys: Arc<KnownKeys>) {
+        self.server.know(keys);
     }
 
     /// Where it listens.
@@ -148,6 +155,14 @@ impl AdminService for Switched {
 
     async fn remove_gateway(&self, id: &str) -> Result<(), AdminError> {
         self.now().remove_gateway(id).await
+    }
+
+    async fn change_identities(&self, wish: IdentityWish) -> Result<MadeIdentity, AdminError> {
+        self.now().change_identities(wish).await
+    }
+
+    async fn identities(&self, what: Listed, of: ListedOf) -> Result<Vec<ListedIdentity>, AdminError> {
+        self.now().identities(what, of).await
     }
 
     async fn rebuild_index(&self, options: RebuildOptions) -> Result<(), AdminError> {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{
-    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway,
-    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildStatus, RestripeWish, SplitPoint, Status,
-    WantedProfile,
+    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, IdentityWish, KnownGateway, Listed,
+    ListedIdentity, ListedOf, MadeIdentity, MovesStatus, NewGateway, NodeStatus, RangeStatus, RebalanceWish,
+    RebuildOptions, RebuildStatus, RestripeWish, SplitPoint, Status, WantedProfile,
 };
 use async_trait::async_trait;
 use gateway::{GatewayHandle, Readiness, TraceFeed, Traces};
+use iam::KnownKeys;
 use index::{IndexError, IndexService, NewerLevel};
 use objects::Objects;
 use platform::TcpNetwork;
@@ -29,7 +30,7 @@ use crate::layout::LayoutKeeper;
 use crate::memory;
 use crate::metrics_page::show_calls;
 use crate::readiness::ReadinessWatch;
-use crate::s3_side::{self, DataSide};
+use crate::s3_side::{self, Callers, DataSide};
 use crate::server::{Reach, StartError, World, create_first_bucket, follow_profile};
 use crate::settings::ServerSettings;
 
@@ -106,6 +107,7 @@ impl GatewayServer {
         create_first_bucket(&objects, &settings, &root).await?;
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let credentials: watch::Sender<Arc<[Credential]>> = watch::Sender::new(Arc::new([root.clone()]));
+        let keys = Arc::new(KnownKeys::new(reach.index.clone(), world.clock.clone()));
         let port = s3.expect("a gateway serves S3");
         let gateway = s3_side::serve(
             port,
@@ -113,7 +115,7 @@ impl GatewayServer {
             tls.clone(),
             &world,
             objects.clone(),
-            credentials.subscribe(),
+            Callers { credentials: credentials.subscribe(), keys: keys.clone() },
             ready.clone(),
         )?;
         let service = Arc::new(GatewayAdmin { metrics, client, readiness: ready, traces: gateway.traces().clone() });
@@ -125,6 +127,7 @@ impl GatewayServer {
             credentials.subscribe(),
             service,
         )?;
+        admin.know(keys);
         let scheme = front::scheme(tls.as_ref());
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
@@ -319,6 +322,14 @@ impl AdminService for GatewayAdmin {
     }
 
     async fn readmit_disk(&self, _disk: &str) -> Result<(), AdminError> {
+        Err(not_here())
+    }
+
+    async fn change_identities(&self, _wish: IdentityWish) -> Result<MadeIdentity, AdminError> {
+        Err(not_here())
+    }
+
+    async fn identities(&self, _what: Listed, _of: ListedOf) -> Result<Vec<ListedIdentity>, AdminError> {
         Err(not_here())
     }
 

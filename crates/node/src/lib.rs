@@ -16,6 +16,7 @@ mod front;
 mod gateway_credentials;
 mod gateway_server;
 mod gathering;
+mod identities;
 mod index;
 mod late;
 mod layout;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gateway::tls::Tls;
 use gateway::{Gateway, GatewayError, GatewayHandle, GatewayServices, GatewaySettings, Port, Readiness, Timeouts};
+use iam::KnownKeys;
 use objects::data::{BadShard, DataPath, DataPathSeams, DataPathSettings, GroupPlanner, RepairQueue};
 use objects::{DiscardQueue, GivenUpRuns, Objects, ObjectsError, ObjectsServices, ObjectsSettings};
 use tokio::sync::{mpsc, watch};
@@ -78,6 +79,14 @@ pub(crate) async fn start_objects(
     Objects::start(services, settings, given_up).await
 }
 
+/// Whose requests are served.
+pub(crate) struct Callers {
+    /// Of the root.
+    pub(crate) credentials: watch::Receiver<Arc<[Credential]>>,
+    /// Of everybody else.
+    pub(crate) keys: Arc<KnownKeys>,
+}
+
 /// Serves S3 on a port that was taken.
 ///
 /// # Errors
@@ -88,12 +97,14 @@ pub(crate) fn serve(
     tls: Option<Tls>,
     world: &World,
     objects: Objects,
-    credentials: watch::Receiver<Arc<[Credential]>>,
+    callers: Callers,
     readiness: watch::Receiver<Readiness>,
 ) -> Result<GatewayHandle, GatewayError> {
+    let Callers { credentials, keys } = callers;
     let services = GatewayServices {
         objects,
         credentials,
+        keys,
         readiness,
         clock: world.clock.clone(),
         entropy: world.entropy.clone(),

@@ -10,6 +10,7 @@ use archive::{ArchiveSettings, Archiver, ArchiverParts};
 use consensus::{ConsensusError, ReplicatedIndex};
 use gateway::tls::TlsError;
 use gateway::{GatewayError, GatewayHandle, Readiness};
+use iam::KnownKeys;
 use index::{
     Command, CommandBody, FEATURE_LEVEL, FIRST_FEATURE_LEVEL, IndexError, IndexService, NewerLevel, Query, QueryAnswer,
 };
@@ -37,7 +38,7 @@ use crate::memory;
 use crate::ranges::Ranges;
 use crate::readiness::ReadinessWatch;
 use crate::report::NodeReporter;
-use crate::s3_side::{self, DataSide};
+use crate::s3_side::{self, Callers, DataSide};
 use crate::settings::ServerSettings;
 use crate::status::NodeAdmin;
 use crate::summary::{self, Summary};
@@ -304,9 +305,10 @@ impl Server {
         // What serves: S3, admin, and the duties behind them.
         let (readiness, ready) = watch::channel(Readiness::Ready);
         let credentials: watch::Sender<Arc<[Credential]>> = watch::Sender::new(Arc::new([credential.clone()]));
+        let keys = Arc::new(KnownKeys::new(reach.index.clone(), world.clock.clone()));
         let serve = |port| {
-            let credentials = credentials.subscribe();
-            s3_side::serve(port, &settings, tls.clone(), &world, objects.clone(), credentials, ready.clone())
+            let callers = Callers { credentials: credentials.subscribe(), keys: keys.clone() };
+            s3_side::serve(port, &settings, tls.clone(), &world, objects.clone(), callers, ready.clone())
         };
         let gateway = s3.map(serve).transpose()?;
         let changes = Arc::new(NodeChanges::new(layout.clone(), shards.clone(), world.entropy.clone()));
@@ -411,6 +413,7 @@ impl Server {
                 node_admin,
             )?,
         };
+        admin.know(keys.clone());
         let summary = Summary {
             cluster: directories.cluster.to_string(),
             disks: summary::disk_summaries(&directories),

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use admin::{
-    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, DiskStatus, IndexStatus, KnownGateway,
-    MovesStatus, NewGateway, NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus,
-    RepairStatus, RestripeStatus, RestripeWish, ScrubStatus, SplitPoint, Status, UsageStatus, WantedProfile,
+    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, DiskStatus, IdentityWish, IndexStatus,
+    KnownGateway, Listed, ListedIdentity, ListedOf, MadeIdentity, MovesStatus, NewGateway, NodeStatus, RangeStatus,
+    RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, RepairStatus, RestripeStatus, RestripeWish,
+    ScrubStatus, SplitPoint, Status, UsageStatus, WantedProfile,
 };
 use archive::ArchiveStatus;
 use async_trait::async_trait;
@@ -25,13 +26,15 @@ use tokio::sync::watch;
 use types::{ClusterId, DiskId, DiskState, HomeKey, Layout, NodeId, Profile};
 use upkeep::progress::{Progress, read};
 
+use iam::Identities;
+
 use crate::care::DiskCare;
 use crate::changes::NodeChanges;
-use crate::gateway_credentials;
 use crate::overview::{Overview, proposed_profile};
 use crate::ranges::{Ranges, SplitError};
 use crate::report::NodeReporter;
 use crate::watch::{Lookout, NodeReport, NodeState, Reporter};
+use crate::{gateway_credentials, identities};
 
 /// The admin API's view of the node.
 pub(crate) struct NodeAdmin {
@@ -71,6 +74,12 @@ pub(crate) struct NodeAdmin {
 
 /// How long the map of ranges is waited for.
 const MAP_PATIENCE: Duration = Duration::from_secs(2);
+
+impl NodeAdmin {
+    fn iam(&self) -> Identities {
+        Identities::new(self.care.layout.index().clone(), self.care.entropy.clone())
+    }
+}
 
 #[async_trait]
 impl AdminService for NodeAdmin {
@@ -266,6 +275,14 @@ impl AdminService for NodeAdmin {
 
     async fn remove_gateway(&self, id: &str) -> Result<(), AdminError> {
         gateway_credentials::remove(&**self.care.layout.index(), id).await
+    }
+
+    async fn change_identities(&self, wish: IdentityWish) -> Result<MadeIdentity, AdminError> {
+        identities::change(&self.iam(), wish).await
+    }
+
+    async fn identities(&self, what: Listed, of: ListedOf) -> Result<Vec<ListedIdentity>, AdminError> {
+        identities::list(&self.iam(), what, of).await
     }
 
     async fn rebuild_index(&self, _options: RebuildOptions) -> Result<(), AdminError> {

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use admin::{
-    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, KnownGateway, MovesStatus, NewGateway,
-    NodeStatus, RangeStatus, RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, RestripeWish, SplitPoint,
-    Status, WantedProfile,
+    AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, IdentityWish, KnownGateway, Listed,
+    ListedIdentity, ListedOf, MadeIdentity, MovesStatus, NewGateway, NodeStatus, RangeStatus, RebalanceWish,
+    RebuildOptions, RebuildReport, RebuildStatus, RestripeWish, SplitPoint, Status, WantedProfile,
 };
 use archive::rebuild::RebuildProgress;
 use async_trait::async_trait;
@@ -258,6 +258,14 @@ impl AdminService for Desk {
     }
 
     async fn remove_gateway(&self, _id: &str) -> Result<(), AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn change_identities(&self, _wish: IdentityWish) -> Result<MadeIdentity, AdminError> {
+        Err(self.0.refused())
+    }
+
+    async fn identities(&self, _what: Listed, _of: ListedOf) -> Result<Vec<ListedIdentity>, AdminError> {
         Err(self.0.refused())
     }
 

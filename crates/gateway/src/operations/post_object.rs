@@ -29,7 +29,7 @@ pub(crate) async fn post_object(call: &mut Call<'_>) -> Result<Answer, S3Error> 
     let (authenticated, length) = match signed_fields(&form)? {
         None => (Authenticated::nobody(), LengthRange::default()),
         Some(signed) => {
-            let authenticated = authenticate_form(call.core, signed)?;
+            let authenticated = authenticate_form(call.core, signed).await?;
             let now = call.core.services.clock.now();
             (authenticated, PostPolicy::parse(signed.policy)?.check(&bucket, form.fields(), now)?)
         }

@@ -13,6 +13,7 @@ mod bodies;
 mod buckets;
 mod connections;
 mod http_limits;
+mod identities;
 mod multipart;
 mod objects_of_s3;
 mod tls;

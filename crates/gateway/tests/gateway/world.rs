@@ -8,6 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway::{Gateway, GatewayHandle, GatewayServices, GatewaySettings, Readiness};
+use iam::{Identities, KnownKeys, NewAccessKey, NewAccount, NewIdentity};
+use index::command::{IdentityKind, IdentityName};
 use index::contract::samples::form_at_newest_level;
 use index::local::LocalIndex;
 use index::{Answer, Command, IndexError, IndexService, Query, QueryAnswer};
@@ -40,6 +42,8 @@ pub(crate) struct World {
     pub(crate) clock: ManualClock,
     /// Whether the index answers; while this is false, it waits.
     pub(crate) index_answers: watch::Sender<bool>,
+    /// Those of the world's index.
+    pub(crate) identities: Identities,
     /// Kept, because the objects' layout is watched.
     _layout: watch::Sender<Arc<Layout>>,
     _credentials: watch::Sender<Arc<[Credential]>>,
@@ -74,12 +78,11 @@ impl World {
         let (index_answers, answers) = watch::channel(true);
         let index = LocalIndex::in_memory(Arc::new(clock.clone())).unwrap();
         index.propose(form_at_newest_level()).await.unwrap();
-        let services = ObjectsServices {
-            index: Arc::new(HeldIndex { index, answers }),
-            data,
-            clock: Arc::new(clock.clone()),
-            entropy: Arc::new(SeededEntropy::new(2)),
-        };
+        let index: Arc<dyn IndexService> = Arc::new(HeldIndex { index, answers });
+        let keys = Arc::new(KnownKeys::new(index.clone(), Arc::new(clock.clone())));
+        let identities = Identities::new(index.clone(), Arc::new(SeededEntropy::new(4)));
+        let services =
+            ObjectsServices { index, data, clock: Arc::new(clock.clone()), entropy: Arc::new(SeededEntropy::new(2)) };
         let settings = ObjectsSettings {
             node: NodeId::from_bytes([1; 16]),
             classes: BTreeMap::from([
@@ -99,6 +102,7 @@ impl World {
         let services = GatewayServices {
             objects,
             credentials,
+            keys,
             readiness,
             clock: Arc::new(clock.clone()),
             entropy: Arc::new(SeededEntropy::new(3)),
@@ -111,9 +115,31 @@ impl World {
             readiness: readiness_sender,
             clock,
             index_answers,
+            identities,
             _layout: layout_sender,
             _credentials: credentials_sender,
         }
+    }
+
+    /// An account whose root has this key, signed with [`SECRET_KEY`].
+    pub(crate) async fn account(&self, number: u64, key: &str) -> AccountId {
+        let wish = NewAccount { id: Some(AccountId(number)), display_name: key.to_owned(), ..NewAccount::default() };
+        let account = self.identities.create_account(wish).await.unwrap().account;
+        self.identities.create_access_key(account, None, given(key)).await.unwrap();
+        account
+    }
+
+    /// A user that has this key, signed with [`SECRET_KEY`].
+    pub(crate) async fn user(&self, account: AccountId, name: &str, key: &str) -> IdentityName {
+        let wish = NewIdentity { account, kind: IdentityKind::User, name: name.to_owned(), path: None };
+        self.identities.create(wish).await.unwrap();
+        self.identities.create_access_key(account, Some(name.to_owned()), given(key)).await.unwrap();
+        IdentityName { account, kind: IdentityKind::User, name: name.into() }
+    }
+
+    /// Lets the time pass for which keys are remembered.
+    pub(crate) fn forget_keys(&self) {
+        self.clock.advance(iam::KEPT);
     }
 
     /// With one bucket.
@@ -247,4 +273,8 @@ impl ShardService for MemoryDisks {
     async fn list(&self, _: DiskId, _: Option<ShardAddress>, _: usize) -> Result<Vec<StoredShard>, ShardError> {
         Ok(Vec::new())
     }
+}
+
+fn given(key: &str) -> NewAccessKey {
+    NewAccessKey { id: Some(AccessKeyId(key.into())), secret: Some(SecretKey(SECRET_KEY.into())) }
 }
