@@ -220,7 +220,7 @@ impl GroupStarter {
         let Hosting { descriptor, begun } = hosting;
         let range = descriptor.id;
         let has_first = self.known.get(FIRST_DATA_RANGE).is_some();
-        let may_begin = has_first && self.groups.get(range).is_none() && self.known.overlapping(&descriptor).is_none();
+        let may_begin = has_first && self.groups.get(range).is_none() && self.known.may_begin_blank(&descriptor);
         if may_begin {
             match self.start(range, Mark::default(), Founding::Wait).await {
                 Ok(group) => self.take_in(group).await,
