@@ -21,7 +21,7 @@ const SLOW_OBJECT_BYTES: usize = 16 << 20;
 const FAST_OBJECT_BYTES: usize = 8 << 20;
 /// What a sender that goes silent sends before.
 const BURST_BYTES: usize = 1 << 20;
-/// The longest that 200 of those may hold up another client: half of what whole windows took.
+/// The longest that 200 of those may hold up another client: a third of what whole windows took.
 const SILENT_HOLD_MAX: Duration = Duration::from_secs(10);
 
 /// Two times 200 clients would measure each other.
