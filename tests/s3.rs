@@ -38,6 +38,7 @@ mod put_bucket_versioning;
 mod put_object;
 mod put_object_tagging;
 pub mod raw;
+mod signature_version2;
 mod upload_part;
 mod upload_part_copy;
 mod versioning;

@@ -242,6 +242,12 @@ fn server_settings(
             "rgw" => Compat::Rgw,
             _ => return Err(setting("compat", "aws or rgw")),
         },
+        signature_v2: match settings.signature_v2.as_str() {
+            "" => settings.compat == "rgw",
+            "on" => true,
+            "off" => false,
+            _ => return Err(setting("signature-v2", "on or off")),
+        },
         tls,
         profile,
         shard_bytes,

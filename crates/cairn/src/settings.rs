@@ -142,6 +142,8 @@ settings! {
         region ("CAIRN_REGION", "NAME", S3): String = String::new();
         /// Whose answers to give where AWS and public test suites differ: aws or rgw
         compat ("CAIRN_COMPAT", "WHOSE", S3): String = "aws".to_owned();
+        /// Whether Signature Version 2 (HMAC-SHA1) counts, too: on or off; empty is on with compat rgw alone
+        signature_v2 ("CAIRN_SIGNATURE_V2", "on|off", S3): String = String::new();
     }
     "TLS" {
         /// Certificate chain (PEM) to serve S3 and admin by TLS; read again when it changes

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use authz::{Attached, Principal};
 use http::request::Parts;
 use iam::KeyIdentity;
-use s3_wire::{ErrorCode, S3Error};
-use sigv4::{AuthCode, AuthError, ChunkSigner, Claim, FormClaim, FormFields, PayloadHash, RequestParts, Rules};
-use types::{Credential, Owner, SecretKey, Timestamp};
+use s3_wire::{ErrorCode, S3Error, Target};
+use sigv4::{
+    AuthCode, AuthError, ChunkSigner, Claim, FormClaim, FormFields, PayloadHash, RequestParts, Rules, Version2Form,
+    is_equal,
+};
+use types::{AccessKeyId, Credential, Owner, SecretKey, Timestamp};
 
 use crate::gateway::GatewayCore;
 
@@ -23,10 +26,20 @@ pub(crate) struct Authenticated {
 }
 
 /// How a request was signed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Signed {
     pub(crate) place: SignedIn,
     pub(crate) at: Timestamp,
+    pub(crate) version: SignatureVersion,
+    /// The region that the signature names; version 2 names none.
+    pub(crate) region: Option<Box<str>>,
+}
+
+/// By which of AWS's schemes a request was signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignatureVersion {
+    Two,
+    Four,
 }
 
 /// Where a signature stands.
@@ -64,6 +77,14 @@ impl Caller {
             Self::Anonymous => None,
             Self::Root(credentials, index) => Some(&credentials[*index].secret_key),
             Self::Key(identity) => Some(identity.secret()),
+        }
+    }
+
+    fn access_key(&self) -> Option<&AccessKeyId> {
+        match self {
+            Self::Anonymous => None,
+            Self::Root(credentials, index) => Some(&credentials[*index].access_key_id),
+            Self::Key(identity) => Some(identity.id()),
         }
     }
 
@@ -111,12 +132,37 @@ pub(crate) async fn authenticate_form(core: &GatewayCore, fields: FormFields<'_>
     let claim = FormClaim::read(fields, &rules(core)).map_err(refusal)?;
     let (caller, secret) = caller_of(core, claim.access_key_id()).await?;
     claim.verify(&secret, &core.signing_keys).map_err(refusal)?;
-    let signed = Some(Signed { place: SignedIn::Form, at: claim.signed_at() });
-    Ok(Authenticated { caller, signed, ..Authenticated::nobody() })
+    let signed = Signed {
+        place: SignedIn::Form,
+        at: claim.signed_at(),
+        version: SignatureVersion::Four,
+        region: Some(claim.region().into()),
+    };
+    Ok(Authenticated { caller, signed: Some(signed), ..Authenticated::nobody() })
+}
+
+/// Checks the signature of a form's policy by Signature Version 2.
+///
+/// # Errors
+/// `InvalidRequest` where that does not count; those of [`authenticate_form`].
+pub(crate) async fn authenticate_version2_form(
+    core: &GatewayCore,
+    form: Version2Form<'_>,
+) -> Result<Authenticated, S3Error> {
+    if !core.settings.signature_v2 {
+        let words = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+        return Err(S3Error::invalid_request(words));
+    }
+    let (caller, secret) = caller_of(core, form.access_key_id).await?;
+    form.verify(&secret).map_err(refusal)?;
+    // When it was signed it doesn't say.
+    let signed =
+        Signed { place: SignedIn::Form, at: core.services.clock.now(), version: SignatureVersion::Two, region: None };
+    Ok(Authenticated { caller, signed: Some(signed), ..Authenticated::nobody() })
 }
 
 fn rules(core: &GatewayCore) -> Rules<'_> {
-    Rules { service: "s3", region: core.settings.region.as_deref() }
+    Rules { service: "s3", region: core.settings.region.as_deref(), version2: core.settings.signature_v2 }
 }
 
 /// Whom a key stands for, and its secret: by the root credentials, which every process has, else by the index.
@@ -142,17 +188,38 @@ async fn caller_of(core: &GatewayCore, key: &str) -> Result<(Caller, SecretKey),
     }
 }
 
+/// Whom the key of a request that was long on its way stands for now.
+///
+/// # Errors
+/// Those of [`caller_of`]: the key may be gone, or be another's.
+pub(crate) async fn still(core: &GatewayCore, caller: &Caller) -> Result<Caller, S3Error> {
+    let (Some(key), Some(signed_by)) = (caller.access_key(), caller.secret()) else { return Ok(caller.clone()) };
+    let (now, secret) = caller_of(core, &key.0).await?;
+    if is_equal(secret.0.as_bytes(), signed_by.0.as_bytes()) {
+        return Ok(now);
+    }
+    Err(S3Error::new(ErrorCode::InvalidAccessKeyId).with("AWSAccessKeyId", &*key.0))
+}
+
 /// Checks the request's signature.
 ///
 /// # Errors
 /// In AWS's words: `SignatureDoesNotMatch`, `InvalidAccessKeyId`, `RequestTimeTooSkewed` and the like.
-pub(crate) async fn authenticate(core: &GatewayCore, head: &Parts) -> Result<Authenticated, S3Error> {
+pub(crate) async fn authenticate(core: &GatewayCore, head: &Parts, target: &Target) -> Result<Authenticated, S3Error> {
     let request = RequestParts { method: &head.method, uri: &head.uri, headers: &head.headers };
     let claim = match Claim::read(request, &rules(core), core.services.clock.now()).map_err(refusal)? {
         Claim::Anonymous { payload } => {
             return Ok(Authenticated { payload, ..Authenticated::nobody() });
         }
         Claim::Signed(claim) => claim,
+        Claim::Version2(claim) => {
+            let (caller, secret) = caller_of(core, claim.access_key_id()).await?;
+            let host_bucket = target.bucket_text().filter(|_| target.is_virtual_host());
+            claim.verify(&secret, host_bucket).map_err(refusal)?;
+            let place = if claim.is_presigned() { SignedIn::Query } else { SignedIn::Header };
+            let signed = Some(Signed { place, at: claim.signed_at(), version: SignatureVersion::Two, region: None });
+            return Ok(Authenticated { caller, payload: claim.payload(), chunks: None, signed });
+        }
     };
     let (caller, secret) = caller_of(core, claim.access_key_id()).await?;
     let verified = claim.verify(&secret, &core.signing_keys).map_err(refusal)?;
@@ -161,7 +228,12 @@ pub(crate) async fn authenticate(core: &GatewayCore, head: &Parts) -> Result<Aut
         caller,
         payload: verified.payload,
         chunks: verified.chunks,
-        signed: Some(Signed { place, at: claim.signed_at() }),
+        signed: Some(Signed {
+            place,
+            at: claim.signed_at(),
+            version: SignatureVersion::Four,
+            region: Some(claim.region().into()),
+        }),
     })
 }
 

@@ -11,7 +11,7 @@ use s3_wire::{ErrorCode, Operation, RequestHead, S3Error, VersionRef};
 use sigv4::PayloadHash;
 use types::{BucketName, ObjectKey, Owner};
 
-use crate::authenticate::Authenticated;
+use crate::authenticate::{Authenticated, still};
 use crate::body::{Frames, RequestBody};
 use crate::connection::Connection;
 use crate::gateway::GatewayCore;
@@ -152,13 +152,14 @@ impl<'a> Call<'a> {
         RequestBody::new(self.frames, announced, signer, &self.core.services.workers)
     }
 
-    /// The request's document: all of it, its digests compared. It may have been long on its way: the right is asked for
-    /// again.
+    /// The request's document: all of it, its digests compared. It may have been long on its way: whose the key is, and
+    /// what they may, is asked again.
     ///
     /// # Errors
-    /// Those of [`crate::document::gather`] and of [`check_rights`].
+    /// Those of [`crate::document::gather`], of [`still`] and of [`check_rights`].
     pub(crate) async fn document(&mut self, bytes_max: usize) -> Result<Bytes, S3Error> {
         let document = crate::document::gather(self, bytes_max).await?;
+        self.authenticated.caller = still(self.core, &self.authenticated.caller).await?;
         check_rights(&self.asker()).await?;
         Ok(document)
     }

@@ -36,6 +36,8 @@ pub struct GatewaySettings {
     pub region: Option<String>,
     /// Whose answers are given where they differ.
     pub compat: Compat,
+    /// Whether Signature Version 2 counts, too.
+    pub signature_v2: bool,
     /// The certificate; `None`: plain HTTP.
     pub tls: Option<Tls>,
     /// How long clients may take.
@@ -58,6 +60,7 @@ impl Default for GatewaySettings {
             domains: Vec::new(),
             region: None,
             compat: Compat::default(),
+            signature_v2: false,
             tls: None,
             timeouts: Timeouts::default(),
             head_limits: HeadLimits { bytes_max: 64 << 10, headers_max: 100 },

@@ -111,7 +111,7 @@ async fn serve(
     // Who sent it, and whether they may; a form says so in its fields.
     let authenticated = match operation {
         Operation::PostObject => Authenticated::nobody(),
-        _ => authenticate(core, head).await?,
+        _ => authenticate(core, head, target).await?,
     };
     if operation != Operation::PostObject {
         let sent = &head.headers;
@@ -148,7 +148,7 @@ pub(crate) async fn check_rights(asker: &Asker<'_>) -> Result<(), S3Error> {
     let (head, operation) = (asker.head, asker.operation);
     let Some(action) = action_of(operation, head.query.has("versionId")) else { return Ok(()) };
     // What is in the body is asked about then; whoever did not sign sends none for nothing.
-    if matches!(operation, Operation::DeleteObjects | Operation::PutObjectTagging)
+    if matches!(operation, Operation::CreateBucket | Operation::DeleteObjects | Operation::PutObjectTagging)
         && asker.authenticated.signed.is_some()
     {
         return Ok(());
@@ -164,7 +164,9 @@ pub(crate) async fn check_rights(asker: &Asker<'_>) -> Result<(), S3Error> {
     // What is no version is refused by the operation.
     let which = which(head.version().ok().flatten().filter(|_| key.is_some()));
     let tags = given_tags(head, operation);
-    asker.demand(Wish { action, bucket: bucket.as_ref(), key: key.as_ref(), which, tags: &tags }).await?;
+    asker
+        .demand(Wish { action, bucket: bucket.as_ref(), key: key.as_ref(), which, tags: &tags, location: None })
+        .await?;
     // S3 lets no other account near a policy, whatever the policy says.
     let is_of_policy = matches!(action, Action::GetBucketPolicy | Action::PutBucketPolicy | Action::DeleteBucketPolicy);
     match bucket.filter(|_| is_of_policy) {

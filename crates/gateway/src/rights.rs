@@ -17,7 +17,7 @@ use s3_wire::public_access_block::PublicAccess;
 use s3_wire::{ErrorCode, Operation, RequestHead, S3Error};
 use types::{BucketName, ObjectKey, Timestamp};
 
-use crate::authenticate::{Authenticated, SignedIn};
+use crate::authenticate::{Authenticated, SignatureVersion, SignedIn};
 use crate::connection::Connection;
 use crate::gateway::GatewayCore;
 use crate::store_error::to_s3;
@@ -45,12 +45,20 @@ pub(crate) struct Wish<'a> {
     pub(crate) which: WhichVersion,
     /// The tags that the object is to get.
     pub(crate) tags: &'a [(String, String)],
+    /// The region that the bucket is to be in, where the request names one.
+    pub(crate) location: Option<&'a str>,
 }
 
 impl<'a> Wish<'a> {
     /// Something done to an object, or to its newest version.
     pub(crate) const fn of_object(action: Action, bucket: &'a BucketName, key: &'a ObjectKey) -> Self {
-        Self { action, bucket: Some(bucket), key: Some(key), which: WhichVersion::Newest, tags: &[] }
+        Self { action, bucket: Some(bucket), key: Some(key), which: WhichVersion::Newest, tags: &[], location: None }
+    }
+
+    /// A bucket made.
+    pub(crate) const fn of_new_bucket(bucket: &'a BucketName, location: Option<&'a str>) -> Self {
+        let (action, which) = (Action::CreateBucket, WhichVersion::Newest);
+        Self { action, bucket: Some(bucket), key: None, which, tags: &[], location }
     }
 
     /// The same of another version.
@@ -260,14 +268,18 @@ impl Context<'_> {
     }
 
     fn of_signature(&self, name: KeyName) -> Values<'_> {
-        let Some(signed) = self.asker.authenticated.signed else { return Values::Absent };
+        let Some(signed) = &self.asker.authenticated.signed else { return Values::Absent };
         match name {
             KeyName::AuthType => match signed.place {
                 SignedIn::Header => "REST-HEADER".into(),
                 SignedIn::Query => "REST-QUERY-STRING".into(),
                 SignedIn::Form => "POST".into(),
             },
-            KeyName::SignatureVersion => "AWS4-HMAC-SHA256".into(),
+            KeyName::RequestedRegion => Values::optional(signed.region.as_deref()),
+            KeyName::SignatureVersion => match signed.version {
+                SignatureVersion::Two => "AWS".into(),
+                SignatureVersion::Four => "AWS4-HMAC-SHA256".into(),
+            },
             _ => {
                 let age = self.now.seconds().saturating_sub(signed.at.seconds()).saturating_mul(1000);
                 Value::Number(i64::try_from(age).unwrap_or(i64::MAX)).into()
@@ -294,7 +306,10 @@ impl RequestContext for Context<'_> {
             KeyName::MaxKeys => self.number("max-keys"),
             KeyName::IfMatch => self.header("if-match"),
             KeyName::IfNoneMatch => self.header("if-none-match"),
-            KeyName::AuthType | KeyName::SignatureVersion | KeyName::SignatureAge => self.of_signature(key.name),
+            KeyName::AuthType | KeyName::SignatureVersion | KeyName::SignatureAge | KeyName::RequestedRegion => {
+                self.of_signature(key.name)
+            }
+            KeyName::LocationConstraint => Values::optional(self.wish.location),
             KeyName::ExistingObjectTag => tag(&self.existing_tags, key.rest),
             KeyName::RequestObjectTag => tag(self.wish.tags, key.rest),
             KeyName::RequestObjectTagKeys => {

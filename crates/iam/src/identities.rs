@@ -188,7 +188,7 @@ impl Identities {
         Ok((id, secret))
     }
 
-    /// Makes a managed policy, or gives one that stands another text.
+    /// Makes a managed policy.
     ///
     /// # Errors
     /// [`IamError`].

@@ -16,12 +16,15 @@ use tokio::sync::Semaphore;
 use types::{AccessKeyId, CommitStamp, Owner, SecretKey};
 
 use crate::built_in;
+use crate::known_policies::KnownPolicies;
 
 /// How long it counts what was known of a key when it was asked for.
 pub const KEPT: Duration = Duration::from_secs(1);
 
 /// Of so many keys it is remembered.
 const KEYS_MAX: usize = 4096;
+/// Of so many that are nobody's: they push no key out that is somebody's.
+const STRANGERS_MAX: usize = 1024;
 /// So many look-ups of keys that are not known go on at once: whoever makes up keys keeps nobody's index busy.
 const LOOK_UPS_MAX: usize = 16;
 /// No key has a longer id.
@@ -30,6 +33,7 @@ const ID_BYTES_MAX: usize = 128;
 /// Whom a key stands for, and what they may do.
 #[derive(Debug)]
 pub struct KeyIdentity {
+    id: AccessKeyId,
     secret: SecretKey,
     owner: Owner,
     user: Option<KnownUser>,
@@ -49,10 +53,15 @@ struct KnownUser {
 #[derive(Debug)]
 struct KnownPolicy {
     held: HeldPolicy,
-    policy: Policy,
+    policy: Arc<Policy>,
 }
 
 impl KeyIdentity {
+    /// The public half of the key.
+    pub fn id(&self) -> &AccessKeyId {
+        &self.id
+    }
+
     /// What requests are signed with.
     pub fn secret(&self) -> &SecretKey {
         &self.secret
@@ -90,16 +99,16 @@ impl KeyIdentity {
     }
 
     /// `None` for a secret that this release cannot unseal.
-    fn of(holder: KeyHolder) -> Option<Self> {
+    fn of(holder: KeyHolder, known: &KnownPolicies) -> Option<Self> {
         let secret = match holder.key.secret.scheme {
             0 => SecretKey(String::from_utf8(holder.key.secret.bytes).ok()?.into()),
             _ => return None,
         };
         let mut is_whole = true;
         let mut read = |held: HeldPolicy| {
-            let known = KnownPolicy::of(held);
-            is_whole &= known.is_some();
-            known
+            let policy = KnownPolicy::of(held, known);
+            is_whole &= policy.is_some();
+            policy
         };
         let (mut user, mut policies, mut boundary) = (None, Vec::new(), None);
         if let Some(found) = holder.user {
@@ -107,20 +116,20 @@ impl KeyIdentity {
             boundary = found.boundary.and_then(&mut read);
             user = Some(KnownUser { path: found.row.path, name: found.row.name, id: found.row.id });
         }
-        Some(Self { secret, owner: holder.owner, user, policies, boundary, is_whole })
+        Some(Self { id: holder.key.id, secret, owner: holder.owner, user, policies, boundary, is_whole })
     }
 }
 
 impl KnownPolicy {
-    fn of(held: HeldPolicy) -> Option<Self> {
+    fn of(mut held: HeldPolicy, known: &KnownPolicies) -> Option<Self> {
         let kind = match (held.managed, &held.group) {
             (true, _) => PolicyKind::Managed,
             (false, Some(_)) => PolicyKind::GroupInline,
             (false, None) => PolicyKind::UserInline,
         };
-        let document = held.document.as_deref().or_else(|| built_in::document(&held.name));
-        let read = document.map(|document| Policy::identity(document.as_bytes(), kind));
-        match read {
+        let own = held.document.take();
+        let document = own.as_deref().or_else(|| built_in::document(&held.name));
+        match document.map(|document| known.read(document, kind)) {
             Some(Ok(policy)) => Some(Self { held, policy }),
             Some(Err(error)) => {
                 tracing::error!(policy = %held.name, %error, "a stored policy is unreadable");
@@ -154,25 +163,54 @@ struct Known {
     asked: Duration,
 }
 
+/// What is remembered.
+struct Kept {
+    keys: LruCache<AccessKeyId, Known>,
+    /// Keys that there are not, or that do not count.
+    strangers: LruCache<AccessKeyId, Known>,
+}
+
+impl Kept {
+    fn get(&mut self, id: &AccessKeyId) -> Option<Known> {
+        self.keys.get(id).or_else(|| self.strangers.get(id)).cloned()
+    }
+
+    fn keep(&mut self, id: AccessKeyId, known: Known) {
+        let before = self.keys.peek(&id).or_else(|| self.strangers.peek(&id));
+        // Somebody who asked earlier may come later.
+        if before.is_some_and(|before| before.asked > known.asked) {
+            return;
+        }
+        let (of, other) = match known.identity {
+            Some(_) => (&mut self.keys, &mut self.strangers),
+            None => (&mut self.strangers, &mut self.keys),
+        };
+        other.remove(&id);
+        of.insert(id, known);
+    }
+}
+
 /// The keys that were used last.
 pub struct KnownKeys {
     index: Arc<dyn IndexService>,
     clock: Arc<dyn Clock>,
-    kept: Mutex<LruCache<AccessKeyId, Known>>,
+    kept: Mutex<Kept>,
+    policies: KnownPolicies,
     look_ups: Semaphore,
 }
 
 impl std::fmt::Debug for KnownKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KnownKeys").field("keys", &self.kept.lock().len()).finish_non_exhaustive()
+        f.debug_struct("KnownKeys").field("keys", &self.kept.lock().keys.len()).finish_non_exhaustive()
     }
 }
 
 impl KnownKeys {
     /// Looks keys up in `index`.
     pub fn new(index: Arc<dyn IndexService>, clock: Arc<dyn Clock>) -> Self {
-        let (kept, look_ups) = (Mutex::new(LruCache::new(KEYS_MAX)), Semaphore::new(LOOK_UPS_MAX));
-        Self { index, clock, kept, look_ups }
+        let kept = Kept { keys: LruCache::new(KEYS_MAX), strangers: LruCache::new(STRANGERS_MAX) };
+        let (kept, policies, look_ups) = (Mutex::new(kept), KnownPolicies::default(), Semaphore::new(LOOK_UPS_MAX));
+        Self { index, clock, kept, policies, look_ups }
     }
 
     /// Whom a key stands for, as it was at most [`KEPT`] ago; `None` where there is no such key, or it is inactive.
@@ -184,15 +222,19 @@ impl KnownKeys {
             return Ok(None);
         }
         let id = AccessKeyId(id.into());
-        let known = self.kept.lock().get(&id).cloned();
         let is_fresh = |known: &Known| self.clock.monotonic().saturating_sub(known.asked) < KEPT;
+        let known = self.kept.lock().get(&id);
+        match known {
+            Some(known) if is_fresh(&known) => return Ok(known.identity),
+            Some(known) if known.identity.is_some() => return self.look_up(id, Some(known)).await,
+            _ => {}
+        }
+        let _one_of_few = self.look_ups.acquire().await.expect("it is never closed");
+        // Others may have asked for the same key in the meantime.
+        let known = self.kept.lock().get(&id);
         match known {
             Some(known) if is_fresh(&known) => Ok(known.identity),
-            Some(known) if known.identity.is_some() => self.look_up(id, Some(known)).await,
-            known => {
-                let _one_of_few = self.look_ups.acquire().await.expect("it is never closed");
-                self.look_up(id, known).await
-            }
+            known => self.look_up(id, known).await,
         }
     }
 
@@ -208,18 +250,14 @@ impl KnownKeys {
             (AccessKeyAnswer::Unknown, _) => None,
             (AccessKeyAnswer::Known(holder), _) if !holder.key.active => None,
             (AccessKeyAnswer::Known(holder), _) => {
-                let identity = KeyIdentity::of(*holder);
+                let identity = KeyIdentity::of(*holder, &self.policies);
                 if identity.is_none() {
                     tracing::error!(access_key = %id, "the secret of a key is sealed in a way that this release does not know");
                 }
                 identity.map(Arc::new)
             }
         };
-        let mut kept = self.kept.lock();
-        // Somebody who asked earlier may come later.
-        if kept.peek(&id).is_none_or(|other| other.asked <= asked) {
-            kept.insert(id, Known { identity: identity.clone(), changed, asked });
-        }
+        self.kept.lock().keep(id, Known { identity: identity.clone(), changed, asked });
         Ok(identity)
     }
 }
@@ -307,6 +345,27 @@ mod tests {
         assert!(keys.find("KEY").await.expect("answered").is_some(), "nor does it stay away longer");
         assert!(keys.find(&"K".repeat(200)).await.expect("answered").is_none());
         assert_eq!(counts().0, 5, "what can be no key is not asked for");
+    }
+
+    #[tokio::test]
+    async fn made_up_keys_push_none_out_and_are_asked_for_once_each() {
+        let (index, clock, keys) = world(holder(Vec::new()));
+        assert!(keys.find("KEY").await.expect("answered").is_some());
+        for number in 0..2 * KEYS_MAX {
+            assert!(keys.find(&format!("made-up-{number}")).await.expect("answered").is_none());
+        }
+        // Several at once wait for the same answer.
+        let asked = index.asked.load(Ordering::Relaxed);
+        let one = || keys.find("another");
+        let _held = keys.look_ups.acquire_many(LOOK_UPS_MAX as u32 - 1).await.expect("free");
+        let (first, second, third) = tokio::join!(one(), one(), one());
+        assert!([first, second, third].iter().all(|found| matches!(found, Ok(None))));
+        assert_eq!(index.asked.load(Ordering::Relaxed), asked + 1);
+        // The key that is somebody's is still known, and so doesn't wait for them.
+        clock.advance(KEPT);
+        let _all = keys.look_ups.acquire().await.expect("free");
+        assert!(keys.find("KEY").await.expect("answered").is_some());
+        assert_eq!(index.told.load(Ordering::Relaxed), 2 * KEYS_MAX + 2, "it was known before");
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ pub mod built_in;
 mod error;
 mod identities;
 mod keys;
+mod known_policies;
 mod letters;
 mod names;
 

@@ -24,12 +24,12 @@ pub(crate) fn check_path(path: &str) -> Result<(), IamError> {
 
 /// An access key that is given.
 pub(crate) fn check_access_key(id: &str) -> Result<(), IamError> {
-    // What stands in `Credential=` up to the first slash.
-    let may_be = |letter: u8| letter.is_ascii_alphanumeric() || b"_+=,.@-".contains(&letter);
+    // What stands in `Credential=` up to the first slash; a comma would end it.
+    let may_be = |letter: u8| letter.is_ascii_alphanumeric() || b"_+=.@-".contains(&letter);
     if (3..=128).contains(&id.len()) && id.bytes().all(may_be) {
         return Ok(());
     }
-    Err(IamError::Invalid("an access key has 3 to 128 letters, digits and _+=,.@-".to_owned()))
+    Err(IamError::Invalid("an access key has 3 to 128 letters, digits and _+=.@-".to_owned()))
 }
 
 /// A secret that is given.

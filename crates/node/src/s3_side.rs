@@ -128,6 +128,7 @@ fn gateway_settings(settings: &ServerSettings, tls: Option<Tls>) -> GatewaySetti
         domains: settings.domains.clone(),
         region: settings.region.clone(),
         compat: settings.compat,
+        signature_v2: settings.signature_v2,
         tls,
         timeouts: Timeouts { head: settings.header_timeout, stall: settings.body_timeout, ..Timeouts::default() },
         read_buffers_bytes: usize::try_from(memory::read_buffers_bytes(settings)).unwrap_or(usize::MAX),

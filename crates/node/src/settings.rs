@@ -54,6 +54,8 @@ pub struct ServerSettings {
     pub region: Option<String>,
     /// Whose answers to give where AWS and public suites differ.
     pub compat: gateway::Compat,
+    /// Whether Signature Version 2 counts, too.
+    pub signature_v2: bool,
     /// Certificate and key, to serve by TLS.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// The wanted profile; follows the number of disks unless given.

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use sigv4::{Claim, EMPTY_SHA256, RequestParts, Rules, SigningKeys};
 use types::{SecretKey, Timestamp};
 
-const RULES: Rules<'static> = Rules { service: "s3", region: None };
+const RULES: Rules<'static> = Rules { service: "s3", region: None, version2: false };
 const NOW: Timestamp = Timestamp::from_seconds(1_369_353_600);
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 

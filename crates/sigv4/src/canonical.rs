@@ -133,6 +133,11 @@ const fn hex_digit(byte: u8) -> Option<u8> {
     }
 }
 
+/// The parameters of a query, still percent-encoded.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
 /// The decoded value of a parameter, if it is UTF-8.
 pub(crate) fn decode_query_text(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {

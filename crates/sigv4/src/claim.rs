@@ -8,6 +8,7 @@ use types::Timestamp;
 use crate::error::{AuthCode, AuthError};
 use crate::payload::{PayloadHash, unsupported_mechanism};
 use crate::scope::Scope;
+use crate::version2::Version2Claim;
 use crate::{header_auth, query_auth};
 
 /// How far the clocks of client and server may be apart, in seconds.
@@ -31,6 +32,8 @@ pub struct Rules<'a> {
     pub service: &'a str,
     /// The configured region; `None` takes any.
     pub region: Option<&'a str>,
+    /// Whether Signature Version 2 counts, too.
+    pub version2: bool,
 }
 
 /// Who a request says that it is from.
@@ -43,6 +46,8 @@ pub enum Claim<'a> {
     },
     /// The holder of a key.
     Signed(Box<SignedClaim<'a>>),
+    /// The holder of a key, by Signature Version 2.
+    Version2(Box<Version2Claim<'a>>),
 }
 
 /// A signature that is well-formed, in time, and covers what it must; whether it is true is still open.
@@ -73,6 +78,11 @@ impl<'a> Claim<'a> {
         let mut authorizations = request.headers.get_all(header::AUTHORIZATION).iter();
         match (authorizations.next(), in_query) {
             (None, query_auth::Mechanism::None) => Self::anonymous(request),
+            (Some(value), query_auth::Mechanism::None)
+                if rules.version2 && value.as_bytes().starts_with(b"AWS ") && authorizations.next().is_none() =>
+            {
+                Version2Claim::of_header(request, value.as_bytes(), now).map(|claim| Self::Version2(Box::new(claim)))
+            }
             (Some(value), query_auth::Mechanism::None) if authorizations.next().is_none() => {
                 header_auth::read(request, value.as_bytes(), rules, now).map(|claim| Self::Signed(Box::new(claim)))
             }
@@ -82,6 +92,9 @@ impl<'a> Claim<'a> {
                 "Authorization",
                 value.as_bytes(),
             )),
+            (None, query_auth::Mechanism::Version2) if rules.version2 => {
+                Version2Claim::of_query(request, query, now).map(|claim| Self::Version2(Box::new(claim)))
+            }
             (None, query_auth::Mechanism::Version2) => Err(unsupported_mechanism()),
             (None, query_auth::Mechanism::Version4) => {
                 query_auth::read(request, query, rules, now).map(|claim| Self::Signed(Box::new(claim)))
@@ -109,6 +122,7 @@ impl<'a> Claim<'a> {
         match self {
             Self::Anonymous { payload } => *payload,
             Self::Signed(claim) => claim.payload,
+            Self::Version2(claim) => claim.payload(),
         }
     }
 }

@@ -73,6 +73,11 @@ impl<'a> FormClaim<'a> {
         self.scope.access_key_id()
     }
 
+    /// The region of the scope.
+    pub fn region(&self) -> &str {
+        self.scope.region()
+    }
+
     /// When it was signed.
     pub const fn signed_at(&self) -> Timestamp {
         self.timestamp
@@ -120,7 +125,7 @@ mod tests {
         }
     }
 
-    const RULES: Rules<'_> = Rules { service: "s3", region: None };
+    const RULES: Rules<'_> = Rules { service: "s3", region: None, version2: false };
 
     fn verified(fields: FormFields<'_>) -> Result<(), AuthCode> {
         let claim = FormClaim::read(fields, &RULES).map_err(|error| error.code)?;

@@ -1,4 +1,5 @@
-//! Is this signature true? AWS Signature Version 4 of requests, presigned URLs and the chunks of streamed bodies.
+//! Is this signature true? AWS Signature Version 4 of requests, presigned URLs and the chunks of streamed bodies; where
+//! the operator allows it, Version 2 of requests, URLs and forms.
 //!
 //! Pure: no I/O, no clock (the time is an argument), no async. The canonical request is ours, since a verifier starts
 //! from the bytes that arrived and `aws_sigv4` from a request that it is about to send; the signing key and the
@@ -22,6 +23,7 @@ mod sign;
 mod signing_key;
 mod time;
 mod verify;
+mod version2;
 
 pub use chunk::{ChunkSigner, EMPTY_SHA256, SignatureMismatch};
 pub use claim::{Claim, RequestParts, Rules, SignedClaim};
@@ -31,3 +33,4 @@ pub use payload::PayloadHash;
 pub use sign::Signer;
 pub use signing_key::SigningKeys;
 pub use verify::{Verified, is_equal};
+pub use version2::{Version2Claim, Version2Form};

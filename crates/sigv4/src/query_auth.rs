@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use types::Timestamp;
 
-use crate::canonical::decode_query_text;
+use crate::canonical::{decode_query_text, pairs};
 use crate::claim::{RequestParts, Rules, SKEW_SECONDS_MAX, SignedClaim};
 use crate::claim::{check_signed_headers, payload_header, refuse_token};
 use crate::error::{AuthCode, AuthError};
@@ -35,10 +35,6 @@ pub(crate) fn mechanism(query: &str) -> Mechanism {
         }
     }
     found
-}
-
-fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// The parameters of a presigned URL, still percent-encoded.

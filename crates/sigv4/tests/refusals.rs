@@ -19,7 +19,8 @@ fn read_with(uri: &str, headers: &[(&str, &str)], region: Option<&str>, now: u64
     }
     let uri: Uri = uri.parse().unwrap();
     let parts = RequestParts { method: &Method::GET, uri: &uri, headers: &map };
-    Claim::read(parts, &Rules { service: "s3", region }, Timestamp::from_seconds(now)).map(|claim| claim.payload())
+    Claim::read(parts, &Rules { service: "s3", region, version2: false }, Timestamp::from_seconds(now))
+        .map(|claim| claim.payload())
 }
 
 fn read(more: &[(&str, &str)]) -> Result<PayloadHash, AuthError> {

@@ -8,6 +8,7 @@ use crate::answer::{Answer, whole};
 use crate::call::Call;
 use crate::compat::Compat;
 use crate::health;
+use crate::rights::Wish;
 
 /// Makes a bucket of the caller.
 pub(crate) async fn create_bucket(call: &mut Call<'_>, bytes_max: usize) -> Result<Answer, S3Error> {
@@ -16,6 +17,8 @@ pub(crate) async fn create_bucket(call: &mut Call<'_>, bytes_max: usize) -> Resu
     if bucket.as_str() == health::RESERVED_BUCKET {
         return Err(S3Error::new(ErrorCode::InvalidBucketName).with("BucketName", bucket.as_str()));
     }
+    let location = Some(region.as_str()).filter(|region| !region.is_empty());
+    call.demand(Wish::of_new_bucket(&bucket, location)).await?;
     let request = objects::CreateBucketRequest {
         bucket: bucket.clone(),
         owner: call.owner()?.clone(),

@@ -9,10 +9,10 @@ use s3_wire::form::{FormDecoder, FormEvent};
 use s3_wire::post_object::{PostForm, PostObjectRequest, PostedAnswer, missing_field, no_file, no_form};
 use s3_wire::post_policy::{LengthRange, PostPolicy};
 use s3_wire::{RequestHead, S3Error};
-use sigv4::FormFields;
+use sigv4::{FormFields, Version2Form};
 
 use crate::answer::{Answer, whole};
-use crate::authenticate::{Authenticated, authenticate_form};
+use crate::authenticate::{Authenticated, authenticate_form, authenticate_version2_form};
 use crate::call::{Call, shown};
 use crate::form_body::{FormBody, FormFrames};
 use crate::rights::{Asker, Wish};
@@ -26,13 +26,14 @@ pub(crate) async fn post_object(call: &mut Call<'_>) -> Result<Answer, S3Error> 
     let mut frames = FormFrames::new(call.frames, decoder);
     let form = fields(&mut frames).await?;
     // Who signed the policy, and whether the form is as it says.
-    let (authenticated, length) = match signed_fields(&form)? {
-        None => (Authenticated::nobody(), LengthRange::default()),
-        Some(signed) => {
-            let authenticated = authenticate_form(call.core, signed).await?;
-            let now = call.core.services.clock.now();
-            (authenticated, PostPolicy::parse(signed.policy)?.check(&bucket, form.fields(), now)?)
-        }
+    let (authenticated, policy) = match signature(&form)? {
+        Signature::None => (Authenticated::nobody(), None),
+        Signature::Version2(signed) => (authenticate_version2_form(call.core, signed).await?, Some(signed.policy)),
+        Signature::Version4(signed) => (authenticate_form(call.core, signed).await?, Some(signed.policy)),
+    };
+    let length = match policy {
+        None => LengthRange::default(),
+        Some(policy) => PostPolicy::parse(policy)?.check(&bucket, form.fields(), call.core.services.clock.now())?,
     };
     let request = PostObjectRequest::parse(&call.head, &form)?;
     let headers = form.headers()?;
@@ -85,19 +86,29 @@ async fn fields(frames: &mut FormFrames<'_>) -> Result<PostForm, S3Error> {
     }
 }
 
-/// What says who signed the form; `None` where nothing does.
-fn signed_fields(form: &PostForm) -> Result<Option<FormFields<'_>>, S3Error> {
-    if form.field("awsaccesskeyid").is_some() || form.field("signature").is_some() {
-        let words = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
-        return Err(S3Error::invalid_request(words));
-    }
+/// What says who signed a form.
+enum Signature<'a> {
+    None,
+    Version2(Version2Form<'a>),
+    Version4(FormFields<'a>),
+}
+
+/// Looks for the fields of a signature.
+fn signature(form: &PostForm) -> Result<Signature<'_>, S3Error> {
     let policy = form.field("policy");
+    let text = |name: &str| form.text(name)?.ok_or_else(|| missing_field(name));
+    if form.field("awsaccesskeyid").is_some() || form.field("signature").is_some() {
+        return Ok(Signature::Version2(Version2Form {
+            access_key_id: text("awsaccesskeyid")?,
+            signature: text("signature")?,
+            policy: policy.ok_or_else(|| missing_field("policy"))?,
+        }));
+    }
     let names = ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"];
     if policy.is_none() && names.iter().all(|name| form.field(name).is_none()) {
-        return Ok(None);
+        return Ok(Signature::None);
     }
-    let text = |name: &str| form.text(name)?.ok_or_else(|| missing_field(name));
-    Ok(Some(FormFields {
+    Ok(Signature::Version4(FormFields {
         algorithm: text("x-amz-algorithm")?,
         credential: text("x-amz-credential")?,
         date: text("x-amz-date")?,
