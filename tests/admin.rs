@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
-use crate::s3::raw::by_url;
+use crate::s3::raw::{self, Payload, by_url, host_of, signed_by, signed_for};
 use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
 
 /// A plain GET without a signature: status line and body.
@@ -335,4 +336,95 @@ async fn a_user_of_the_operators_account_administers_by_policy() {
         assert!(!told.status.success(), "{told:?}");
         assert!(String::from_utf8_lossy(&told.stderr).contains("no right to admin:Read"), "{told:?}");
     }
+}
+
+/// What keeps a user from S3 keeps them from making themselves another one.
+#[tokio::test]
+async fn conditions_of_policies_count_for_the_admin_api() {
+    let server = Server::start(1);
+    let made = server.admin(&["user", "add", "admin", "--policy", "consoleAdmin"]);
+    let status = || {
+        let mut command = server.admin_command(&["status"]);
+        command.env("CAIRN_ROOT_ACCESS_KEY", field(&made, "access_key"));
+        command.env("CAIRN_ROOT_SECRET_KEY", field(&made, "secret_key")).output().expect("the verb runs").status
+    };
+    assert!(status().success());
+    // What is known of a key counts for a second.
+    let wait = |wanted: bool, what: &str| {
+        let until = Instant::now() + Duration::from_secs(20);
+        while status().success() != wanted {
+            assert!(Instant::now() < until, "{what}");
+        }
+    };
+    let deny = |name: &str, condition: &str| {
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Deny","Action":"*","Resource":"*","Condition":{condition}}}}}"#
+        );
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        server.admin(&["policy", "add", name, file.path().to_str().expect("a path")]);
+        server.admin(&["policy", "attach", name, "--user", "admin"]);
+        wait(false, name);
+        server.admin(&["policy", "detach", name, "--user", "admin"]);
+        wait(true, name);
+    };
+    for (name, condition) in [
+        ("since", r#"{"DateGreaterThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}}"#),
+        ("here", r#"{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}"#),
+        ("plain", r#"{"Bool":{"aws:SecureTransport":"false"}}"#),
+    ] {
+        deny(name, condition);
+    }
+}
+
+/// Presigned URLs are made to be given away, and cover no body.
+#[test]
+fn only_what_is_signed_for_the_admin_api_in_its_header_is_let_in() {
+    let server = Server::start(1);
+    let host = server.admin_endpoint().trim_start_matches("http://");
+    let now = DateTime::from(SystemTime::now()).fmt(DateTimeFormat::DateTime).expect("a time");
+    let now: String = now.chars().take(19).filter(|letter| !"-:".contains(*letter)).collect();
+    let url = format!(
+        "/v1/status?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={ACCESS_KEY}%2F{}%2Fus-east-1%2Fcairn-admin\
+         %2Faws4_request&X-Amz-Date={now}Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=00",
+        &now[..8]
+    );
+    let (status, body) = get(&server, &url);
+    assert!(status.contains("403") && body.contains("in its Authorization header"), "{status} {body}");
+    let of_s3 = signed_for(host, "GET", "/v1/status", &[], &Payload::Whole(b""));
+    let answer = raw::Connection::to(host).exchange(&of_s3.head(), false);
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert!(answer.text().contains("cairn-admin"), "{answer:?}");
+}
+
+/// A document that is long on its way is nobody's once its key is gone.
+#[tokio::test]
+async fn a_key_that_is_removed_while_its_request_comes_changes_nothing() {
+    let server = Server::start(1);
+    let bucket = server.bucket().await;
+    let made = server.admin(&["user", "add", "app", "--policy", "readwrite"]);
+    let key = (field(&made, "access_key"), field(&made, "secret_key"));
+    let document = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+    let target = format!("/{bucket}?tagging");
+    let length = document.len().to_string();
+    let put = |key| {
+        let headers = [("content-length", length.as_str())];
+        signed_by(key, host_of(&server), "PUT", &target, &headers, &Payload::Whole(document))
+    };
+    let begun = || {
+        let mut connection = raw::Connection::open(&server);
+        connection.send(&put(key).with_body(&document[..10]));
+        connection
+    };
+    let mut first = begun();
+    assert_eq!(first.exchange(&document[10..], false).status, 204, "while it counts");
+    let mut second = begun();
+    server.admin(&["user", "remove", "app"]);
+    // What was known of the key counts for a second.
+    let at_once = || raw::Connection::open(&server).exchange(&put(key).with_body(document), false).status;
+    let until = Instant::now() + Duration::from_secs(20);
+    while at_once() != 403 {
+        assert!(Instant::now() < until, "the key still counts");
+    }
+    assert_eq!(second.exchange(&document[10..], false).error(), (403, "InvalidAccessKeyId"));
 }

@@ -104,11 +104,23 @@ pub fn signed(server: &Server, method: &str, target: &str, headers: &[(&str, &st
 
 /// The same for another host.
 pub fn signed_for(host: &str, method: &str, target: &str, headers: &[(&str, &str)], payload: &Payload<'_>) -> Signed {
+    signed_by((ACCESS_KEY, SECRET_KEY), host, method, target, headers, payload)
+}
+
+/// The same by another key.
+pub fn signed_by(
+    (access_key, secret_key): (&str, &str),
+    host: &str,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    payload: &Payload<'_>,
+) -> Signed {
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    let identity = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "tests").into();
+    let identity = Credentials::new(access_key, secret_key, None, None, "tests").into();
     let time = SystemTime::now();
     let params = SigningParams::builder().identity(&identity).region(REGION).name("s3").time(time).settings(settings);
     let params = params.build().expect("all that signing needs").into();

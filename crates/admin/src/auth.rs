@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use authz::{Action, EmptyContext, Policies, Principal, Request as Asked, Resource, decide};
+use authz::{Action, Policies, Principal, Request as Asked, Resource, decide};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use iam::{KeyIdentity, KnownKeys};
@@ -13,6 +13,7 @@ use sigv4::{Claim, PayloadHash, RequestParts, Rules, SigningKeys};
 use tokio::sync::watch;
 use types::Credential;
 
+use crate::asked::{AskedContext, Connection};
 use crate::client::SERVICE;
 
 /// The longest body of an admin request.
@@ -24,6 +25,9 @@ pub enum AuthFailure {
     /// No signature, a wrong one, or one of a key without the right.
     #[error("access denied: {0}")]
     Denied(String),
+    /// Whether the key may cannot be said now.
+    #[error("the key cannot be looked up now; try again")]
+    Unknown,
     /// The body is over 1 MiB or ended early.
     #[error("the body is too large or ended early")]
     TooLarge,
@@ -54,11 +58,11 @@ impl AdminAuthenticator {
     ///
     /// # Errors
     /// [`AuthFailure`].
-    pub async fn check(&self, request: Request) -> Result<Request, AuthFailure> {
+    pub(crate) async fn check(&self, request: Request, connection: Connection) -> Result<Request, AuthFailure> {
         let (head, body) = request.into_parts();
         let payload = {
             let parts = RequestParts { method: &head.method, uri: &head.uri, headers: &head.headers };
-            self.verify(parts).await?
+            self.verify(parts, connection).await?
         };
         let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| AuthFailure::TooLarge)?;
         match payload {
@@ -69,11 +73,16 @@ impl AdminAuthenticator {
         }
     }
 
-    async fn verify(&self, parts: RequestParts<'_>) -> Result<PayloadHash, AuthFailure> {
+    async fn verify(&self, parts: RequestParts<'_>, connection: Connection) -> Result<PayloadHash, AuthFailure> {
         let denied = |reason: &str| AuthFailure::Denied(reason.to_owned());
-        let rules = Rules { service: SERVICE, region: None };
-        let claim = Claim::read(parts, &rules, self.clock.now()).map_err(|error| denied(&error.message))?;
+        let rules = Rules { service: SERVICE, region: None, version2: false };
+        let now = self.clock.now();
+        let claim = Claim::read(parts, &rules, now).map_err(|error| denied(&error.message))?;
         let Claim::Signed(claim) = claim else { return Err(denied("the request is not signed")) };
+        // A URL covers no body, and is made to be given away.
+        if claim.is_presigned() {
+            return Err(denied("the request must be signed in its Authorization header"));
+        }
         let root = self.root(claim.access_key_id());
         let user = if root.is_some() { None } else { self.user(claim.access_key_id()).await? };
         let (secret, principal) = match (&root, &user) {
@@ -86,7 +95,8 @@ impl AdminAuthenticator {
         let identity = user.as_deref().map(KeyIdentity::policies).unwrap_or_default();
         let boundary = user.as_deref().and_then(KeyIdentity::boundary);
         let policies = Policies { identity: &identity, boundary, ..Policies::default() };
-        let asked = Asked { principal, action, resource: Resource::Service, context: &EmptyContext };
+        let context = AskedContext { connection, headers: parts.headers, now, signed_at: claim.signed_at() };
+        let asked = Asked { principal, action, resource: Resource::Service, context: &context };
         let is_whole = user.as_deref().is_none_or(KeyIdentity::is_whole);
         if !is_whole || !decide(&asked, &policies).allowed {
             return Err(AuthFailure::Denied(format!("the key has no right to {}", action.name())));
@@ -100,6 +110,9 @@ impl AdminAuthenticator {
 
     async fn user(&self, key: &str) -> Result<Option<Arc<KeyIdentity>>, AuthFailure> {
         let Some(keys) = self.keys.read().clone() else { return Ok(None) };
-        keys.find(key).await.map_err(|error| AuthFailure::Denied(format!("the key cannot be looked up: {error}")))
+        keys.find(key).await.map_err(|error| {
+            tracing::warn!(%error, "an access key could not be looked up");
+            AuthFailure::Unknown
+        })
     }
 }

@@ -26,8 +26,8 @@ use crate::trust::TrustedCertificates;
 /// The name of the file on each disk that has the root credential.
 pub const CREDENTIAL_FILE: &str = "root-credential.json";
 
-/// The service that the signatures of admin requests name.
-pub const SERVICE: &str = "s3";
+/// The service that the signatures of admin requests name: what was signed for S3 is no admin request.
+pub const SERVICE: &str = "cairn-admin";
 
 /// Where and as whom.
 #[derive(Debug, Clone)]

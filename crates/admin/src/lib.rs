@@ -4,6 +4,7 @@
 //! neither disks nor the index. Health pages and metrics are open, every other path needs a SigV4 signature by a key
 //! that may `admin:*`.
 
+mod asked;
 pub mod auth;
 mod change_command;
 pub mod changes;

@@ -4,13 +4,13 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
 use gateway::tls::Tls;
 use gateway::{Port, Readiness};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,6 +19,7 @@ use iam::KnownKeys;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::asked::Connection;
 use crate::auth::{AdminAuthenticator, AuthFailure};
 use crate::changes::{Change, ChangeOptions, RebalanceWish};
 use crate::gateways::AddGateway;
@@ -119,9 +120,10 @@ async fn accept(listener: TcpListener, tls: Option<Tls>, router: Router, mut sto
             _ = stopped.changed() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let acceptor = tls.as_ref().map(Tls::acceptor);
-                tokio::spawn(serve(stream, acceptor, router.clone(), stopped.clone()));
+                let router = router.clone().layer(Extension(Connection { peer, is_tls: acceptor.is_some() }));
+                tokio::spawn(serve(stream, acceptor, router, stopped.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection to the admin API was not accepted");
@@ -216,12 +218,18 @@ async fn metrics(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     }
 }
 
-async fn authenticate(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Result<Response, Infallible> {
-    Ok(match shared.authenticator.check(request).await {
+async fn authenticate(
+    State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Infallible> {
+    Ok(match shared.authenticator.check(request, connection).await {
         Ok(request) => next.run(request).await,
         Err(failure) => {
             let status = match failure {
                 AuthFailure::Denied(_) => StatusCode::FORBIDDEN,
+                AuthFailure::Unknown => StatusCode::SERVICE_UNAVAILABLE,
                 AuthFailure::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             };
             (status, axum::Json(AdminError::Refused(failure.to_string()))).into_response()

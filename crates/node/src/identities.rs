@@ -87,14 +87,11 @@ async fn add_account(identities: &Identities, wish: NewAccount, key: GivenKey) -
     }
 }
 
-/// Its root's keys go with it, but only where nothing else is left.
+/// Its root's keys go with it, where nothing else is left.
 async fn remove_account(identities: &Identities, account: AccountId) -> Result<MadeIdentity, AdminError> {
     let users = identities.list(account, IdentityKind::User).await.map_err(refusal)?;
     if let Some(user) = users.first() {
         return Err(AdminError::Refused(format!("it still has users: {}", user.name)));
-    }
-    for key in identities.access_keys(account, None).await.map_err(refusal)? {
-        identities.apply(IdentityChange::DeleteAccessKey(key.id)).await.map_err(refusal)?;
     }
     identities.apply(IdentityChange::DeleteAccount(account)).await.map_err(refusal)?;
     Ok(MadeIdentity::default())

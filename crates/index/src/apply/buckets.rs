@@ -17,6 +17,8 @@ impl Applying<'_> {
             }
             return Err(Refusal::BucketExists(Box::new(known)).into());
         }
+        // Whoever got the number of an account that is gone would get the bucket with it.
+        self.expect_account(record.owner.account)?;
         let mut counters = self.tables.counters()?;
         let id = counters.next_bucket;
         counters.next_bucket = id.next();

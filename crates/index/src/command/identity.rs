@@ -218,7 +218,7 @@ pub struct IdentityName {
 pub enum IdentityChange {
     /// Makes an account; its number, canonical id and email must be free.
     CreateAccount(Box<AccountRow>),
-    /// Removes an account that has nothing any more: no bucket, key, identity or policy.
+    /// Removes an account that has nothing any more, no bucket, identity or policy, and its root's keys with it.
     DeleteAccount(AccountId),
     /// Makes a user, group or role.
     Create {

@@ -138,8 +138,6 @@ fn an_account_goes_once_it_has_nothing_and_its_names_are_free_again() {
     assert_eq!(change(&mut world, delete()), conflict(IdentityThing::User));
     done(&mut world, IdentityChange::Delete { identity: user("bob"), with_all: false });
     done(&mut world, key("ROOT7", None));
-    assert_eq!(change(&mut world, delete()), conflict(IdentityThing::AccessKey));
-    done(&mut world, IdentityChange::DeleteAccessKey(AccessKeyId("ROOT7".into())));
     let record = BucketRecord {
         id: BucketId(0),
         namespace: Namespace::default(),
@@ -149,10 +147,15 @@ fn an_account_goes_once_it_has_nothing_and_its_names_are_free_again() {
         created: Timestamp(0),
         state: BucketRecordState::Live,
     };
-    world.apply(CommandBody::ReserveBucket { record: Box::new(record), token: [1; 16] });
+    let reserve = |token| CommandBody::ReserveBucket { record: Box::new(record.clone()), token: [token; 16] };
+    world.apply(reserve(1));
     assert_eq!(change(&mut world, delete()), conflict(IdentityThing::Bucket));
+    assert_eq!(holder(&mut world, "ROOT7").key.account, ACCOUNT, "what was refused took nothing");
     world.apply(CommandBody::FinishBucketDeletion { id: BucketId(1), token: [1; 16] });
     done(&mut world, delete());
+    assert_eq!(look_up(&mut world, "ROOT7", None).1, AccessKeyAnswer::Unknown, "its root's keys go with it");
+    let none = no(IdentityRefusal::NoSuchEntity(IdentityThing::Account));
+    assert_eq!(world.apply(reserve(2)), none, "nobody has a bucket");
     assert_eq!(change(&mut world, delete()), no(IdentityRefusal::NoSuchEntity(IdentityThing::Account)));
     let orphan = change(&mut world, make(IdentityKind::User, "bob"));
     assert_eq!(orphan, no(IdentityRefusal::NoSuchEntity(IdentityThing::Account)));
