@@ -3,6 +3,7 @@
 
 mod abort_multipart_upload;
 mod checksums;
+mod compat_rgw;
 mod complete_multipart_upload;
 mod conditions;
 mod copy_object;

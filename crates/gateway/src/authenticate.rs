@@ -118,6 +118,11 @@ impl Caller {
 }
 
 impl Authenticated {
+    /// Whether nobody signed it.
+    pub(crate) const fn is_nobody(&self) -> bool {
+        matches!(self.caller, Caller::Anonymous)
+    }
+
     /// As yet.
     pub(crate) const fn nobody() -> Self {
         Self { caller: Caller::Anonymous, payload: PayloadHash::Unsigned, chunks: None, signed: None }
@@ -144,15 +149,11 @@ pub(crate) async fn authenticate_form(core: &GatewayCore, fields: FormFields<'_>
 /// Checks the signature of a form's policy by Signature Version 2.
 ///
 /// # Errors
-/// `InvalidRequest` where that does not count; those of [`authenticate_form`].
+/// Those of [`authenticate_form`].
 pub(crate) async fn authenticate_version2_form(
     core: &GatewayCore,
     form: Version2Form<'_>,
 ) -> Result<Authenticated, S3Error> {
-    if !core.settings.signature_v2 {
-        let words = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
-        return Err(S3Error::invalid_request(words));
-    }
     let (caller, secret) = caller_of(core, form.access_key_id).await?;
     form.verify(&secret).map_err(refusal)?;
     // When it was signed it doesn't say.

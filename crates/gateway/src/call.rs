@@ -195,6 +195,14 @@ pub(crate) fn named(version: VersionRef) -> WhichVersion {
     }
 }
 
+/// The id of a version that was written: that of a null version stands in no answer.
+pub(crate) fn shown_of_write(version: ShownVersion) -> Option<VersionRef> {
+    match version {
+        ShownVersion::Unversioned | ShownVersion::Null => None,
+        ShownVersion::Id(id) => Some(VersionRef::Id(id)),
+    }
+}
+
 /// A version's id as an answer shows it.
 pub(crate) fn shown(version: ShownVersion) -> Option<VersionRef> {
     match version {

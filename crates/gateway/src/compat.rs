@@ -1,7 +1,11 @@
 //! Whose answers are given where AWS and public test suites differ. Two more differences are not of words: making one's
 //! own bucket again (`operations::create_bucket`) and a conditional DELETE of nothing (`operations::delete_object`).
 
+use http::{HeaderName, HeaderValue};
+use s3_wire::conditions::Known;
 use s3_wire::{ErrorCode, S3Error};
+
+const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
 
 /// Whose answers are given where they differ.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,6 +18,14 @@ pub enum Compat {
 }
 
 impl Compat {
+    /// Which conditions writes have.
+    pub(crate) const fn write_conditions(self) -> Known {
+        match self {
+            Self::Aws => Known::Awss,
+            Self::Rgw => Known::Cephs,
+        }
+    }
+
     /// AWS's error as it is answered here.
     pub(crate) fn words_of(self, error: S3Error) -> S3Error {
         let message = error.message();
@@ -31,6 +43,10 @@ impl Compat {
             }
             (Self::Rgw, ErrorCode::BadRequest) if message.starts_with("Object tags cannot be greater") => {
                 ErrorCode::InvalidTag
+            }
+            // That there is no marker either is said, too.
+            (Self::Rgw, ErrorCode::NoSuchKey) if !error.has_header(DELETE_MARKER.as_str()) => {
+                return error.with_header(DELETE_MARKER, HeaderValue::from_static("false"));
             }
             (Self::Rgw, _) => return error,
         };

@@ -16,10 +16,7 @@ pub(crate) fn of_read(conditions: conditions::ReadConditions) -> ReadConditions 
 
 /// The conditions of a write, decided at commit.
 pub(crate) fn of_write(conditions: conditions::WriteConditions) -> WriteConditions {
-    WriteConditions {
-        if_match: conditions.if_match.map(tags),
-        if_none_match: conditions.if_none_match.then_some(ETagCondition::Any),
-    }
+    WriteConditions { if_match: conditions.if_match.map(tags), if_none_match: conditions.if_none_match.map(tags) }
 }
 
 fn tags(list: ETagList) -> ETagCondition {

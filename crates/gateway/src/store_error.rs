@@ -44,6 +44,7 @@ pub(crate) fn to_s3(error: ObjectsError) -> S3Error {
         ObjectsError::NoSuchVersion { key, version } => {
             S3Error::new(ErrorCode::NoSuchVersion).with("Key", key.to_string()).with("VersionId", version.to_string())
         }
+        ObjectsError::NoSuchAccount => ErrorCode::AccessDenied.into(),
         ObjectsError::Locked { .. } => {
             S3Error::new(ErrorCode::AccessDenied).with_message("Access Denied because object protected by object lock.")
         }

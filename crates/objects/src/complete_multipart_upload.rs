@@ -46,6 +46,8 @@ pub struct CompleteMultipartUploadRequest {
     pub checksum_type: Option<ChecksumType>,
     /// `x-amz-mp-object-size`.
     pub object_bytes: Option<u64>,
+    /// Whether a composite checksum needs that of each part to be named, as AWS does.
+    pub needs_part_checksums: bool,
 }
 
 /// A part as Complete names it.
@@ -340,7 +342,8 @@ fn checksum_of_whole(
         let given = given.map(|given| given.algorithm);
         return Err(ObjectsError::ChecksumKindMismatch { wanted: Some(algorithm), given });
     }
-    if checksum_type == ChecksumType::Composite
+    if request.needs_part_checksums
+        && checksum_type == ChecksumType::Composite
         && let Some(bare) = request.parts.iter().find(|part| part.checksums.iter().all(|it| it.algorithm != algorithm))
     {
         return Err(ObjectsError::MissingPartChecksum { algorithm, number: bare.number });

@@ -54,6 +54,7 @@ impl Objects {
             Answer::BucketReserved(id) => id,
             Answer::Refused(Refusal::BucketExists(standing)) => return Err(error_of_standing(*standing, &owner)),
             Answer::Refused(Refusal::BucketBusy) => return Err(busy()),
+            Answer::Refused(Refusal::Identity(_)) => return Err(ObjectsError::NoSuchAccount),
             other => return Err(unexpected("reserving a bucket's name", &other)),
         };
         let versioning = if object_lock { Versioning::Enabled } else { Versioning::Off };

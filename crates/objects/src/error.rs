@@ -113,6 +113,10 @@ pub enum ObjectsError {
         /// The version named.
         version: ShownVersion,
     },
+    /// The account that was to have a bucket is gone: S3's `AccessDenied`.
+    #[error("the account that is to have the bucket is gone")]
+    NoSuchAccount,
+
     /// The version is held by object lock: S3's `AccessDenied`.
     #[error("the version of key {key} is locked")]
     Locked {

@@ -25,7 +25,7 @@ pub struct CompleteMultipartUploadRequest {
     pub key: ObjectKey,
     /// The upload.
     pub upload: UploadId,
-    /// The parts that it is made of, in ascending order: at least one.
+    /// The parts that it is made of: at least one. They must be in ascending order, which is not checked here.
     pub parts: Vec<NamedPart>,
     /// The checksum that the object must have: for a composite one without `-N`.
     pub checksum: Option<Checksum>,
@@ -52,13 +52,13 @@ impl CompleteMultipartUploadRequest {
     /// Reads the request.
     ///
     /// # Errors
-    /// `NoSuchUpload` for what is no upload id; `MalformedXML`, also for no part or more than 10,000; `InvalidPartOrder`;
+    /// `NoSuchUpload` for what is no upload id; `MalformedXML`, also for no part or more than 10,000;
     /// `InvalidPart` for what can't be a tag; `InvalidArgument` and `InvalidRequest` for checksums and sizes;
     /// `InvalidRequest` for keys of encryption.
     pub fn parse(head: &RequestHead<'_>, body: &[u8]) -> Result<Self, S3Error> {
         let (bucket, key, upload) = (head.bucket()?, head.key()?, head.upload()?);
         refuse_encryption_keys(head)?;
-        let conditions = WriteConditions::of_write(head.headers)?;
+        let conditions = WriteConditions::of_write(head.headers);
         let checksum_type = head.header("x-amz-checksum-type")?.map(checksum::parse_type).transpose()?;
         let checksum = parse_object_checksum(head, checksum_type)?;
         let object_bytes = head.header("x-amz-mp-object-size")?.map(parse_object_size).transpose()?;
@@ -106,13 +106,11 @@ fn parse_parts(body: &[u8], upload: UploadId) -> Result<Vec<NamedPart>, S3Error>
     let document = Element::parse(body, LONG_XML_BYTES_MAX)?.named("CompleteMultipartUpload")?;
     let mut parts: Vec<NamedPart> = Vec::new();
     for part in document.children().iter().filter(|child| child.name() == "Part") {
-        let part = parse_part(part, upload)?;
-        if parts.last().is_some_and(|last| last.number >= part.number) {
-            return Err(S3Error::new(ErrorCode::InvalidPartOrder).with("UploadId", upload.to_string()));
+        if parts.len() == usize::from(PartNumber::MAX) {
+            return Err(ErrorCode::MalformedXML.into());
         }
-        parts.push(part);
+        parts.push(parse_part(part, upload)?);
     }
-    // Numbers rise and end at 10,000, so there can't be more of them.
     if parts.is_empty() { Err(ErrorCode::MalformedXML.into()) } else { Ok(parts) }
 }
 

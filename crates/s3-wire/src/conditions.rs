@@ -1,11 +1,12 @@
 //! Conditions: of reads, which are decided here against a version, and of writes, which are decided at commit and only
 //! read here.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use types::{ETag, Timestamp};
 
 use crate::answer::etag_header;
 use crate::error::{ErrorCode, S3Error};
+use crate::head::RequestHead;
 use crate::operation::Operation;
 use crate::time::{http_date, parse_http_date};
 
@@ -142,68 +143,70 @@ pub fn precondition_failed(condition: &str) -> S3Error {
 pub struct WriteConditions {
     /// If-Match: there is a current object, with one of these tags.
     pub if_match: Option<ETagList>,
-    /// `If-None-Match: *`: there is no current object.
-    pub if_none_match: bool,
+    /// If-None-Match: there is no current object, or none with one of these tags.
+    pub if_none_match: Option<ETagList>,
 }
 
 impl WriteConditions {
     /// Those of PutObject, CompleteMultipartUpload, and CopyObject on its target.
-    ///
-    /// # Errors
-    /// `NotImplemented`, naming the header, for a condition that S3 doesn't have on writes: If-None-Match with an
-    /// ETag, the time conditions.
-    pub fn of_write(headers: &HeaderMap) -> Result<Self, S3Error> {
-        refuse(headers, &["if-modified-since", "if-unmodified-since"])?;
-        refuse(headers, &DIRECTORY_BUCKET_CONDITIONS)?;
-        let if_none_match = match headers.get("if-none-match").map(|value| value.as_bytes().trim_ascii()) {
-            None => false,
-            Some(b"*" | b"\"*\"") => true,
-            Some(_) => return Err(S3Error::header_not_implemented("If-None-Match")),
-        };
-        Ok(Self { if_match: if_match(headers), if_none_match })
+    pub fn of_write(headers: &HeaderMap) -> Self {
+        Self { if_match: tags(headers, header::IF_MATCH), if_none_match: tags(headers, header::IF_NONE_MATCH) }
     }
 
-    /// That of DeleteObject: If-Match, and only where no version is named.
-    ///
-    /// # Errors
-    /// `NotImplemented`, naming the header, for any other condition.
-    pub fn of_delete(headers: &HeaderMap, names_version: bool) -> Result<Self, S3Error> {
-        refuse(headers, &["if-none-match", "if-modified-since", "if-unmodified-since"])?;
-        refuse(headers, &DIRECTORY_BUCKET_CONDITIONS)?;
-        let if_match = if_match(headers);
-        if names_version && if_match.is_some() {
-            return Err(S3Error::header_not_implemented("If-Match"));
-        }
-        Ok(Self { if_match, if_none_match: false })
+    /// That of DeleteObject: If-Match.
+    pub fn of_delete(headers: &HeaderMap) -> Self {
+        Self { if_match: tags(headers, header::IF_MATCH), if_none_match: None }
     }
 
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
-        self.if_match.is_none() && !self.if_none_match
+        self.if_match.is_none() && self.if_none_match.is_none()
     }
 }
 
-/// Refuses conditions on a write that has none: all but PutObject, CopyObject, CompleteMultipartUpload and DeleteObject,
-/// which read theirs.
+/// Refuses conditions that a write doesn't have, so that none is passed over.
 ///
 /// # Errors
 /// `NotImplemented`, naming the header.
-pub fn refuse_conditions(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
-    use Operation::{CompleteMultipartUpload, CopyObject, DeleteObject, PutObject};
-    if operation.is_read() || matches!(operation, PutObject | CopyObject | CompleteMultipartUpload | DeleteObject) {
+pub fn refuse_conditions(operation: Operation, head: &RequestHead<'_>, known: Known) -> Result<(), S3Error> {
+    let headers = head.headers;
+    if operation.is_read() {
         return Ok(());
     }
-    refuse(headers, &["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"])?;
-    refuse(headers, &DIRECTORY_BUCKET_CONDITIONS)
+    refuse(headers, &["if-modified-since", "if-unmodified-since"])?;
+    refuse(headers, &DIRECTORY_BUCKET_CONDITIONS)?;
+    let is_awss = known == Known::Awss;
+    match operation {
+        Operation::PutObject | Operation::CopyObject | Operation::CompleteMultipartUpload => {
+            match tags(headers, header::IF_NONE_MATCH) {
+                Some(ETagList::OneOf(_)) if is_awss => Err(S3Error::header_not_implemented("If-None-Match")),
+                _ => Ok(()),
+            }
+        }
+        Operation::DeleteObject if is_awss && head.query.has("versionId") => {
+            refuse(headers, &["if-none-match", "if-match"])
+        }
+        Operation::DeleteObject => refuse(headers, &["if-none-match"]),
+        _ => refuse(headers, &["if-match", "if-none-match"]),
+    }
+}
+
+/// Which conditions writes have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// AWS's: of If-None-Match only `*`; no If-Match for a version that is named.
+    Awss,
+    /// Ceph's, too: both.
+    Cephs,
 }
 
 /// Conditions that only directory buckets have.
 const DIRECTORY_BUCKET_CONDITIONS: [&str; 3] =
     ["x-amz-if-match-last-modified-time", "x-amz-if-match-size", "x-amz-if-match-initiated-time"];
 
-fn if_match(headers: &HeaderMap) -> Option<ETagList> {
+fn tags(headers: &HeaderMap, name: HeaderName) -> Option<ETagList> {
     let text = |value: &HeaderValue| ETagList::parse(&String::from_utf8_lossy(value.as_bytes()));
-    headers.get(header::IF_MATCH).map(text)
+    headers.get(name).map(text)
 }
 
 fn refuse(headers: &HeaderMap, names: &[&'static str]) -> Result<(), S3Error> {
@@ -227,7 +230,10 @@ fn canonical_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
+    use crate::{BaseDomains, Query, Target};
 
     const TAG: ETag = ETag::of_body([0xab; 16]);
     const AT: u64 = 784_111_777;
@@ -282,19 +288,33 @@ mod tests {
 
     #[test]
     fn conditions_that_writes_do_not_have_are_named_and_never_ignored() {
-        let refused = |pairs: &[(&'static str, &str)]| {
-            let error = WriteConditions::of_write(&headers(pairs)).unwrap_err();
-            (error.code(), error.field("Header").map(str::to_owned))
+        let refused = |operation, query: &str, pairs: &[(&'static str, &str)], known| {
+            let target = Target::parse(None, "/b/k", &BaseDomains::new([])).unwrap();
+            let (query, headers) = (Query::parse(Some(query)).unwrap(), headers(pairs));
+            let head = RequestHead { method: &Method::PUT, target: &target, query: &query, headers: &headers };
+            let refused = refuse_conditions(operation, &head, known).err()?;
+            assert_eq!(refused.code(), ErrorCode::NotImplemented);
+            refused.field("Header").map(str::to_owned)
         };
-        let named = |name: &str| (ErrorCode::NotImplemented, Some(name.to_owned()));
-        assert_eq!(refused(&[("if-none-match", "\"abc\"")]), named("If-None-Match"));
-        assert_eq!(refused(&[("if-modified-since", "x")]), named("If-Modified-Since"));
-        let write = WriteConditions::of_write(&headers(&[("if-none-match", "*")])).unwrap();
-        assert!(write.if_none_match && write.if_match.is_none() && !write.is_empty());
-        let delete = |pairs: &[(&'static str, &str)], version| WriteConditions::of_delete(&headers(pairs), version);
-        assert!(delete(&[("if-match", "*")], false).unwrap().if_match == Some(ETagList::Any));
-        assert!(delete(&[("if-match", "*")], true).is_err());
-        let error = delete(&[("x-amz-if-match-size", "3")], false).unwrap_err();
-        assert_eq!(error.field("Header"), Some("x-amz-if-match-size"));
+        let (put, delete, tag) = (Operation::PutObject, Operation::DeleteObject, "\"abc\"");
+        for known in [Known::Awss, Known::Cephs] {
+            let refused = |operation, query, name, value| refused(operation, query, &[(name, value)], known);
+            assert_eq!(refused(put, "", "if-none-match", "*"), None);
+            assert_eq!(refused(put, "", "if-match", tag), None);
+            assert_eq!(refused(put, "", "if-modified-since", "x").as_deref(), Some("If-Modified-Since"));
+            assert_eq!(refused(delete, "", "if-match", "*"), None);
+            assert_eq!(refused(delete, "", "if-none-match", "*").as_deref(), Some("If-None-Match"));
+            assert_eq!(refused(delete, "", "x-amz-if-match-size", "3").as_deref(), Some("x-amz-if-match-size"));
+            assert_eq!(refused(Operation::PutBucketTagging, "", "if-match", "*").as_deref(), Some("If-Match"));
+            assert_eq!(refused(Operation::GetObject, "", "if-match", "*"), None);
+        }
+        let awss = |operation, query, name| refused(operation, query, &[(name, tag)], Known::Awss);
+        assert_eq!(awss(put, "", "if-none-match").as_deref(), Some("If-None-Match"));
+        assert_eq!(awss(delete, "versionId=null", "if-match").as_deref(), Some("If-Match"));
+        let cephs = |operation, query, name| refused(operation, query, &[(name, tag)], Known::Cephs);
+        assert_eq!(cephs(put, "", "if-none-match"), None);
+        assert_eq!(cephs(delete, "versionId=null", "if-match"), None);
+        let write = WriteConditions::of_write(&headers(&[("if-none-match", "*")]));
+        assert!(write.if_none_match == Some(ETagList::Any) && write.if_match.is_none() && !write.is_empty());
     }
 }

@@ -75,7 +75,7 @@ impl CopyObjectRequest {
             tags: replaces_tags.then_some(tags),
             storage_class: object_attributes::storage_class(head)?,
             website_redirect,
-            conditions: WriteConditions::of_write(head.headers)?,
+            conditions: WriteConditions::of_write(head.headers),
             checksum_algorithm: head.header("x-amz-checksum-algorithm")?.map(checksum::parse_algorithm).transpose()?,
         })
     }

@@ -28,6 +28,10 @@ impl CreateBucketRequest {
     /// lock and for an ownership under which ACLs would count.
     pub fn parse(head: &RequestHead<'_>, body: &[u8]) -> Result<Self, S3Error> {
         let bucket = head.bucket()?;
+        // Names that stand from before keep working.
+        if ["-.", ".-"].iter().any(|pair| bucket.as_str().contains(pair)) {
+            return Err(S3Error::new(ErrorCode::InvalidBucketName).with("BucketName", bucket.as_str()));
+        }
         check_acl(head)?;
         if let Some(name) = head.headers.keys().find(|name| name.as_str().starts_with("x-amz-grant-")) {
             return Err(S3Error::header_not_implemented(name.as_str()));

@@ -28,14 +28,14 @@ impl DeleteObjectRequest {
     /// Reads the request.
     ///
     /// # Errors
-    /// `InvalidArgument`; `NotImplemented` naming the header for conditions that S3 doesn't have here.
+    /// `InvalidArgument`.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
         let version = head.version()?;
         Ok(Self {
             bucket: head.bucket()?,
             key: head.key()?,
             version,
-            conditions: WriteConditions::of_delete(head.headers, version.is_some())?,
+            conditions: WriteConditions::of_delete(head.headers),
             bypass_governance: head.flag("x-amz-bypass-governance-retention"),
         })
     }

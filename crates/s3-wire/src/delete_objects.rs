@@ -101,10 +101,7 @@ fn parse_object(object: &Element<'_>) -> Result<Result<ObjectToDelete, Refused>,
             return Err(S3Error::header_not_implemented(name));
         }
         let version = version.map(VersionRef::parse).transpose()?;
-        if version.is_some() && etag.is_some() {
-            return Err(S3Error::header_not_implemented("ETag"));
-        }
-        let conditions = WriteConditions { if_match: etag.map(ETagList::parse), if_none_match: false };
+        let conditions = WriteConditions { if_match: etag.map(ETagList::parse), if_none_match: None };
         Ok(ObjectToDelete { key: parse_key(key.clone())?, version, conditions })
     };
     Ok(parse().map_err(|error| Refused { key: key.clone(), version: version.map(str::to_owned), error }))

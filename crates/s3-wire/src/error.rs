@@ -93,6 +93,11 @@ impl S3Error {
         &self.message
     }
 
+    /// Whether the answer has this header of the error's own.
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(each, _)| each == name)
+    }
+
     /// The value of the element `field`, if it was added.
     pub fn field(&self, field: &str) -> Option<&str> {
         self.fields.iter().find(|(name, _)| *name == field).map(|(_, value)| value.as_str())

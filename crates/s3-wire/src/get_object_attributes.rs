@@ -119,11 +119,13 @@ pub struct AttributesPart {
     pub checksum: Option<Checksum>,
 }
 
-/// Writes the answer. `checksum` is the object's; `parts` is there for an object that came by upload.
+/// Writes the answer. `checksum` is the object's; `parts` is there for an object that came by upload;
+/// `parts_of_checksum` is their number where a composite checksum shows it, as Ceph's does.
 pub fn answer(
     request: &GetObjectAttributesRequest,
     object: &ObjectFacts<'_>,
     checksum: Option<&Checksum>,
+    parts_of_checksum: Option<u16>,
     parts: Option<&PartsPage<'_>>,
 ) -> Response<Bytes> {
     let wanted = &request.wanted;
@@ -135,7 +137,7 @@ pub fn answer(
     if let (true, Some(checksum)) = (wanted.checksum, checksum) {
         xml.open("Checksum");
         // Here, and only here, S3 shows a composite one without the number of parts.
-        checksum::write_element(&mut xml, checksum, None);
+        checksum::write_element(&mut xml, checksum, parts_of_checksum);
         xml.text("ChecksumType", checksum.checksum_type.name());
         xml.close("Checksum");
     }

@@ -39,7 +39,7 @@ impl PutObjectRequest {
             bucket: head.bucket()?,
             key: head.key()?,
             attributes: object_attributes::parse(head)?,
-            conditions: WriteConditions::of_write(head.headers)?,
+            conditions: WriteConditions::of_write(head.headers),
             body: ObjectBody::parse(head)?,
         })
     }

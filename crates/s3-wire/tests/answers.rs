@@ -336,7 +336,7 @@ fn get_object_attributes() {
     let attributes = ObjectAttributes::default();
     let parts = [AttributesPart { number: PartNumber::ONE, size: 100, checksum: None }];
     let page = PartsPage { count: 1, page: Some(&parts), truncated: false };
-    let response = s3_wire::get_object_attributes::answer(&request, &facts(&attributes), None, Some(&page));
+    let response = s3_wire::get_object_attributes::answer(&request, &facts(&attributes), None, None, Some(&page));
     assert_eq!(
         document(&response),
         "<GetObjectAttributesResponse><ETag>abababababababababababababababab</ETag><ObjectParts>\

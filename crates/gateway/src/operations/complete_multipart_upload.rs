@@ -21,7 +21,8 @@ use tokio::task::JoinHandle;
 use types::{BucketName, ObjectKey};
 
 use crate::answer::{Answer, AwaitedDocument, Content, whole};
-use crate::call::{Call, shown};
+use crate::call::{Call, shown_of_write};
+use crate::compat::Compat;
 use crate::conditions;
 use crate::gateway::GatewayCore;
 use crate::request_id::RequestId;
@@ -44,7 +45,8 @@ pub(crate) async fn complete_multipart_upload(call: &mut Call<'_>, bytes_max: us
     };
     let objects = call.objects().clone();
     // A task of its own: a client that goes away meanwhile leaves no upload half completed.
-    let completing = async move { objects.complete_multipart_upload(translate(request)).await };
+    let request = translate(request, call.core.settings.compat);
+    let completing = async move { objects.complete_multipart_upload(request).await };
     let mut completing = tokio::spawn(call.id.name().scope(completing));
     match tokio::time::timeout(call.core.settings.complete_patience, &mut completing).await {
         Ok(done) => match joined(done) {
@@ -73,7 +75,7 @@ impl About {
             key: &self.key,
             etag: &written.etag,
             checksum: written.checksum.as_ref(),
-            version: shown(written.version),
+            version: shown_of_write(written.version),
         }
     }
 
@@ -111,7 +113,13 @@ fn joined(
     })
 }
 
-fn translate(request: CompleteMultipartUploadRequest) -> objects::CompleteMultipartUploadRequest {
+fn translate(mut request: CompleteMultipartUploadRequest, compat: Compat) -> objects::CompleteMultipartUploadRequest {
+    // RGW: of a part that is named several times in a row the last counts.
+    if compat == Compat::Rgw {
+        request.parts.reverse();
+        request.parts.dedup_by_key(|part| part.number);
+        request.parts.reverse();
+    }
     let part = |part: WirePart| NamedPart {
         number: part.number,
         etag: part.etag,
@@ -126,5 +134,6 @@ fn translate(request: CompleteMultipartUploadRequest) -> objects::CompleteMultip
         checksum: request.checksum,
         checksum_type: request.checksum_type,
         object_bytes: request.object_bytes,
+        needs_part_checksums: compat == Compat::Aws,
     }
 }

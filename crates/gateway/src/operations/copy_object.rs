@@ -7,7 +7,7 @@ use s3_wire::{ErrorCode, S3Error};
 use types::{AccountId, BucketName};
 
 use crate::answer::{Answer, whole};
-use crate::call::{Call, shown, which};
+use crate::call::{Call, shown, shown_of_write, which};
 use crate::conditions;
 use crate::rights::Wish;
 
@@ -52,7 +52,7 @@ pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
         etag: &copied.etag,
         modified: copied.modified,
         checksum: copied.checksum.as_ref(),
-        version: shown(copied.version),
+        version: shown_of_write(copied.version),
         source_version: shown(copied.source_version),
     };
     Ok(whole(answer.write()))

@@ -1,9 +1,11 @@
 //! DeleteObject.
 
 use authz::Action;
-use objects::{DeletedObject, ObjectsError};
+use objects::{DeletedObject, GetObjectRequest, ObjectsError, ReadConditions, Selection, WhichVersion};
 use s3_wire::S3Error;
+use s3_wire::conditions::{ETagList, WriteConditions, precondition_failed};
 use s3_wire::delete_object::{DeleteObjectRequest, Deleted, answer};
+use types::{BucketName, ObjectKey};
 
 use crate::answer::{Answer, whole};
 use crate::call::{Call, named, shown};
@@ -19,6 +21,7 @@ pub(crate) async fn delete_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     let bypass_governance = bypass_governance && call.may(wish).await?;
     let owner = call.owner_in(&bucket).await?;
     let is_conditional = !conditions.is_empty();
+    let absent = Absent { bucket: bucket.clone(), key: key.clone(), conditions: conditions.clone() };
     let request = objects::DeleteObjectRequest {
         bucket,
         key,
@@ -29,11 +32,49 @@ pub(crate) async fn delete_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     };
     match call.objects().delete_object(request).await {
         Ok(deleted) => Ok(whole(answer(told(&deleted)))),
-        // RGW: a condition on an object that isn't there is no obstacle to its absence.
-        Err(ObjectsError::NoSuchKey { .. }) if is_conditional && call.core.settings.compat == Compat::Rgw => {
-            Ok(whole(answer(Deleted::default())))
-        }
+        Err(error) if is_conditional => match absent.forgiven(call, error).await {
+            Ok(()) => Ok(whole(answer(Deleted::default()))),
+            Err(error) => Err(error),
+        },
         Err(error) => Err(call.refusal(error)),
+    }
+}
+
+/// What a conditional delete named, where it isn't there.
+pub(super) struct Absent {
+    pub(super) bucket: BucketName,
+    pub(super) key: ObjectKey,
+    pub(super) conditions: WriteConditions,
+}
+
+impl Absent {
+    /// RGW: a condition on an object that isn't there is no obstacle to its absence; a delete marker, though, is there
+    /// and has no tag.
+    ///
+    /// # Errors
+    /// The error as it is answered, where it counts.
+    pub(super) async fn forgiven(&self, call: &Call<'_>, error: ObjectsError) -> Result<(), S3Error> {
+        if call.core.settings.compat != Compat::Rgw {
+            return Err(call.refusal(error));
+        }
+        match error {
+            ObjectsError::NoSuchVersion { .. } => Ok(()),
+            ObjectsError::NoSuchKey { .. } if self.conditions.if_match == Some(ETagList::Any) => Ok(()),
+            ObjectsError::NoSuchKey { .. } => {
+                let request = GetObjectRequest {
+                    bucket: self.bucket.clone(),
+                    key: self.key.clone(),
+                    which: WhichVersion::Newest,
+                    conditions: ReadConditions::default(),
+                    selection: Selection::Whole,
+                };
+                match call.objects().head_object(request).await {
+                    Err(ObjectsError::NewestIsMarker { .. }) => Err(precondition_failed("If-Match")),
+                    _ => Ok(()),
+                }
+            }
+            error => Err(call.refusal(error)),
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! DeleteObjects.
 
 use authz::Action;
-use objects::{DeleteEntry, WhichVersion};
+use objects::{DeleteEntry, DeletedObject, ObjectsError, WhichVersion};
+use s3_wire::delete_object::Deleted;
 use s3_wire::delete_objects::{DeleteObjectsRequest, DeleteOutcome, ObjectToDelete, Refused, answer};
 use s3_wire::{ErrorCode, S3Error};
 use types::BucketName;
 
-use super::delete_object::told;
+use super::delete_object::{Absent, told};
 use crate::answer::{Answer, whole};
 use crate::call::{Call, named};
+use crate::compat::Compat;
 use crate::conditions;
 use crate::rights::Wish;
 
@@ -18,14 +20,16 @@ pub(crate) async fn delete_objects(call: &mut Call<'_>, bytes_max: usize) -> Res
     let document = call.document(bytes_max).await?;
     let DeleteObjectsRequest { bucket, objects: mut wanted, quiet, bypass_governance } =
         DeleteObjectsRequest::parse(&call.head, &document)?;
-    let mut bypass_governance = bypass_governance;
+    let (compat, mut bypass_governance) = (call.core.settings.compat, bypass_governance);
     for (number, entry) in wanted.iter_mut().enumerate() {
         if number % 32 == 31 {
             // A policy may take its time for each.
             tokio::task::yield_now().await;
         }
         let Ok(object) = entry else { continue };
-        if !may_delete(call, &bucket, object).await? {
+        if object.version.is_some() && !object.conditions.is_empty() && compat == Compat::Aws {
+            *entry = Err(refused(object, S3Error::header_not_implemented("ETag")));
+        } else if !may_delete(call, &bucket, object).await? {
             *entry = Err(refused(object, ErrorCode::AccessDenied.into()));
         } else if bypass_governance {
             // For all of them or none.
@@ -41,17 +45,40 @@ pub(crate) async fn delete_objects(call: &mut Call<'_>, bytes_max: usize) -> Res
     };
     let answers = call.objects().delete_objects(request).await.map_err(|error| call.refusal(error))?;
     let mut answers = answers.into_iter();
-    let outcomes: Vec<_> = wanted
-        .into_iter()
-        .map(|entry| match entry {
+    let mut outcomes = Vec::with_capacity(wanted.len());
+    for entry in wanted {
+        outcomes.push(match entry {
             Err(refused) => DeleteOutcome::Refused(refused),
-            Ok(entry) => match answers.next().expect("there is an answer to each entry") {
-                Ok(deleted) => DeleteOutcome::Deleted { deleted: told(&deleted), key: entry.key, named: entry.version },
-                Err(error) => DeleteOutcome::Refused(refused(&entry, call.refusal(error))),
-            },
-        })
-        .collect();
+            Ok(entry) => {
+                let deleted = answers.next().expect("there is an answer to each entry");
+                outcome(call, &bucket, entry, deleted).await
+            }
+        });
+    }
     Ok(whole(answer(&outcomes, quiet)))
+}
+
+async fn outcome(
+    call: &Call<'_>,
+    bucket: &BucketName,
+    entry: ObjectToDelete,
+    deleted: Result<DeletedObject, ObjectsError>,
+) -> DeleteOutcome {
+    let error = match deleted {
+        Ok(deleted) => {
+            return DeleteOutcome::Deleted { deleted: told(&deleted), key: entry.key, named: entry.version };
+        }
+        Err(error) => error,
+    };
+    let conditions = entry.conditions.clone();
+    if conditions.is_empty() {
+        return DeleteOutcome::Refused(refused(&entry, call.refusal(error)));
+    }
+    let absent = Absent { bucket: bucket.clone(), key: entry.key.clone(), conditions };
+    match absent.forgiven(call, error).await {
+        Ok(()) => DeleteOutcome::Deleted { deleted: Deleted::default(), key: entry.key, named: entry.version },
+        Err(error) => DeleteOutcome::Refused(refused(&entry, error)),
+    }
 }
 
 async fn may_delete(call: &Call<'_>, bucket: &BucketName, object: &ObjectToDelete) -> Result<bool, S3Error> {

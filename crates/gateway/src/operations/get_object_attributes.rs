@@ -9,6 +9,7 @@ use types::{Checksum, ChecksumType};
 use super::get_object::facts;
 use crate::answer::{Answer, whole};
 use crate::call::{Call, which};
+use crate::compat::Compat;
 use crate::rights::Wish;
 
 /// What an object is, and a page of its parts.
@@ -36,12 +37,15 @@ pub(crate) async fn get_object_attributes(call: &Call<'_>) -> Result<Answer, S3E
     request.conditions.check(&found.head.etag, found.head.modified)?;
     let checksum = found.head.checksum.as_ref();
     let listed: Vec<_> = found.parts.iter().flat_map(|page| &page.parts).map(part).collect();
+    // RGW tells each part, and shows with a checksum how many it is made of.
+    let is_rgw = call.core.settings.compat == Compat::Rgw;
+    let parts_of_checksum = found.parts.as_ref().filter(|_| is_rgw && names_parts(checksum)).map(|page| page.total);
     let parts = found.parts.as_ref().map(|page| PartsPage {
         count: usize::from(page.total),
-        page: names_parts(checksum).then_some(&*listed),
+        page: (is_rgw || names_parts(checksum)).then_some(&*listed),
         truncated: page.truncated,
     });
-    Ok(whole(answer(&request, &facts(&found.head), checksum, parts.as_ref())))
+    Ok(whole(answer(&request, &facts(&found.head), checksum, parts_of_checksum, parts.as_ref())))
 }
 
 /// Whether parts are told one by one: as S3 does, only where the object's checksum is made of theirs.

@@ -3,12 +3,19 @@
 use s3_wire::S3Error;
 use s3_wire::list_buckets::{ListBucketsRequest, ListedBucket, answer};
 
+use types::{AccountId, CanonicalId, Owner};
+
 use crate::answer::{Answer, whole};
 use crate::call::Call;
 
 /// The caller's own buckets.
 pub(crate) async fn list_buckets(call: &Call<'_>) -> Result<Answer, S3Error> {
     let request = ListBucketsRequest::parse(&call.head)?;
+    if call.authenticated.is_nobody() {
+        let name = "anonymous";
+        let nobody = Owner { account: AccountId(0), canonical_id: CanonicalId(name.into()), display_name: name.into() };
+        return Ok(whole(answer(&request, &nobody, &[], None)));
+    }
     let owner = call.owner()?;
     let page = call
         .objects()

@@ -26,7 +26,7 @@ pub(crate) async fn post_object(call: &mut Call<'_>) -> Result<Answer, S3Error> 
     let mut frames = FormFrames::new(call.frames, decoder);
     let form = fields(&mut frames).await?;
     // Who signed the policy, and whether the form is as it says.
-    let (authenticated, policy) = match signature(&form)? {
+    let (authenticated, policy) = match signature(&form, call.core.settings.signature_v2)? {
         Signature::None => (Authenticated::nobody(), None),
         Signature::Version2(signed) => (authenticate_version2_form(call.core, signed).await?, Some(signed.policy)),
         Signature::Version4(signed) => (authenticate_form(call.core, signed).await?, Some(signed.policy)),
@@ -94,10 +94,14 @@ enum Signature<'a> {
 }
 
 /// Looks for the fields of a signature.
-fn signature(form: &PostForm) -> Result<Signature<'_>, S3Error> {
+fn signature(form: &PostForm, takes_version2: bool) -> Result<Signature<'_>, S3Error> {
     let policy = form.field("policy");
     let text = |name: &str| form.text(name)?.ok_or_else(|| missing_field(name));
     if form.field("awsaccesskeyid").is_some() || form.field("signature").is_some() {
+        if !takes_version2 {
+            let words = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+            return Err(S3Error::invalid_request(words));
+        }
         return Ok(Signature::Version2(Version2Form {
             access_key_id: text("awsaccesskeyid")?,
             signature: text("signature")?,

@@ -5,7 +5,7 @@ use s3_wire::S3Error;
 use s3_wire::put_object::{PutObjectRequest, StoredAnswer};
 
 use crate::answer::{Answer, whole};
-use crate::call::{Call, shown};
+use crate::call::{Call, shown_of_write};
 use crate::conditions;
 use crate::rights::Wish;
 
@@ -28,7 +28,10 @@ pub(crate) async fn put_object(call: &mut Call<'_>) -> Result<Answer, S3Error> {
     let objects = call.objects();
     let mut body = call.object_body(&announced)?;
     let stored = objects.put_object(request, &mut body).await.map_err(|error| call.refusal(error))?;
-    let answer =
-        StoredAnswer { etag: &stored.etag, version: shown(stored.version), checksum: stored.checksum.as_ref() };
+    let answer = StoredAnswer {
+        etag: &stored.etag,
+        version: shown_of_write(stored.version),
+        checksum: stored.checksum.as_ref(),
+    };
     Ok(whole(answer.write()))
 }

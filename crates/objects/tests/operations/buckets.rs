@@ -210,6 +210,13 @@ async fn buckets_are_listed_in_pages_by_owner_prefix_and_region() {
             .unwrap();
     }
     let foreign = CreateBucketRequest { owner: owner_of(OTHER_ACCOUNT), ..create(&bucket("a-0")) };
+    let orphan = world.objects.create_bucket(foreign.clone()).await;
+    assert!(matches!(orphan, Err(ObjectsError::NoSuchAccount)), "{orphan:?}");
+    let account = index::contract::samples::account(OTHER_ACCOUNT.0);
+    let change = index::command::IdentityChange::CreateAccount(Box::new(account));
+    let body = CommandBody::ChangeIdentity(Box::new(change));
+    let made = index::Command { request: None, answered: Default::default(), body };
+    index::IndexService::propose(&*world.index, made).await.unwrap();
     world.objects.create_bucket(foreign).await.unwrap();
 
     let mut found = Vec::new();

@@ -94,6 +94,7 @@ pub(crate) fn complete(
         checksum: None,
         checksum_type: None,
         object_bytes: None,
+        needs_part_checksums: true,
     }
 }
 
