@@ -10,7 +10,7 @@ fn answer(method: &str, target: &str) -> Answer {
 }
 
 /// What GET, PUT and DELETE of a bucket's sub-resource answer: the status, and the code of an error.
-const OF_A_BUCKET: [(&str, &str, &str, &str); 22] = [
+const OF_A_BUCKET: [(&str, &str, &str, &str); 21] = [
     ("abac", "200", "501 NotImplemented", "405 MethodNotAllowed"),
     ("acl", "200", "501 NotImplemented", "405 MethodNotAllowed"),
     ("analytics", "200", "501 NotImplemented", "404 NoSuchConfiguration"),
@@ -29,21 +29,18 @@ const OF_A_BUCKET: [(&str, &str, &str, &str); 22] = [
     ("metrics", "200", "501 NotImplemented", "404 NoSuchConfiguration"),
     ("metrics&id=1", "404 NoSuchConfiguration", "501 NotImplemented", "404 NoSuchConfiguration"),
     ("notification", "200", "501 NotImplemented", "405 MethodNotAllowed"),
-    ("object-lock", "404 ObjectLockConfigurationNotFoundError", "501 NotImplemented", "405 MethodNotAllowed"),
     ("ownershipControls", "404 OwnershipControlsNotFoundError", "501 NotImplemented", "204"),
     ("replication", "404 ReplicationConfigurationNotFoundError", "501 NotImplemented", "204"),
     ("website", "404 NoSuchWebsiteConfiguration", "501 NotImplemented", "204"),
 ];
 
 /// The same of an object's.
-const OF_AN_OBJECT: [(&str, &str, &str, &str); 9] = [
+const OF_AN_OBJECT: [(&str, &str, &str, &str); 7] = [
     ("acl", "200", "501 NotImplemented", "405 MethodNotAllowed"),
     ("annotation", "501 NotImplemented", "501 NotImplemented", "501 NotImplemented"),
     ("encryption", "405 MethodNotAllowed", "501 NotImplemented", "405 MethodNotAllowed"),
-    ("legal-hold", "400 InvalidRequest", "501 NotImplemented", "405 MethodNotAllowed"),
     ("renameObject", "405 MethodNotAllowed", "501 NotImplemented", "405 MethodNotAllowed"),
     ("restore", "405 MethodNotAllowed", "405 MethodNotAllowed", "405 MethodNotAllowed"),
-    ("retention", "400 InvalidRequest", "501 NotImplemented", "405 MethodNotAllowed"),
     ("select", "405 MethodNotAllowed", "405 MethodNotAllowed", "405 MethodNotAllowed"),
     ("torrent", "501 NotImplemented", "405 MethodNotAllowed", "405 MethodNotAllowed"),
 ];

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use index::command::SplitRange;
+use index::command::{LockChange, SplitRange};
 use index::query::Usage;
 use index::service::{answer_of_range, query_answer_of_range};
 use index::{
@@ -472,6 +472,10 @@ fn sets_something(body: &CommandBody) -> bool {
     match body {
         CommandBody::SetBucketDocument(set) => set.document.is_some(),
         CommandBody::SetObjectTags(set) => !set.tags.is_empty(),
+        CommandBody::SetObjectLock(set) => match set.change {
+            LockChange::Retention { retention, .. } => retention.is_some(),
+            LockChange::LegalHold(hold) => hold.is_on(),
+        },
         CommandBody::ChangeIdentity(change) => change.adds(),
         _ => false,
     }

@@ -78,7 +78,8 @@ impl<'a> Call<'a> {
         self.asker().demand(wish).await
     }
 
-    fn asker(&self) -> Asker<'_> {
+    /// Who sent the request.
+    pub(crate) fn asker(&self) -> Asker<'_> {
         Asker {
             core: self.core,
             connection: self.connection,

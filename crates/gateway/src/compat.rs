@@ -48,6 +48,9 @@ impl Compat {
             (Self::Rgw, ErrorCode::NoSuchKey) if !error.has_header(DELETE_MARKER.as_str()) => {
                 return error.with_header(DELETE_MARKER, HeaderValue::from_static("false"));
             }
+            (Self::Rgw, ErrorCode::InvalidArgument) if message.starts_with("Default retention period") => {
+                ErrorCode::InvalidRetentionPeriod
+            }
             (Self::Rgw, _) => return error,
         };
         S3Error::new(code)
@@ -65,7 +68,12 @@ mod tests {
         let broken = s3_wire::checksum::parse_value(ChecksumAlgorithm::Crc32, "x-amz-checksum-crc32", b"!");
         let tags = s3_wire::tagging::parse_header("a&b&c&d&e&f&g&h&i&j&k");
         let part = s3_wire::get_object::no_such_part(PartNumber::ONE, 0);
+        let period = s3_wire::object_lock_configuration::parse(
+            b"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>\
+              <Mode>GOVERNANCE</Mode><Days>0</Days></DefaultRetention></Rule></ObjectLockConfiguration>",
+        );
         for (error, of_rgw) in [
+            (period.unwrap_err(), ErrorCode::InvalidRetentionPeriod),
             (broken.unwrap_err(), ErrorCode::BadDigest),
             (tags.unwrap_err(), ErrorCode::InvalidTag),
             (part, ErrorCode::InvalidPart),

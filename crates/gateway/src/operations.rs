@@ -24,6 +24,9 @@ mod get_bucket_tagging;
 mod get_bucket_versioning;
 mod get_object;
 mod get_object_attributes;
+mod get_object_legal_hold;
+mod get_object_lock_configuration;
+mod get_object_retention;
 mod get_object_tagging;
 mod get_public_access_block;
 mod head_bucket;
@@ -35,6 +38,7 @@ mod list_objects;
 mod list_objects_v2;
 mod list_parts;
 mod not_configured;
+mod object_lock;
 mod post_object;
 mod preflight;
 mod put_bucket_accelerate_configuration;
@@ -44,6 +48,9 @@ mod put_bucket_request_payment;
 mod put_bucket_tagging;
 mod put_bucket_versioning;
 mod put_object;
+mod put_object_legal_hold;
+mod put_object_lock_configuration;
+mod put_object_retention;
 mod put_object_tagging;
 mod put_public_access_block;
 mod upload_part;
@@ -95,6 +102,12 @@ pub(crate) fn perform<'a>(call: &'a mut Call<'_>) -> BoxFuture<'a, Result<Answer
         Operation::GetBucketAccelerateConfiguration => {
             get_bucket_accelerate_configuration::get_bucket_accelerate_configuration(call).boxed()
         }
+        Operation::PutObjectLockConfiguration => {
+            put_object_lock_configuration::put_object_lock_configuration(call, XML_BYTES_MAX).boxed()
+        }
+        Operation::GetObjectLockConfiguration => {
+            get_object_lock_configuration::get_object_lock_configuration(call).boxed()
+        }
 
         Operation::PutObject => put_object::put_object(call).boxed(),
         Operation::PostObject => post_object::post_object(call).boxed(),
@@ -104,6 +117,10 @@ pub(crate) fn perform<'a>(call: &'a mut Call<'_>) -> BoxFuture<'a, Result<Answer
         Operation::GetObjectTagging => get_object_tagging::get_object_tagging(call).boxed(),
         Operation::PutObjectTagging => put_object_tagging::put_object_tagging(call, XML_BYTES_MAX).boxed(),
         Operation::DeleteObjectTagging => delete_object_tagging::delete_object_tagging(call).boxed(),
+        Operation::PutObjectRetention => put_object_retention::put_object_retention(call, XML_BYTES_MAX).boxed(),
+        Operation::GetObjectRetention => get_object_retention::get_object_retention(call).boxed(),
+        Operation::PutObjectLegalHold => put_object_legal_hold::put_object_legal_hold(call, XML_BYTES_MAX).boxed(),
+        Operation::GetObjectLegalHold => get_object_legal_hold::get_object_legal_hold(call).boxed(),
         Operation::DeleteObject => delete_object::delete_object(call).boxed(),
         Operation::DeleteObjects => delete_objects::delete_objects(call, LONG_XML_BYTES_MAX).boxed(),
         Operation::CopyObject => copy_object::copy_object(call).boxed(),

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use s3_wire::conditions::refuse_conditions;
 use s3_wire::head::hoisted_headers;
-use s3_wire::{ErrorCode, ErrorContext, Level, Operation, Query, RequestHead, S3Error, Target, tagging};
+use s3_wire::{ErrorCode, ErrorContext, Level, Operation, Query, RequestHead, S3Error, Target, object_lock, tagging};
 
 use crate::actions::action_of;
 use crate::additions;
@@ -25,7 +25,7 @@ use crate::health;
 use crate::operations;
 use crate::record::RequestRecord;
 use crate::request_id::RequestId;
-use crate::rights::{Asker, Wish};
+use crate::rights::{Asker, LockWish, Wish};
 use crate::store_error::to_s3;
 
 /// The value of the `Server` header.
@@ -149,9 +149,16 @@ pub(crate) async fn check_rights(asker: &Asker<'_>) -> Result<(), S3Error> {
     let (head, operation) = (asker.head, asker.operation);
     let Some(action) = action_of(operation, head.query.has("versionId")) else { return Ok(()) };
     // What is in the body is asked about then; whoever did not sign sends none for nothing.
-    if matches!(operation, Operation::CreateBucket | Operation::DeleteObjects | Operation::PutObjectTagging)
-        && asker.authenticated.signed.is_some()
-    {
+    let asks_later = matches!(
+        operation,
+        Operation::CreateBucket
+            | Operation::DeleteObjects
+            | Operation::PutObjectTagging
+            | Operation::PutObjectLockConfiguration
+            | Operation::PutObjectRetention
+            | Operation::PutObjectLegalHold
+    );
+    if asks_later && asker.authenticated.signed.is_some() {
         return Ok(());
     }
     // RGW: nobody has no buckets, and may know it.
@@ -172,9 +179,9 @@ pub(crate) async fn check_rights(asker: &Asker<'_>) -> Result<(), S3Error> {
     // What is no version is refused by the operation.
     let which = which(head.version().ok().flatten().filter(|_| key.is_some()));
     let tags = given_tags(head, operation);
-    asker
-        .demand(Wish { action, bucket: bucket.as_ref(), key: key.as_ref(), which, tags: &tags, location: None })
-        .await?;
+    let lock = given_lock(head, operation);
+    let (bucket_named, location) = (bucket.as_ref(), None);
+    asker.demand(Wish { action, bucket: bucket_named, key: key.as_ref(), which, tags: &tags, location, lock }).await?;
     // S3 lets no other account near a policy, whatever the policy says.
     let is_of_policy = matches!(action, Action::GetBucketPolicy | Action::PutBucketPolicy | Action::DeleteBucketPolicy);
     match bucket.filter(|_| is_of_policy) {
@@ -194,6 +201,13 @@ fn given_tags(head: &RequestHead<'_>, operation: Operation) -> Vec<(String, Stri
     };
     let header = head.header("x-amz-tagging").ok().flatten().filter(|_| gives);
     header.and_then(|text| tagging::parse_header(text).ok()).unwrap_or_default()
+}
+
+/// What is to hold the object, as the head says. What is no such thing is refused by the operation.
+fn given_lock(head: &RequestHead<'_>, operation: Operation) -> LockWish {
+    let gives = matches!(operation, Operation::PutObject | Operation::CreateMultipartUpload | Operation::CopyObject);
+    let given = gives.then(|| object_lock::parse(head).ok()).flatten();
+    given.map_or(LockWish::default(), |(retention, hold)| LockWish { retention, hold, ..LockWish::default() })
 }
 
 /// Compares `x-amz-expected-bucket-owner`.

@@ -15,7 +15,9 @@ use objects::{
 use s3_wire::copy_source::CopySource;
 use s3_wire::public_access_block::PublicAccess;
 use s3_wire::{ErrorCode, Operation, RequestHead, S3Error};
-use types::{BucketName, ObjectKey, Timestamp};
+use types::{
+    BucketName, DefaultRetention, LegalHold, ObjectAttributes, ObjectKey, Retention, RetentionMode, Timestamp,
+};
 
 use crate::authenticate::{Authenticated, SignatureVersion, SignedIn};
 use crate::connection::Connection;
@@ -47,18 +49,57 @@ pub(crate) struct Wish<'a> {
     pub(crate) tags: &'a [(String, String)],
     /// The region that the bucket is to be in, where the request names one.
     pub(crate) location: Option<&'a str>,
+    /// What is to hold the object.
+    pub(crate) lock: LockWish,
+}
+
+/// What is to hold an object, or by default all that come into a bucket.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct LockWish {
+    pub(crate) retention: Option<Retention>,
+    pub(crate) hold: LegalHold,
+    /// A bucket's default.
+    pub(crate) default: Option<DefaultRetention>,
+}
+
+impl LockWish {
+    /// What a version with these attributes is given.
+    pub(crate) const fn of(attributes: &ObjectAttributes) -> Self {
+        Self { retention: attributes.retention, hold: attributes.legal_hold, default: None }
+    }
+
+    /// What a bucket gives by default.
+    pub(crate) const fn of_default(default: Option<DefaultRetention>) -> Self {
+        Self { retention: None, hold: LegalHold::Unset, default }
+    }
+
+    fn mode(&self) -> Option<RetentionMode> {
+        self.retention.map(|retention| retention.mode).or_else(|| self.default.map(|default| default.mode))
+    }
+
+    /// Days that it would last from `now` on; of one that has begun, all of it.
+    fn remaining_days(&self, now: Timestamp) -> Option<u64> {
+        let day = 24 * 60 * 60 * 1_000_000;
+        let of_retention = self.retention.map(|retention| retention.until.0.saturating_sub(now.0).div_ceil(day));
+        of_retention.or_else(|| self.default.map(|default| default.period.days()))
+    }
 }
 
 impl<'a> Wish<'a> {
+    /// Something done to a bucket.
+    pub(crate) const fn of_bucket(action: Action, bucket: &'a BucketName) -> Self {
+        let (which, lock) = (WhichVersion::Newest, LockWish::of_default(None));
+        Self { action, bucket: Some(bucket), key: None, which, tags: &[], location: None, lock }
+    }
+
     /// Something done to an object, or to its newest version.
     pub(crate) const fn of_object(action: Action, bucket: &'a BucketName, key: &'a ObjectKey) -> Self {
-        Self { action, bucket: Some(bucket), key: Some(key), which: WhichVersion::Newest, tags: &[], location: None }
+        Self { key: Some(key), ..Self::of_bucket(action, bucket) }
     }
 
     /// A bucket made.
     pub(crate) const fn of_new_bucket(bucket: &'a BucketName, location: Option<&'a str>) -> Self {
-        let (action, which) = (Action::CreateBucket, WhichVersion::Newest);
-        Self { action, bucket: Some(bucket), key: None, which, tags: &[], location }
+        Self { location, ..Self::of_bucket(Action::CreateBucket, bucket) }
     }
 
     /// The same of another version.
@@ -71,6 +112,12 @@ impl<'a> Wish<'a> {
     #[must_use]
     pub(crate) const fn giving(self, tags: &'a [(String, String)]) -> Self {
         Self { tags, ..self }
+    }
+
+    /// The same with what is to hold the object.
+    #[must_use]
+    pub(crate) const fn locking(self, lock: LockWish) -> Self {
+        Self { lock, ..self }
     }
 
     fn resource(&self) -> Resource<'a> {
@@ -138,7 +185,9 @@ impl Asker<'_> {
         let own = Policies { identity: &identity, boundary: caller.boundary(), ..Policies::default() };
         let now = self.core.services.clock.now();
         let mut context = Context { asker: *self, wish, now, existing_tags: Vec::new() };
-        let found = match wish.bucket.filter(|_| wish.action != Action::CreateBucket) {
+        // A bucket that is to be made has nothing to say yet.
+        let is_new = wish.action == Action::CreateBucket || self.operation == Operation::CreateBucket;
+        let found = match wish.bucket.filter(|_| !is_new) {
             None => None,
             Some(bucket) => Some(self.core.services.objects.bucket_with_documents(bucket).await.map_err(to_s3)?),
         };
@@ -310,6 +359,15 @@ impl RequestContext for Context<'_> {
                 self.of_signature(key.name)
             }
             KeyName::LocationConstraint => Values::optional(self.wish.location),
+            KeyName::ObjectLockMode => Values::optional(self.wish.lock.mode().map(RetentionMode::name)),
+            KeyName::ObjectLockLegalHold => Values::optional(self.wish.lock.hold.name()),
+            KeyName::ObjectLockRetainUntilDate => {
+                self.wish.lock.retention.map_or(Values::Absent, |retention| Value::Time(retention.until).into())
+            }
+            KeyName::ObjectLockRemainingRetentionDays => {
+                let days = self.wish.lock.remaining_days(self.now);
+                days.map_or(Values::Absent, |days| Value::Number(i64::try_from(days).unwrap_or(i64::MAX)).into())
+            }
             KeyName::ExistingObjectTag => tag(&self.existing_tags, key.rest),
             KeyName::RequestObjectTag => tag(self.wish.tags, key.rest),
             KeyName::RequestObjectTagKeys => {

@@ -7,7 +7,7 @@ use objects::{ObjectHead, ObjectsError};
 use s3_wire::conditions::precondition_failed;
 use s3_wire::{
     ErrorCode, S3Error, checksum, complete_multipart_upload as complete, copy_object, get_object, object_attributes,
-    upload_part,
+    object_lock, object_lock_configuration, upload_part,
 };
 use types::{BucketName, ChecksumAlgorithm, Timestamp};
 
@@ -29,6 +29,8 @@ pub(crate) fn to_s3(error: ObjectsError) -> S3Error {
         ObjectsError::InvalidBucketState { .. } => S3Error::new(ErrorCode::InvalidBucketState).with_message(
             "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
         ),
+        ObjectsError::VersioningNotEnabled { .. } => object_lock_configuration::versioning_not_enabled(),
+        ObjectsError::NoObjectLock { .. } => object_lock::no_configuration(),
         ObjectsError::DocumentTooLong { bytes_max } => {
             S3Error::new(ErrorCode::MaxMessageLengthExceeded).with("MaxMessageLengthBytes", bytes_max.to_string())
         }
@@ -48,6 +50,8 @@ pub(crate) fn to_s3(error: ObjectsError) -> S3Error {
         ObjectsError::Locked { .. } => {
             S3Error::new(ErrorCode::AccessDenied).with_message("Access Denied because object protected by object lock.")
         }
+
+        ObjectsError::RetainUntilPassed => object_lock::until_passed().with("ArgumentName", "RetainUntilDate"),
 
         ObjectsError::NotModified { head } => not_modified(&head),
         ObjectsError::PreconditionFailed { condition: Some(condition) } => precondition_failed(condition.header()),

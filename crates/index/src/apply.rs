@@ -16,6 +16,7 @@ mod identities;
 mod put_object;
 mod put_part;
 mod replace_part;
+mod set_object_lock;
 mod set_object_tags;
 mod split_range;
 mod system;
@@ -277,6 +278,7 @@ impl Applying<'_> {
             CommandBody::SetBucketDocument(set) => self.set_bucket_document(set),
             CommandBody::SetObjectTags(set) => self.set_object_tags(set),
             CommandBody::ChangeIdentity(change) => self.change_identity(change),
+            CommandBody::SetObjectLock(set) => self.set_object_lock(set),
             CommandBody::Within { .. } => Err(Refusal::WrongRange.into()),
             #[cfg(feature = "next-level")]
             CommandBody::Probe => self.probe(),

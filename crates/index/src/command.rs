@@ -22,7 +22,8 @@ pub use identity::{
     POLICY_BYTES_MAX, POLICY_VERSIONS_MAX, PolicyRow, PolicyVersionRow, RoleRow, SealedSecret,
 };
 pub use object::{
-    DeleteObject, ETagCondition, NewVersion, PutObject, ReplacePart, SetObjectTags, WhichVersion, WriteConditions,
+    DeleteObject, ETagCondition, LockChange, NewVersion, PutObject, ReplacePart, SetObjectLock, SetObjectTags,
+    WhichVersion, WriteConditions,
 };
 pub use range::SplitRange;
 pub use system::{FormCluster, GatewayRow, Rebalancing, TicketRow};
@@ -251,6 +252,10 @@ pub enum CommandBody {
     /// Changes accounts, users, groups, roles, access keys or policies: [`Answer::Done`], [`Answer::PolicyVersion`] or
     /// [`Refusal::Identity`].
     ChangeIdentity(Box<IdentityChange>),
+
+    // A data range again.
+    /// Sets a version's retention or legal hold: [`Answer::LockSet`]. Nothing else of the version changes.
+    SetObjectLock(Box<SetObjectLock>),
     /// Writes a row that means nothing: what a build of the next level can do, for its test.
     #[cfg(feature = "next-level")]
     Probe,
@@ -303,6 +308,7 @@ impl CommandBody {
             Self::AbortUpload { bucket, key, .. } => Some((bucket.id, key)),
             Self::ReplacePart(replace) => Some((replace.bucket, &replace.key)),
             Self::SetObjectTags(set) => Some((set.bucket.id, &set.key)),
+            Self::SetObjectLock(set) => Some((set.bucket.id, &set.key)),
             _ => None,
         }
     }
@@ -368,6 +374,13 @@ pub enum Answer {
     },
     /// The number that a version of a managed policy was given.
     PolicyVersion(u32),
+    /// What holds a version is set.
+    LockSet {
+        /// Its id.
+        id: VersionId,
+        /// Whether it is the `null` version.
+        null: bool,
+    },
 }
 
 /// Why `apply` did not do it. Each is answered to the client in its own words.
@@ -424,4 +437,8 @@ pub enum Refusal {
     DocumentTooLong,
     /// A change of identities.
     Identity(IdentityRefusal),
+    /// The bucket has no object lock.
+    NoObjectLock,
+    /// A retention that is to be set is over already, by the command's stamp.
+    RetainUntilPassed,
 }

@@ -6,17 +6,18 @@
 
 use bytes::Bytes;
 use types::{
-    BucketEpoch, BucketId, BucketState, Checksum, ChecksumAlgorithm, ChecksumType, CommitStamp, Disk, DiskId,
-    DiskState, FeatureLevel, Heir, HomeKey, Layout, LayoutEpoch, NodeId, PartNumber, PlacementGroup, PlacementGroupId,
-    RangeDescriptor, RangeId, RangeInterval, Retention, RetentionMode, Run, RunForm, RunId, Slot, SlotEpoch, SlotIndex,
-    SplitEpoch, StorageClass, TicketId, Timestamp, Transform, Version, VersionId, Versioning,
+    BucketEpoch, BucketId, BucketState, Checksum, ChecksumAlgorithm, ChecksumType, CommitStamp, DefaultRetention, Disk,
+    DiskId, DiskState, FeatureLevel, Heir, HomeKey, Layout, LayoutEpoch, LegalHold, NodeId, ObjectLock, PartNumber,
+    PlacementGroup, PlacementGroupId, RangeDescriptor, RangeId, RangeInterval, Retention, RetentionMode,
+    RetentionPeriod, Run, RunForm, RunId, Slot, SlotEpoch, SlotIndex, SplitEpoch, StorageClass, TicketId, Timestamp,
+    Transform, Version, VersionId, Versioning,
 };
 
 use crate::command::{
     BucketConfig, BucketRecord, BucketRecordState, BucketRow, Command, CommandBody, CompletePart, CompleteUpload,
     DocumentKind, ETagCondition, IdentityChange, IdentityKind, IdentityName, IdentityRefusal, IdentityThing,
-    Rebalancing, ReplacePart, SetBucketDocument, SetObjectTags, SplitRange, TicketRow, UploadChecksum, UploadManifest,
-    WhichVersion, WriteConditions,
+    LockChange, Rebalancing, ReplacePart, SetBucketDocument, SetObjectLock, SetObjectTags, SplitRange, TicketRow,
+    UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
 };
 use crate::contract::kinds::assert_all_kinds;
 use crate::contract::samples::{
@@ -97,7 +98,7 @@ fn bucket_row() -> BucketRow {
         id: BucketId(1),
         epoch: BucketEpoch(300),
         state: BucketState::Fenced,
-        config: BucketConfig { versioning: Versioning::Suspended, object_lock: true },
+        config: BucketConfig { versioning: Versioning::Suspended, object_lock: ObjectLock::On },
     }
 }
 
@@ -182,7 +183,7 @@ fn bodies() -> Vec<(String, Vec<u8>)> {
         tags: vec![("tag".to_owned(), "value".to_owned())],
         storage_class: StorageClass::default(),
         retention: Some(Retention { mode: RetentionMode::Compliance, until: Timestamp(77) }),
-        legal_hold: true,
+        legal_hold: LegalHold::On,
     };
     let row_of = PartRow::of(&part, CommitStamp(12), true);
     let stored: PartRow<'static> = rows::decode(&rows::encode(&row_of)).expect("just encoded");
@@ -238,6 +239,11 @@ fn rows_are_those_of_the_golden_file() {
         row("credential", &credential("KEY")),
         row("bucket_record", &record(BucketRecordState::Deleting { token: [4; 16] })),
         row("bucket_row", &bucket_row()),
+        row("bucket_row_default_lock", &{
+            let object_lock = default_lock(RetentionPeriod::Days(300));
+            BucketRow { config: BucketConfig { versioning: Versioning::Enabled, object_lock }, ..bucket_row() }
+        }),
+        row("legal_hold_off", &LegalHold::Off),
         row("gateway", &gateway(7)),
         row::<types::Profile>("profile", &"4+2".parse().expect("a profile")),
         row("rebalancing", &Rebalancing::On),
@@ -392,6 +398,27 @@ fn document_commands() -> Vec<CommandBody> {
     ]
 }
 
+fn lock_commands() -> Vec<CommandBody> {
+    let set = |version, change| {
+        let set = SetObjectLock { bucket: at(1, 2), key: key("k"), version, change };
+        CommandBody::SetObjectLock(Box::new(set))
+    };
+    let retention = Some(Retention { mode: RetentionMode::Compliance, until: Timestamp::from_seconds(77) });
+    let config = |object_lock| BucketConfig { versioning: Versioning::Enabled, object_lock };
+    vec![
+        set(WhichVersion::Newest, LockChange::Retention { retention, bypass_governance: false }),
+        set(WhichVersion::Id(version_id()), LockChange::Retention { retention: None, bypass_governance: true }),
+        set(WhichVersion::Null, LockChange::LegalHold(LegalHold::On)),
+        set(WhichVersion::Newest, LockChange::LegalHold(LegalHold::Off)),
+        CommandBody::ChangeBucketRow { bucket: at(9, 1), config: config(default_lock(RetentionPeriod::Days(300))) },
+        CommandBody::ChangeBucketRow { bucket: at(9, 1), config: config(default_lock(RetentionPeriod::Years(3))) },
+    ]
+}
+
+fn default_lock(period: RetentionPeriod) -> ObjectLock {
+    ObjectLock::Default(DefaultRetention { mode: RetentionMode::Governance, period })
+}
+
 fn identity_changes() -> Vec<IdentityChange> {
     let account_id = types::AccountId(111_122_223_333);
     let name = |kind, name: &str| IdentityName { account: account_id, kind, name: name.into() };
@@ -436,6 +463,7 @@ fn commands_are_those_of_the_golden_file() {
             .chain(range_commands())
             .chain(document_commands())
             .chain(identity_changes().into_iter().map(|change| CommandBody::ChangeIdentity(Box::new(change))))
+            .chain(lock_commands())
     };
     assert_all_kinds(&bodies().collect::<Vec<_>>());
     assert_all_kinds(&identity_changes());
@@ -476,6 +504,8 @@ fn answers_are_those_of_the_golden_file() {
         Refusal::NotInRange(Box::new(descriptor(300, None))),
         Refusal::IsMarker { id: version_id(), null: true },
         Refusal::DocumentTooLong,
+        Refusal::NoObjectLock,
+        Refusal::RetainUntilPassed,
         Refusal::Identity(IdentityRefusal::NoSuchEntity(IdentityThing::Account)),
         Refusal::Identity(IdentityRefusal::Invalid(IdentityThing::Boundary)),
     ];
@@ -494,6 +524,7 @@ fn answers_are_those_of_the_golden_file() {
         Answer::Range(RangeId(300)),
         Answer::Split(Box::new([descriptor(1, Some(b"end")), descriptor(300, None)])),
         Answer::Tagged { id: version_id(), null: false },
+        Answer::LockSet { id: version_id(), null: false },
         Answer::PolicyVersion(300),
     ];
     let all: Vec<Answer> = answers.into_iter().chain(refusals.map(Answer::Refused)).collect();

@@ -17,7 +17,7 @@ pub const FIRST_FEATURE_LEVEL: FeatureLevel = FeatureLevel(1);
 /// From this level on ranges may be split. A range that was shows that the cluster is at it.
 pub const SPLITS_LEVEL: FeatureLevel = FeatureLevel(2);
 
-/// From this level on buckets have documents, tags of objects may be changed, and there are identities.
+/// From this level on buckets have documents and object lock, tags of objects may be changed, and there are identities.
 pub const DOCUMENTS_LEVEL: FeatureLevel = FeatureLevel(3);
 
 /// This build is too old for its cluster.
@@ -48,10 +48,20 @@ impl CommandBody {
         match self {
             #[cfg(feature = "next-level")]
             Self::Probe => FeatureLevel(4),
+            Self::AdoptBucketRow { row } if row.config.object_lock.is_on() => DOCUMENTS_LEVEL,
             Self::AllotRange | Self::NoteRanges { .. } | Self::SplitRange(_) | Self::AdoptBucketRow { .. } => {
                 SPLITS_LEVEL
             }
-            Self::SetBucketDocument(_) | Self::SetObjectTags(_) | Self::ChangeIdentity(_) => DOCUMENTS_LEVEL,
+            Self::SetBucketDocument(_) | Self::SetObjectTags(_) | Self::ChangeIdentity(_) | Self::SetObjectLock(_) => {
+                DOCUMENTS_LEVEL
+            }
+            Self::CreateBucketRow { config, .. } | Self::ChangeBucketRow { config, .. }
+                if config.object_lock.is_on() =>
+            {
+                DOCUMENTS_LEVEL
+            }
+            Self::PutObject(put) if put.version.attributes.names_lock() => DOCUMENTS_LEVEL,
+            Self::CreateUpload(create) if create.attributes.names_lock() => DOCUMENTS_LEVEL,
             Self::Within { body, .. } => SPLITS_LEVEL.max(body.feature_level()),
             Self::Form(_)
             | Self::PutCredential(_)
@@ -103,6 +113,32 @@ impl Query {
             }
             Self::Identities(query) if level < DOCUMENTS_LEVEL => Some(QueryAnswer::Identities(query.nothing())),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{BucketId, LegalHold, ObjectLock};
+
+    use super::*;
+    use crate::command::{BucketConfig, BucketRow};
+    use crate::contract::samples;
+
+    #[test]
+    fn what_names_object_lock_is_of_level_3_and_what_does_not_stays_below() {
+        for (object_lock, level) in [(ObjectLock::Off, FIRST_FEATURE_LEVEL), (ObjectLock::On, DOCUMENTS_LEVEL)] {
+            let config = BucketConfig { object_lock, ..BucketConfig::default() };
+            let (id, bucket) = (BucketId(1), samples::at(1, 1));
+            let row = BucketRow { id, epoch: bucket.epoch, state: types::BucketState::Live, config: config.clone() };
+            assert_eq!(CommandBody::CreateBucketRow { id, config: config.clone() }.feature_level(), level);
+            assert_eq!(CommandBody::ChangeBucketRow { bucket, config }.feature_level(), level);
+            assert_eq!(CommandBody::AdoptBucketRow { row }.feature_level(), level.max(SPLITS_LEVEL));
+        }
+        let mut put = samples::put_object(samples::at(1, 1), samples::key("k"), 1, samples::inline_part(1, b"x"));
+        for (hold, level) in [(LegalHold::Unset, FIRST_FEATURE_LEVEL), (LegalHold::Off, DOCUMENTS_LEVEL)] {
+            put.version.attributes.legal_hold = hold;
+            assert_eq!(CommandBody::PutObject(Box::new(put.clone())).feature_level(), level);
         }
     }
 }

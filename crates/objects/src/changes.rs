@@ -76,6 +76,9 @@ impl Objects {
                 Answer::Refused(Refusal::StaleBucket { row: None } | Refusal::NoSuchBucket) => {
                     self.buckets().forget(name);
                     resolved = self.buckets().resolve_anew(self.index(), name).await?;
+                    if resolved.row.id != at.id && names_lock(&body) && !resolved.row.config.object_lock.is_on() {
+                        return Err(ObjectsError::NoObjectLock { bucket: name.clone() });
+                    }
                     if names_runs && resolved.row.id != at.id {
                         let reason = "the bucket was deleted and made again meanwhile".to_owned();
                         return Err(ObjectsError::Unavailable { reason, outcome_unknown: false });
@@ -131,6 +134,7 @@ fn bucket_of(body: &mut CommandBody) -> &mut BucketAt {
         CommandBody::PutPart(put) => &mut put.bucket,
         CommandBody::CompleteUpload(complete) => &mut complete.bucket,
         CommandBody::SetObjectTags(set) => &mut set.bucket,
+        CommandBody::SetObjectLock(set) => &mut set.bucket,
         CommandBody::AbortUpload { bucket, .. } | CommandBody::ChangeBucketRow { bucket, .. } => bucket,
         other => unreachable!("{other:?} is no change of a bucket's contents"),
     }
@@ -142,6 +146,15 @@ fn names_runs(body: &CommandBody) -> bool {
         CommandBody::PutObject(put) => in_runs(&put.part),
         CommandBody::PutPart(put) => in_runs(&put.part),
         CommandBody::CompleteUpload(complete) => complete.manifest.as_ref().is_some_and(|m| in_runs(&m.part)),
+        _ => false,
+    }
+}
+
+/// Whether a version is made that a bucket without object lock could not have.
+fn names_lock(body: &CommandBody) -> bool {
+    match body {
+        CommandBody::PutObject(put) => put.version.attributes.names_lock(),
+        CommandBody::CreateUpload(create) => create.attributes.names_lock(),
         _ => false,
     }
 }

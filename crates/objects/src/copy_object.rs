@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use types::{
-    BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectAttributes, ObjectKey, Owner, Retention, StorageClass,
-    Timestamp,
+    BucketName, Checksum, ChecksumAlgorithm, ETag, LegalHold, ObjectAttributes, ObjectKey, Owner, Retention,
+    StorageClass, Timestamp,
 };
 
 use crate::put_object::{PutObjectRequest, WrittenVersion};
@@ -38,7 +38,7 @@ pub struct CopyObjectRequest {
     /// The copy's retention, whatever the source's.
     pub retention: Option<Retention>,
     /// The copy's legal hold, whatever the source's.
-    pub legal_hold: bool,
+    pub legal_hold: LegalHold,
 }
 
 /// The object that a copy reads.
@@ -119,7 +119,7 @@ fn changes_nothing(request: &CopyObjectRequest) -> bool {
         && request.checksum.is_none()
         && request.website_redirect.is_none()
         && request.retention.is_none()
-        && !request.legal_hold
+        && request.legal_hold == LegalHold::Unset
 }
 
 fn attributes_of_copy(request: &CopyObjectRequest, source: ObjectAttributes) -> ObjectAttributes {

@@ -2,7 +2,7 @@
 
 use index::command::{BucketConfig, BucketRecord, BucketRecordState};
 use index::{Answer, CommandBody, Refusal};
-use types::{BucketId, BucketName, Namespace, Owner, Versioning};
+use types::{BucketId, BucketName, Namespace, ObjectLock, Owner, Versioning};
 
 use crate::changes::Finished;
 use crate::commit::unexpected;
@@ -57,10 +57,12 @@ impl Objects {
             Answer::Refused(Refusal::Identity(_)) => return Err(ObjectsError::NoSuchAccount),
             other => return Err(unexpected("reserving a bucket's name", &other)),
         };
-        let versioning = if object_lock { Versioning::Enabled } else { Versioning::Off };
+        let (versioning, object_lock) =
+            if object_lock { (Versioning::Enabled, ObjectLock::On) } else { (Versioning::Off, ObjectLock::Off) };
         let make_row = CommandBody::CreateBucketRow { id, config: BucketConfig { versioning, object_lock } };
         match self.commit_bare(&mut transfer, &make_row).await? {
             Answer::BucketRow(_) => {}
+            Answer::Refused(refusal @ Refusal::FeatureLevel { .. }) => return Err(ObjectsError::of_level(&refusal)),
             other => return Err(unexpected("making a bucket's row", &other)),
         }
         match self.commit_bare(&mut transfer, &CommandBody::PublishBucket { id, token }).await? {

@@ -27,14 +27,14 @@ impl Objects {
     /// Begins an upload and names it.
     ///
     /// # Errors
-    /// [`ObjectsError::NoSuchBucket`], [`ObjectsError::InvalidStorageClass`].
+    /// [`ObjectsError::NoSuchBucket`], [`ObjectsError::NoObjectLock`], [`ObjectsError::InvalidStorageClass`].
     pub async fn create_multipart_upload(
         &self,
         request: CreateMultipartUploadRequest,
     ) -> Result<UploadId, ObjectsError> {
         self.profile_of(&request.attributes.storage_class)?;
         let mut transfer = self.begin();
-        let resolved = self.resolve(&request.bucket).await?;
+        let resolved = self.resolve_for(&request.bucket, &request.attributes).await?;
         let CreateMultipartUploadRequest { bucket, key, attributes, owner, checksum } = request;
         let upload = UploadId::from_bytes(self.entropy().id());
         let create = CreateUpload { bucket: resolved.at(), key, upload, attributes, owner, checksum };

@@ -73,6 +73,19 @@ pub enum ObjectsError {
         bucket: BucketName,
     },
 
+    /// Object lock needs versioning: S3's `InvalidBucketState`.
+    #[error("bucket {bucket} has no versioning, which object lock needs")]
+    VersioningNotEnabled {
+        /// The name.
+        bucket: BucketName,
+    },
+    /// The bucket has no object lock: S3's `InvalidRequest`.
+    #[error("bucket {bucket} has no object lock")]
+    NoObjectLock {
+        /// The name.
+        bucket: BucketName,
+    },
+
     /// A document of a bucket is too long: S3's `MaxMessageLengthExceeded`.
     #[error("a bucket's document may have {bytes_max} bytes")]
     DocumentTooLong {
@@ -123,6 +136,10 @@ pub enum ObjectsError {
         /// The key.
         key: ObjectKey,
     },
+
+    /// A retention that was to be set is over already: S3's `InvalidArgument`.
+    #[error("the retention would be over already")]
+    RetainUntilPassed,
 
     // Conditions and ranges.
     /// A read's condition says that the client has it already: 304.

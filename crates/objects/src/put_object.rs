@@ -50,7 +50,7 @@ impl Objects {
     /// before the commit; on any error nothing is left behind.
     ///
     /// # Errors
-    /// [`ObjectsError::NoSuchBucket`], [`ObjectsError::InvalidStorageClass`]; of the body: [`ObjectsError::Body`], [`ObjectsError::BodyLength`],
+    /// [`ObjectsError::NoSuchBucket`], [`ObjectsError::NoObjectLock`], [`ObjectsError::InvalidStorageClass`]; of the body: [`ObjectsError::Body`], [`ObjectsError::BodyLength`],
     /// [`ObjectsError::BadDigest`], [`ObjectsError::BadPayloadHash`], [`ObjectsError::BadChecksum`],
     /// [`ObjectsError::EntityTooLarge`]; at commit: [`ObjectsError::PreconditionFailed`],
     /// [`ObjectsError::NoSuchKey`] (If-Match without an object), [`ObjectsError::TicketOver`]; and those of the store.
@@ -61,7 +61,7 @@ impl Objects {
     ) -> Result<WrittenVersion, ObjectsError> {
         let mut transfer = self.begin();
         let profile = self.profile_of(&request.attributes.storage_class)?;
-        let resolved = self.resolve(&request.bucket).await?;
+        let resolved = self.resolve_for(&request.bucket, &request.attributes).await?;
         let home = HomeKey { bucket: resolved.row.id, key: request.key.clone() };
         let checksum = wanted_checksum(&request.said);
         let record = ObjectRecord {

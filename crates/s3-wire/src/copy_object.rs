@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use http::Response;
 use types::{
-    AccountId, BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectAttributes, ObjectKey, StorageClass, Timestamp,
+    AccountId, BucketName, Checksum, ChecksumAlgorithm, ETag, LegalHold, ObjectAttributes, ObjectKey, Retention,
+    StorageClass, Timestamp,
 };
 
 use crate::answer;
@@ -40,6 +41,10 @@ pub struct CopyObjectRequest {
     pub conditions: WriteConditions,
     /// The algorithm of a checksum that is to be computed; `None` keeps the source's.
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
+    /// The copy's retention; a copy never inherits its source's.
+    pub retention: Option<Retention>,
+    /// The copy's legal hold, likewise.
+    pub legal_hold: LegalHold,
 }
 
 /// Headers and metadata instead of the source's.
@@ -62,7 +67,7 @@ impl CopyObjectRequest {
         let attributes = object_attributes::parse(head)?;
         let replaces = directive(head, "x-amz-metadata-directive", "Unknown metadata directive.")?;
         let replaces_tags = directive(head, "x-amz-tagging-directive", "Unknown tagging directive.")?;
-        let ObjectAttributes { mut headers, metadata, tags, .. } = attributes;
+        let ObjectAttributes { mut headers, metadata, tags, retention, legal_hold, .. } = attributes;
         let redirect = headers.iter().position(|(name, _)| name == "x-amz-website-redirect-location");
         let website_redirect = redirect.map(|at| headers.remove(at).1);
         Ok(Self {
@@ -77,6 +82,8 @@ impl CopyObjectRequest {
             website_redirect,
             conditions: WriteConditions::of_write(head.headers),
             checksum_algorithm: head.header("x-amz-checksum-algorithm")?.map(checksum::parse_algorithm).transpose()?,
+            retention,
+            legal_hold,
         })
     }
 
@@ -90,6 +97,8 @@ impl CopyObjectRequest {
             && self.storage_class.is_none()
             && self.website_redirect.is_none()
             && self.checksum_algorithm.is_none()
+            && self.retention.is_none()
+            && self.legal_hold == LegalHold::Unset
     }
 }
 

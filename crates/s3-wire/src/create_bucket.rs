@@ -18,14 +18,16 @@ pub struct CreateBucketRequest {
     pub bucket: BucketName,
     /// Its LocationConstraint; empty is us-east-1.
     pub region: String,
+    /// Whether it has object lock, and so versioning.
+    pub object_lock: bool,
 }
 
 impl CreateBucketRequest {
     /// Reads the request.
     ///
     /// # Errors
-    /// `InvalidBucketName`, `MalformedXML`, `InvalidLocationConstraint`; `NotImplemented` naming the header for object
-    /// lock and for an ownership under which ACLs would count.
+    /// `InvalidBucketName`, `MalformedXML`, `InvalidLocationConstraint`; `NotImplemented` naming the header for an
+    /// ownership under which ACLs would count.
     pub fn parse(head: &RequestHead<'_>, body: &[u8]) -> Result<Self, S3Error> {
         let bucket = head.bucket()?;
         // Names that stand from before keep working.
@@ -35,9 +37,6 @@ impl CreateBucketRequest {
         check_acl(head)?;
         if let Some(name) = head.headers.keys().find(|name| name.as_str().starts_with("x-amz-grant-")) {
             return Err(S3Error::header_not_implemented(name.as_str()));
-        }
-        if head.flag("x-amz-bucket-object-lock-enabled") {
-            return Err(S3Error::header_not_implemented("x-amz-bucket-object-lock-enabled"));
         }
         match head.header("x-amz-object-ownership")? {
             None | Some("BucketOwnerEnforced") => {}
@@ -50,7 +49,7 @@ impl CreateBucketRequest {
             }
         }
         let region = if body.is_empty() { String::new() } else { parse_region(body)? };
-        Ok(Self { bucket, region })
+        Ok(Self { bucket, region, object_lock: head.flag("x-amz-bucket-object-lock-enabled") })
     }
 }
 

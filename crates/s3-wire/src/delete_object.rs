@@ -36,7 +36,7 @@ impl DeleteObjectRequest {
             key: head.key()?,
             version,
             conditions: WriteConditions::of_delete(head.headers),
-            bypass_governance: head.flag("x-amz-bypass-governance-retention"),
+            bypass_governance: head.bypasses_governance(),
         })
     }
 }

@@ -84,7 +84,7 @@ impl DeleteObjectsRequest {
         if objects.is_empty() || objects.len() > OBJECTS_MAX {
             return Err(ErrorCode::MalformedXML.into());
         }
-        Ok(Self { bucket, objects, quiet, bypass_governance: head.flag("x-amz-bypass-governance-retention") })
+        Ok(Self { bucket, objects, quiet, bypass_governance: head.bypasses_governance() })
     }
 }
 

@@ -158,6 +158,11 @@ impl RequestHead<'_> {
         account.map(Some).ok_or_else(|| S3Error::from(ErrorCode::InvalidBucketOwnerAWSAccountID))
     }
 
+    /// Whether retention in governance mode is to be passed over, if the caller has the right.
+    pub fn bypasses_governance(&self) -> bool {
+        self.flag("x-amz-bypass-governance-retention")
+    }
+
     /// Content-Length, if there is one.
     ///
     /// # Errors

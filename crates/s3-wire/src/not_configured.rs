@@ -20,7 +20,6 @@ pub fn answer(operation: Operation, bucket: &BucketName, owner: &Owner) -> Optio
         Op::GetBucketAcl | Op::GetObjectAcl => Some(Ok(owner_only(owner))),
         Op::GetBucketLifecycleConfiguration => of_bucket(ErrorCode::NoSuchLifecycleConfiguration),
         Op::GetBucketEncryption => of_bucket(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
-        Op::GetObjectLockConfiguration => of_bucket(ErrorCode::ObjectLockConfigurationNotFoundError),
         Op::GetBucketWebsite => of_bucket(ErrorCode::NoSuchWebsiteConfiguration),
         Op::GetBucketReplication => of_bucket(ErrorCode::ReplicationConfigurationNotFoundError),
         Op::GetBucketOwnershipControls => of_bucket(ErrorCode::OwnershipControlsNotFoundError),
@@ -35,9 +34,6 @@ pub fn answer(operation: Operation, bucket: &BucketName, owner: &Owner) -> Optio
         | Op::DeleteBucketIntelligentTieringConfiguration
         | Op::DeleteBucketInventoryConfiguration
         | Op::DeleteBucketMetricsConfiguration => of_bucket(ErrorCode::NoSuchConfiguration),
-        Op::GetObjectRetention | Op::GetObjectLegalHold => {
-            Some(Err(S3Error::invalid_request("Bucket is missing Object Lock Configuration")))
-        }
         Op::DeleteBucketEncryption
         | Op::DeleteBucketLifecycle
         | Op::DeleteBucketOwnershipControls
@@ -87,6 +83,8 @@ pub const fn is_served(operation: Operation) -> bool {
             | Op::PutBucketRequestPayment
             | Op::GetBucketAccelerateConfiguration
             | Op::PutBucketAccelerateConfiguration
+            | Op::GetObjectLockConfiguration
+            | Op::PutObjectLockConfiguration
             | Op::ListObjects
             | Op::ListObjectsV2
             | Op::ListObjectVersions
@@ -102,6 +100,10 @@ pub const fn is_served(operation: Operation) -> bool {
             | Op::GetObjectTagging
             | Op::PutObjectTagging
             | Op::DeleteObjectTagging
+            | Op::GetObjectRetention
+            | Op::PutObjectRetention
+            | Op::GetObjectLegalHold
+            | Op::PutObjectLegalHold
             | Op::CreateMultipartUpload
             | Op::UploadPart
             | Op::UploadPartCopy

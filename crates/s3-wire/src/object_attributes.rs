@@ -1,4 +1,4 @@
-//! What a client says of an object beside its bytes: standard headers, user metadata, tags, storage class.
+//! What a client says of an object beside its bytes: standard headers, user metadata, tags, storage class, locks.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -6,7 +6,7 @@ use types::{ObjectAttributes, StorageClass};
 
 use crate::error::{ErrorCode, S3Error};
 use crate::head::RequestHead;
-use crate::tagging;
+use crate::{object_lock, tagging};
 
 /// The most user metadata that an object may have, in bytes of names and values.
 pub const METADATA_BYTES_MAX: usize = 2048;
@@ -33,17 +33,18 @@ const KEPT_HEADERS: [&str; 7] = [
 ///
 /// # Errors
 /// `MetadataTooLarge`, `RequestHeaderSectionTooLarge` for more than 8 KiB of standard headers, `InvalidStorageClass`,
-/// `InvalidRedirectLocation`, those of [`tagging::parse_header`], and `NotImplemented` naming the header for encryption
+/// `InvalidRedirectLocation`, those of [`tagging::parse_header`] and [`object_lock::parse`], and `NotImplemented` naming the header for encryption
 /// and for ACLs other than the owner's.
 pub fn parse(head: &RequestHead<'_>) -> Result<ObjectAttributes, S3Error> {
     refuse_unbuilt(head)?;
+    let (retention, legal_hold) = object_lock::parse(head)?;
     Ok(ObjectAttributes {
         headers: kept_headers(head.headers)?,
         metadata: metadata(head.headers)?,
         tags: head.header("x-amz-tagging")?.map(tagging::parse_header).transpose()?.unwrap_or_default(),
         storage_class: storage_class(head)?.unwrap_or_default(),
-        retention: None,
-        legal_hold: false,
+        retention,
+        legal_hold,
     })
 }
 
@@ -61,20 +62,18 @@ pub fn invalid_storage_class(name: &str) -> S3Error {
     S3Error::new(ErrorCode::InvalidStorageClass).with("StorageClassRequested", name)
 }
 
-/// Refuses what would change what is stored and isn't built: encryption, object lock, appends, ACLs other than the
-/// owner's. A bucket has no object lock, so its headers get the answer that AWS gives for such a bucket.
+/// Refuses what would change what is stored and isn't built: encryption, holds that end by an event, appends, ACLs other
+/// than the owner's.
 pub(crate) fn refuse_unbuilt(head: &RequestHead<'_>) -> Result<(), S3Error> {
     for name in head.headers.keys().map(HeaderName::as_str) {
         let Some(rest) = name.strip_prefix("x-amz-") else { continue };
         let unbuilt = rest.starts_with("server-side-encryption")
             || rest.starts_with("copy-source-server-side-encryption")
             || rest.starts_with("grant-")
-            || rest == "write-offset-bytes";
+            || rest == "write-offset-bytes"
+            || (rest.starts_with("object-lock-") && !object_lock::is_known(name));
         if unbuilt {
             return Err(S3Error::header_not_implemented(name));
-        }
-        if rest.starts_with("object-lock-") {
-            return Err(S3Error::invalid_request("Bucket is missing Object Lock Configuration"));
         }
     }
     check_acl(head)
@@ -167,6 +166,7 @@ pub(crate) fn set_headers(headers: &mut HeaderMap, attributes: &ObjectAttributes
     if !attributes.tags.is_empty() {
         headers.insert(HeaderName::from_static("x-amz-tagging-count"), HeaderValue::from(attributes.tags.len()));
     }
+    object_lock::set_headers(headers, attributes);
     if attributes.storage_class.as_str() != StorageClass::STANDARD {
         insert(headers, "x-amz-storage-class", &Bytes::copy_from_slice(attributes.storage_class.as_str().as_bytes()));
     }
@@ -250,7 +250,10 @@ mod tests {
         assert_eq!(refused(&[("x-amz-grant-read", b"id=1")]), not_implemented("x-amz-grant-read"));
         assert_eq!(refused(&[("x-amz-acl", b"public-read")]), not_implemented("x-amz-acl"));
         assert_eq!(refused(&[("x-amz-acl", b"nonsense")]).0, ErrorCode::InvalidArgument);
-        assert_eq!(refused(&[("x-amz-object-lock-mode", b"COMPLIANCE")]).0, ErrorCode::InvalidRequest);
+        assert_eq!(
+            refused(&[("x-amz-object-lock-event-hold", b"ON")]),
+            not_implemented("x-amz-object-lock-event-hold")
+        );
     }
 
     #[test]

@@ -105,6 +105,9 @@ impl Operation {
             | Self::PutPublicAccessBlock
             | Self::PutBucketRequestPayment
             | Self::PutBucketAccelerateConfiguration
+            | Self::PutObjectLockConfiguration
+            | Self::PutObjectRetention
+            | Self::PutObjectLegalHold
             | Self::PutObjectTagging => RequestBody::Document { bytes_max: XML_BYTES_MAX },
             _ => RequestBody::None,
         }

@@ -10,7 +10,7 @@ use crate::checksum;
 use crate::conditions::WriteConditions;
 use crate::error::S3Error;
 use crate::head::{RequestHead, VersionRef};
-use crate::object_attributes;
+use crate::{object_attributes, object_lock};
 
 /// An object is to be stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,7 @@ pub struct PutObjectRequest {
     pub bucket: BucketName,
     /// The key.
     pub key: ObjectKey,
-    /// Headers, metadata, tags, storage class.
+    /// Headers, metadata, tags, storage class, locks.
     pub attributes: ObjectAttributes,
     /// The bytes that follow.
     pub body: ObjectBody,
@@ -32,16 +32,20 @@ impl PutObjectRequest {
     ///
     /// # Errors
     /// Those of [`object_attributes::parse`], [`ObjectBody::parse`] and [`WriteConditions::of_write`]; `InvalidArgument` for a
-    /// version.
+    /// version; `InvalidRequest` for a lock on a body without a digest.
     pub fn parse(head: &RequestHead<'_>) -> Result<Self, S3Error> {
         head.refuse_version()?;
-        Ok(Self {
+        let request = Self {
             bucket: head.bucket()?,
             key: head.key()?,
             attributes: object_attributes::parse(head)?,
             conditions: WriteConditions::of_write(head.headers),
             body: ObjectBody::parse(head)?,
-        })
+        };
+        if request.attributes.names_lock() && request.body.integrity.is_empty() {
+            return Err(object_lock::needs_integrity());
+        }
+        Ok(request)
     }
 }
 

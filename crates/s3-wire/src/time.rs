@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderValue;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use types::Timestamp;
 
 /// An HTTP date: `Fri, 24 May 2013 00:00:00 GMT`.
@@ -19,6 +20,14 @@ pub fn http_date(at: Timestamp) -> HeaderValue {
 pub fn parse_http_date(text: &str) -> Option<Timestamp> {
     let time = httpdate::parse_http_date(text.trim()).ok()?;
     Some(Timestamp::from_seconds(time.duration_since(UNIX_EPOCH).ok()?.as_secs()))
+}
+
+/// Reads an ISO 8601 time with its offset from UTC; a part of a second counts as a whole one, and what lies before 1970
+/// is 1970. `None` for anything else.
+pub(crate) fn parse_iso8601(text: &str) -> Option<Timestamp> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    let nanoseconds = u128::try_from(time.unix_timestamp_nanos()).unwrap_or(0);
+    Some(Timestamp(u64::try_from(nanoseconds.div_ceil(1_000)).ok()?).rounded_up())
 }
 
 /// Writes `2013-05-24T00:00:00.000Z`, as XML answers show times.
@@ -50,6 +59,19 @@ mod tests {
         }
         for text in ["", "yesterday", "1994-11-06T08:49:37Z", "Sun, 06 Nov 1894 08:49:37 GMT"] {
             assert_eq!(parse_http_date(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn iso_times_are_read_with_their_offset_and_never_too_short() {
+        let at = |seconds| Some(Timestamp::from_seconds(seconds));
+        assert_eq!(parse_iso8601("1994-11-06T08:49:37Z"), at(784_111_777));
+        assert_eq!(parse_iso8601("1994-11-06T09:49:37+01:00"), at(784_111_777));
+        assert_eq!(parse_iso8601("1994-11-06T08:49:36.000001Z"), at(784_111_777));
+        assert_eq!(parse_iso8601("1960-01-01T00:00:00Z"), at(0));
+        assert_eq!(parse_iso8601("9999-12-31T23:59:59Z"), at(253_402_300_799));
+        for text in ["", "1994-11-06", "1994-11-06T08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT", "1994-13-06T08:49:37Z"] {
+            assert_eq!(parse_iso8601(text), None, "{text}");
         }
     }
 

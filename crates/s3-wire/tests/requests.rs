@@ -79,9 +79,11 @@ fn what_a_new_bucket_cannot_have_is_refused_by_name() {
     assert_eq!(refused("/Bucket", &[]), Err(ErrorCode::InvalidBucketName));
     assert_eq!(refused("/bucket", &[("x-amz-acl", "private")]), Ok(()));
     assert_eq!(refused("/bucket", &[("x-amz-acl", "public-read")]), Err(ErrorCode::NotImplemented));
-    let lock = [("x-amz-bucket-object-lock-enabled", "true")];
-    assert_eq!(refused("/bucket", &lock), Err(ErrorCode::NotImplemented));
-    assert_eq!(refused("/bucket", &[("x-amz-bucket-object-lock-enabled", "false")]), Ok(()));
+    for (text, object_lock) in [("true", true), ("false", false)] {
+        let lock = [("x-amz-bucket-object-lock-enabled", text)];
+        let request = with("/bucket", &lock, |head| CreateBucketRequest::parse(head, b"")).unwrap();
+        assert_eq!(request.object_lock, object_lock);
+    }
     assert_eq!(refused("/bucket", &[("x-amz-object-ownership", "BucketOwnerEnforced")]), Ok(()));
     assert_eq!(refused("/bucket", &[("x-amz-object-ownership", "Me")]), Err(ErrorCode::InvalidArgument));
 }

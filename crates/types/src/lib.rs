@@ -12,6 +12,7 @@ mod identity;
 mod ids;
 mod layout;
 mod names;
+mod object_lock;
 mod profile;
 mod range;
 mod run;
@@ -28,11 +29,12 @@ pub use ids::{
 };
 pub use layout::{Disk, DiskState, Heir, Layout, Node, PlacementGroup, Slot};
 pub use names::{BucketName, NameError, Namespace, ObjectKey, StorageClass};
+pub use object_lock::{DefaultRetention, LegalHold, ObjectLock, Retention, RetentionMode, RetentionPeriod};
 pub use profile::{Integrity, Profile, ProfileError};
 pub use range::{RangeDescriptor, RangeInterval, RangeMap};
 pub use run::{Extent, HomeKey, Run, RunForm};
 pub use stamp::{CommitStamp, Timestamp};
 pub use version::{
-    BucketState, ObjectAttributes, Part, PartNumber, PartSummary, Retention, RetentionMode, Transform, Version,
-    VersionId, VersionIdError, VersionKind, Versioning,
+    BucketState, ObjectAttributes, Part, PartNumber, PartSummary, Transform, Version, VersionId, VersionIdError,
+    VersionKind, Versioning,
 };

@@ -38,6 +38,13 @@ impl Timestamp {
         Self(seconds * 1_000_000)
     }
 
+    /// The next whole second, if it is none.
+    #[must_use]
+    pub const fn rounded_up(self) -> Self {
+        let seconds = self.0.div_ceil(1_000_000);
+        Self(if seconds > u64::MAX / 1_000_000 { u64::MAX } else { seconds * 1_000_000 })
+    }
+
     /// Whole seconds since 1970, rounded down: what S3 shows and compares.
     pub const fn seconds(self) -> u64 {
         self.0 / 1_000_000

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Checksum, CommitStamp, ETag, Extent, Owner, StorageClass, Timestamp, UploadId};
+use crate::{Checksum, CommitStamp, ETag, Extent, LegalHold, Owner, Retention, StorageClass, Timestamp, UploadId};
 
 /// A bucket's versioning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -171,25 +171,7 @@ pub struct ObjectAttributes {
     /// Object lock's retention.
     pub retention: Option<Retention>,
     /// Object lock's legal hold.
-    pub legal_hold: bool,
-}
-
-/// Until when a version is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retention {
-    /// Who may lift it.
-    pub mode: RetentionMode,
-    /// Until when.
-    pub until: Timestamp,
-}
-
-/// Object lock's modes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RetentionMode {
-    /// Who has the right may bypass it.
-    Governance,
-    /// Nobody may shorten it.
-    Compliance,
+    pub legal_hold: LegalHold,
 }
 
 /// One immutable content of an object, or a delete marker.
@@ -213,6 +195,13 @@ pub struct Version {
     pub owner: Owner,
     /// When a newer version of the key took its place; `None` while it is the newest.
     pub superseded: Option<CommitStamp>,
+}
+
+impl ObjectAttributes {
+    /// Whether object lock was asked for: a bucket must have it then.
+    pub fn names_lock(&self) -> bool {
+        self.retention.is_some() || self.legal_hold != LegalHold::Unset
+    }
 }
 
 impl Version {

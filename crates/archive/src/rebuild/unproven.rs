@@ -17,7 +17,8 @@ use objects::records::{Manifest, ManifestPart, ObjectRecord};
 use platform::Entropy;
 use types::{
     BucketId, BucketName, BucketState, Checksum, ChecksumAlgorithm, ChecksumType, CommitStamp, ETag, Extent, HomeKey,
-    Namespace, Owner, Part, PartNumber, Profile, RequestNumber, StorageClass, Timestamp, UploadId, Versioning,
+    Namespace, ObjectLock, Owner, Part, PartNumber, Profile, RequestNumber, StorageClass, Timestamp, UploadId,
+    Versioning,
 };
 
 use super::assemble::{Assembled, WholeBody};
@@ -93,7 +94,7 @@ impl Unproven<'_> {
 
     fn object(&mut self, home: HomeKey, body: WholeBody, record: ObjectRecord) -> Result<u64, Left> {
         self.refuse_standing(&home)?;
-        let locked = record.attributes.retention.is_some() || record.attributes.legal_hold;
+        let locked = record.attributes.names_lock();
         let digests = self.digest(&home, &body, record.checksum)?;
         let bucket = self.bucket(&home, body.began, Some(record.versioning), locked)?;
         let part = part_of(PartNumber::ONE, &body, &digests, record.checksum);
@@ -136,7 +137,7 @@ impl Unproven<'_> {
         if said.upload != upload {
             return Err(Left::Incomplete("its manifest is another upload's".to_owned()));
         }
-        let locked = said.attributes.retention.is_some() || said.attributes.legal_hold;
+        let locked = said.attributes.names_lock();
         let mut rows = Vec::with_capacity(said.parts.len());
         for part in &said.parts {
             rows.push(self.part_of_manifest(&home, part, parts)?);
@@ -302,7 +303,10 @@ impl Unproven<'_> {
             (Some(record), _) if record.state != BucketRecordState::Live => {
                 Err(Left::Out("its bucket was being made or deleted"))
             }
-            (Some(_), Some(row)) if row.state == BucketState::Live => Ok(BucketAt { id, epoch: row.epoch }),
+            (Some(_), Some(row)) if row.state == BucketState::Live => {
+                // The lock may be younger than the archive; what is held must not lie where nothing can be.
+                self.follow_versioning(BucketAt { id, epoch: row.epoch }, began, None, object_lock)
+            }
             (Some(_), Some(_)) => Err(Left::Out("its bucket was being deleted")),
             (record, row) => {
                 if record.is_none() {
@@ -323,7 +327,7 @@ impl Unproven<'_> {
         versioning: Versioning,
         object_lock: bool,
     ) -> Result<BucketAt, Left> {
-        let config = BucketConfig { versioning, object_lock };
+        let config = BucketConfig { versioning, object_lock: lock_of(object_lock) };
         let Answer::BucketRow(row) = self.apply(began, CommandBody::CreateBucketRow { id, config })? else {
             return Err(Left::Out("its bucket can't be made"));
         };
@@ -345,7 +349,7 @@ impl Unproven<'_> {
         };
         let config = BucketConfig {
             versioning: versioning.unwrap_or(row.config.versioning),
-            object_lock: object_lock || row.config.object_lock,
+            object_lock: if row.config.object_lock.is_on() { row.config.object_lock } else { lock_of(object_lock) },
         };
         if config == row.config {
             return Ok(at);
@@ -499,6 +503,11 @@ fn part_of(number: PartNumber, body: &WholeBody, digests: &PartDigests, kept: Op
         extents: body.extents.clone(),
         modified: CommitStamp::default(),
     }
+}
+
+/// The lock of a bucket of which headers say that it had one: what its default was, none of them says.
+fn lock_of(is_on: bool) -> ObjectLock {
+    if is_on { ObjectLock::On } else { ObjectLock::Off }
 }
 
 fn full_crc64_nvme(value: u64) -> Checksum {

@@ -231,6 +231,7 @@ fn touched_by(command: &CommandBody) -> Touched {
         CommandBody::DeleteObject(delete) => key(delete.bucket.id, &delete.key),
         CommandBody::CompleteUpload(complete) => key(complete.bucket.id, &complete.key),
         CommandBody::SetObjectTags(set) => key(set.bucket.id, &set.key),
+        CommandBody::SetObjectLock(set) => key(set.bucket.id, &set.key),
         CommandBody::ReplacePart(replace) => key(replace.bucket, &replace.key),
         CommandBody::CreateBucketRow { .. }
         | CommandBody::ChangeBucketRow { .. }

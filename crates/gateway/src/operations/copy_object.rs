@@ -4,8 +4,9 @@ use authz::Action;
 use objects::{CopyMetadata, ReadConditions, Selection};
 use s3_wire::copy_object::{CopiedAnswer, CopyObjectRequest, NewMetadata};
 use s3_wire::{ErrorCode, S3Error};
-use types::{AccountId, BucketName};
+use types::{AccountId, BucketName, ObjectAttributes};
 
+use super::object_lock;
 use crate::answer::{Answer, whole};
 use crate::call::{Call, shown, shown_of_write, which};
 use crate::conditions;
@@ -20,6 +21,9 @@ pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     let request = CopyObjectRequest::parse(&call.head)?;
     check_source(call, &request.source, request.source_owner).await?;
     check_tags(call, &request).await?;
+    let (retention, legal_hold) = (request.retention, request.legal_hold);
+    let locks = ObjectAttributes { retention, legal_hold, ..ObjectAttributes::default() };
+    object_lock::check_given(&call.asker(), &request.bucket, &request.key, &locks).await?;
     let owner = call.owner_in(&request.bucket).await?;
     let source_key = request.source.key.clone();
     let copied = call
@@ -40,8 +44,8 @@ pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
             tags: request.tags,
             storage_class: request.storage_class,
             checksum: request.checksum_algorithm,
-            retention: None,
-            legal_hold: false,
+            retention,
+            legal_hold,
         })
         .await;
     let copied = match copied {

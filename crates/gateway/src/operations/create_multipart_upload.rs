@@ -5,6 +5,7 @@ use objects::UploadChecksum;
 use s3_wire::S3Error;
 use s3_wire::create_multipart_upload::{CreateMultipartUploadRequest, answer};
 
+use super::object_lock;
 use crate::answer::{Answer, whole};
 use crate::call::Call;
 use crate::rights::Wish;
@@ -17,6 +18,7 @@ pub(crate) async fn create_multipart_upload(call: &Call<'_>) -> Result<Answer, S
         let tagging = Wish::of_object(Action::PutObjectTagging, &request.bucket, &request.key);
         call.demand(tagging.giving(&request.attributes.tags)).await?;
     }
+    object_lock::check_given(&call.asker(), &request.bucket, &request.key, &request.attributes).await?;
     let owner = call.owner_in(&request.bucket).await?;
     let upload = call
         .objects()

@@ -7,6 +7,7 @@ use s3_wire::get_object::{Content as Chosen, GetObjectRequest, ObjectAnswer, Obj
 use s3_wire::range::{ByteRange, RangeSpec};
 use types::{BucketName, ObjectKey};
 
+use super::object_lock;
 use crate::answer::{Answer, Content};
 use crate::call::{Call, shown, which};
 use crate::conditions;
@@ -15,11 +16,12 @@ use crate::conditions;
 pub(crate) async fn get_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     let (request, wire) = parse(call)?;
     let (bucket, key) = (request.bucket.clone(), request.key.clone());
-    let read = match call.objects().get_object(request).await {
+    let mut read = match call.objects().get_object(request).await {
         Ok(read) => read,
         Err(error) => return Err(wire.refusal(call, error, &bucket, &key).await),
     };
     let bytes = read.selected.range.end - read.selected.range.start;
+    object_lock::hide_unknowable(call, &mut read.selected.head.attributes).await?;
     let head = head_of(&read.selected, &wire);
     Ok(head.map(|()| Content::Object { body: read.body, bytes }))
 }

@@ -3,6 +3,7 @@
 use s3_wire::S3Error;
 
 use super::get_object::{head_of, parse};
+use super::object_lock;
 use crate::answer::{Answer, empty};
 use crate::call::Call;
 
@@ -10,9 +11,10 @@ use crate::call::Call;
 pub(crate) async fn head_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     let (request, wanted) = parse(call)?;
     let (bucket, key) = (request.bucket.clone(), request.key.clone());
-    let selected = match call.objects().head_object(request).await {
+    let mut selected = match call.objects().head_object(request).await {
         Ok(selected) => selected,
         Err(error) => return Err(wanted.refusal(call, error, &bucket, &key).await),
     };
+    object_lock::hide_unknowable(call, &mut selected.head.attributes).await?;
     Ok(head_of(&selected, &wanted).map(|()| empty()))
 }

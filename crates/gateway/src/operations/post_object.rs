@@ -11,11 +11,12 @@ use s3_wire::post_policy::{LengthRange, PostPolicy};
 use s3_wire::{RequestHead, S3Error};
 use sigv4::{FormFields, Version2Form};
 
+use super::object_lock;
 use crate::answer::{Answer, whole};
 use crate::authenticate::{Authenticated, authenticate_form, authenticate_version2_form};
 use crate::call::{Call, shown};
 use crate::form_body::{FormBody, FormFrames};
-use crate::rights::{Asker, Wish};
+use crate::rights::{Asker, LockWish, Wish};
 use crate::store_error::to_s3;
 
 /// Stores the file of a form.
@@ -47,10 +48,12 @@ pub(crate) async fn post_object(call: &mut Call<'_>) -> Result<Answer, S3Error> 
         authenticated: &authenticated,
     };
     let tags = &request.attributes.tags;
-    asker.demand(Wish::of_object(Action::PutObject, &bucket, &request.key).giving(tags)).await?;
+    let put = Wish::of_object(Action::PutObject, &bucket, &request.key);
+    asker.demand(put.giving(tags).locking(LockWish::of(&request.attributes))).await?;
     if !tags.is_empty() {
         asker.demand(Wish::of_object(Action::PutObjectTagging, &bucket, &request.key).giving(tags)).await?;
     }
+    object_lock::check_given(&asker, &bucket, &request.key, &request.attributes).await?;
     let owner = call.core.services.objects.bucket(&bucket).await.map_err(to_s3)?.owner;
     let PostObjectRequest { key, attributes, integrity, success, .. } = request;
     let to_put = objects::PutObjectRequest {

@@ -4,6 +4,7 @@ use authz::Action;
 use s3_wire::S3Error;
 use s3_wire::put_object::{PutObjectRequest, StoredAnswer};
 
+use super::object_lock;
 use crate::answer::{Answer, whole};
 use crate::call::{Call, shown_of_write};
 use crate::conditions;
@@ -16,6 +17,7 @@ pub(crate) async fn put_object(call: &mut Call<'_>) -> Result<Answer, S3Error> {
     if !attributes.tags.is_empty() {
         call.demand(Wish::of_object(Action::PutObjectTagging, &bucket, &key).giving(&attributes.tags)).await?;
     }
+    object_lock::check_given(&call.asker(), &bucket, &key, &attributes).await?;
     let owner = call.owner_in(&bucket).await?;
     let request = objects::PutObjectRequest {
         bucket,

@@ -222,7 +222,7 @@ async fn what_would_be_kept_otherwise_is_refused_by_name() {
         ("x-amz-acl", "public-read", (501, "NotImplemented")),
         ("x-amz-acl", "nonsense", (400, "InvalidArgument")),
         ("x-amz-storage-class", "NOWHERE", (400, "InvalidStorageClass")),
-        ("x-amz-object-lock-mode", "GOVERNANCE", (400, "InvalidRequest")),
+        ("x-amz-object-lock-mode", "GOVERNANCE", (400, "InvalidArgument")),
     ] {
         let answer = client.send("PUT", "/bucket/key", &[(name, value)], b"x").await;
         assert_eq!(answer.error(), (code.0, code.1.to_owned()), "{name}: {value}");

@@ -1,7 +1,7 @@
 //! Buckets: their records in the system range, their rows in each data range.
 
 use platform::leaves_out;
-use types::{BucketEpoch, BucketId, BucketState, Versioning};
+use types::{BucketEpoch, BucketId, BucketState, ObjectLock, Versioning};
 
 use super::{Applying, Stop};
 use crate::IndexDatabaseError;
@@ -85,19 +85,24 @@ impl Applying<'_> {
         if let Some(row) = self.bucket_row(id)? {
             return Ok(Answer::BucketRow(row));
         }
-        self.put_bucket_row(BucketRow { id, epoch: BucketEpoch(1), state: BucketState::Live, config: config.clone() })
+        let config = versioned_if_locked(config.clone());
+        self.put_bucket_row(BucketRow { id, epoch: BucketEpoch(1), state: BucketState::Live, config })
     }
 
     /// Versioning that was on is never off again, and object lock stays on: what asks for that is taken as suspended,
-    /// and as on.
+    /// and as on. With object lock versioning is enabled, whatever is asked for: a write would replace what is held, or
+    /// make versions that nothing can hold.
     pub(super) fn change_bucket_row(&mut self, bucket: BucketAt, config: &BucketConfig) -> Result<Answer, Stop> {
         let row = self.live_bucket(bucket)?;
         let versioning = match (row.config.versioning, config.versioning) {
             (Versioning::Enabled | Versioning::Suspended, Versioning::Off) => Versioning::Suspended,
             (_, wanted) => wanted,
         };
-        let object_lock = row.config.object_lock || config.object_lock;
-        let config = BucketConfig { versioning, object_lock };
+        let object_lock = match config.object_lock {
+            ObjectLock::Off if row.config.object_lock.is_on() => ObjectLock::On,
+            wanted => wanted,
+        };
+        let config = versioned_if_locked(BucketConfig { versioning, object_lock });
         self.put_bucket_row(BucketRow { epoch: row.epoch.next(), config, ..row })
     }
 
@@ -180,4 +185,9 @@ impl Applying<'_> {
         self.memory.bucket_rows.insert((self.range, row.id), Some(row.clone()));
         Ok(Answer::BucketRow(row))
     }
+}
+
+/// Rows with object lock are of feature level 3, as this rule is.
+fn versioned_if_locked(config: BucketConfig) -> BucketConfig {
+    if config.object_lock.is_on() { BucketConfig { versioning: Versioning::Enabled, ..config } } else { config }
 }

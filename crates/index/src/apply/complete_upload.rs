@@ -6,7 +6,7 @@ use types::{PartNumber, PartSummary, UploadId};
 
 use super::versions::Incoming;
 use super::{Applying, Site, Stop, signed};
-use crate::command::{Answer, CompletePart, CompleteUpload, Refusal, UploadManifest};
+use crate::command::{Answer, BucketConfig, CompletePart, CompleteUpload, Refusal, UploadManifest};
 use crate::rows::{self, BodyKind, BodyRow, CompletedRow, DegradedKept, PartRow, UploadRow, inline_bytes};
 
 /// The parts that a Complete takes up and those that it leaves.
@@ -20,7 +20,7 @@ struct Chosen {
 
 impl Applying<'_> {
     pub(super) fn complete_upload(&mut self, complete: &CompleteUpload) -> Result<Answer, Stop> {
-        let versioning = self.live_bucket(complete.bucket)?.config.versioning;
+        let BucketConfig { versioning, object_lock } = self.live_bucket(complete.bucket)?.config;
         let site = Site::new(complete.bucket.id, &complete.key);
         let row = self.tables.upload(&site.place, complete.upload)?.ok_or(Refusal::NoSuchUpload)?;
         if let Some(done) = &row.completed {
@@ -39,7 +39,7 @@ impl Applying<'_> {
         let head = self.new_head(&version, versioning, chosen.plain_bytes, &row.attributes.storage_class);
         let body = BodyRow {
             checksum: complete.version.checksum.as_ref().map(Cow::Borrowed),
-            attributes: Cow::Borrowed(&row.attributes),
+            attributes: self.attributes_of(&row.attributes, object_lock),
             kind: BodyKind::Multipart { upload: complete.upload, parts: chosen.summaries },
         };
         let incoming = Incoming { head, body: rows::encode(&body), inline: None, runs: Vec::new() };

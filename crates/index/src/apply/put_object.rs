@@ -6,12 +6,12 @@ use types::{StorageClass, VersionId, Versioning};
 
 use super::versions::Incoming;
 use super::{Applying, Site, Stop};
-use crate::command::{Answer, NewVersion, PutObject, UploadChecksum};
+use crate::command::{Answer, BucketConfig, NewVersion, PutObject, UploadChecksum};
 use crate::rows::{self, BodyKind, BodyRow, DegradedKept, HeadRow, PartRow, inline_bytes, runs_of};
 
 impl Applying<'_> {
     pub(super) fn put_object(&mut self, put: &PutObject) -> Result<Answer, Stop> {
-        let versioning = self.live_bucket(put.bucket)?.config.versioning;
+        let BucketConfig { versioning, object_lock } = self.live_bucket(put.bucket)?.config;
         self.check_runs(&put.part, &[])?;
         let site = Site::new(put.bucket.id, &put.key);
         let current = self.tables.current(&site.place)?;
@@ -21,7 +21,7 @@ impl Applying<'_> {
             self.new_head(&put.version, versioning, put.version.plain_bytes, &put.version.attributes.storage_class);
         let body = BodyRow {
             checksum: put.version.checksum.as_ref().map(Cow::Borrowed),
-            attributes: Cow::Borrowed(&put.version.attributes),
+            attributes: self.attributes_of(&put.version.attributes, object_lock),
             kind: BodyKind::Single(PartRow::of(&put.part, self.stamp, put.degraded)),
         };
         let inline = inline_bytes(&put.part);

@@ -3,7 +3,9 @@
 //! `current` has the newest version of a key unless that is a marker; `versions` has all others. The newest version of
 //! a key, wherever it stands, is the one that is not superseded.
 
-use types::{CommitStamp, RetentionMode, Versioning};
+use std::borrow::Cow;
+
+use types::{CommitStamp, ObjectAttributes, ObjectLock, Retention, RetentionMode, Versioning};
 
 use super::{Applying, Site, Stop, signed};
 use crate::IndexDatabaseError;
@@ -52,15 +54,33 @@ impl Applying<'_> {
     pub(super) fn doom(&self, stored: Stored, bypass_governance: bool) -> Result<Doomed, Stop> {
         let body = stored.body.map(|id| self.tables.body(id)).transpose()?;
         if let Some(attributes) = body.as_ref().map(|body| &body.attributes) {
-            let retained = attributes.retention.is_some_and(|retention| {
-                let bypassed = bypass_governance && retention.mode == RetentionMode::Governance;
-                retention.until > self.stamp.time() && !bypassed
-            });
-            if retained || attributes.legal_hold {
+            let retained = self
+                .lasting(attributes)
+                .is_some_and(|retention| !(bypass_governance && retention.mode == RetentionMode::Governance));
+            if retained || attributes.legal_hold.is_on() {
                 return Err(Refusal::Locked.into());
             }
         }
         Ok(Doomed { stored, body })
+    }
+
+    /// A version's retention, if it is not over.
+    pub(super) fn lasting(&self, attributes: &ObjectAttributes) -> Option<Retention> {
+        attributes.retention.filter(|retention| retention.until > self.stamp.time())
+    }
+
+    /// What a version made now has: the bucket's default retention, unless it comes with one.
+    pub(super) fn attributes_of<'a>(
+        &self,
+        given: &'a ObjectAttributes,
+        object_lock: ObjectLock,
+    ) -> Cow<'a, ObjectAttributes> {
+        match object_lock.retention_at(self.stamp.time()) {
+            Some(retention) if given.retention.is_none() => {
+                Cow::Owned(ObjectAttributes { retention: Some(retention), ..given.clone() })
+            }
+            _ => Cow::Borrowed(given),
+        }
     }
 
     /// The null version that a write to a bucket that isn't (or is no longer) versioned replaces.

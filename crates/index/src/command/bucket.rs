@@ -1,7 +1,7 @@
 //! Buckets: the name's record in the system range, the row in each data range.
 
 use serde::{Deserialize, Serialize};
-use types::{BucketEpoch, BucketId, BucketName, BucketState, Namespace, Owner, Timestamp, Versioning};
+use types::{BucketEpoch, BucketId, BucketName, BucketState, Namespace, ObjectLock, Owner, Timestamp, Versioning};
 
 /// A bucket's name and what never changes, in the system range.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +44,8 @@ pub enum BucketRecordState {
 pub struct BucketConfig {
     /// Whether writes add versions.
     pub versioning: Versioning,
-    /// Whether object lock is on (it never goes off).
-    pub object_lock: bool,
+    /// Whether object lock is on (it never goes off), and what new versions are given. Where it is on, versioning is.
+    pub object_lock: ObjectLock,
 }
 
 /// A bucket in one data range.

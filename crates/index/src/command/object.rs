@@ -1,7 +1,10 @@
 //! Commands on versions.
 
 use serde::{Deserialize, Serialize};
-use types::{Checksum, ETag, ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Run, UploadId, VersionId};
+use types::{
+    Checksum, ETag, LegalHold, ObjectAttributes, ObjectKey, Owner, Part, PartNumber, Retention, Run, UploadId,
+    VersionId,
+};
 
 use super::BucketAt;
 
@@ -89,6 +92,34 @@ pub struct SetObjectTags {
     pub version: WhichVersion,
     /// The tags from now on; none removes them.
     pub tags: Vec<(String, String)>,
+}
+
+/// Sets what holds a version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SetObjectLock {
+    /// The bucket: [`super::Refusal::NoObjectLock`] where it has none.
+    pub bucket: BucketAt,
+    /// The key.
+    pub key: ObjectKey,
+    /// Which version, as for [`SetObjectTags`].
+    pub version: WhichVersion,
+    /// What is set.
+    pub change: LockChange,
+}
+
+/// What of a version's lock is set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum LockChange {
+    /// Its retention: [`super::Refusal::Locked`] for less than the one that lasts, unless that may be bypassed;
+    /// [`super::Refusal::RetainUntilPassed`] for one that is over.
+    Retention {
+        /// From now on; `None` removes it.
+        retention: Option<Retention>,
+        /// Whether a retention in governance mode may be shortened, replaced or removed.
+        bypass_governance: bool,
+    },
+    /// Its legal hold.
+    LegalHold(LegalHold),
 }
 
 /// Names one version of a key.

@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn what_was_given_out_before_is_over() {
         let mut database = IndexDatabase::in_memory().expect("made");
-        let config = BucketConfig { versioning: Versioning::Enabled, object_lock: false };
+        let config = BucketConfig { versioning: Versioning::Enabled, ..BucketConfig::default() };
         let create = CommandBody::CreateBucketRow { id: BucketId(7), config };
         apply(&mut database, FIRST_DATA_RANGE, samples::plain(create));
         let seen = SeenInUse { ticket: TicketId(40), bucket: BucketId(7) };

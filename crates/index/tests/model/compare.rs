@@ -89,6 +89,8 @@ fn compare_versions(database: &mut IndexDatabase, bucket: BucketId, key: &Object
         let bare = (version.null, version.is_delete_marker(), version.plain_bytes, version.etag, version.superseded);
         assert_eq!(bare, (expected.null, expected.marker, expected.bytes, expected.etag, expected.superseded));
         assert_eq!(version.attributes.tags, expected.tags);
+        let locks = (version.attributes.retention, version.attributes.legal_hold);
+        assert_eq!(locks, (expected.retention, expected.hold));
         if let VersionKind::Single(part) = &version.kind {
             assert_eq!(reference::runs(part).collect::<BTreeSet<_>>(), expected.runs);
             assert_eq!(part.extents.iter().map(Extent::length).sum::<u64>(), part.plain_bytes);

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use index::command::{
-    BucketAt, BucketRow, CompleteUpload, DeleteObject, ETagCondition, PutObject, SetObjectTags, WhichVersion,
-    WriteConditions,
+    BucketAt, BucketConfig, BucketRow, CompleteUpload, DeleteObject, ETagCondition, LockChange, PutObject,
+    SetObjectLock, WhichVersion, WriteConditions,
 };
 use index::query::{ListEntry, ListRange, ListedVersion, Usage};
 use index::{Answer, CommandBody, Refusal};
 use types::{
-    BucketEpoch, BucketId, BucketState, CommitStamp, ETag, Extent, ObjectKey, Part, RunId, Timestamp, UploadId,
-    VersionId, Versioning,
+    BucketEpoch, BucketId, BucketState, CommitStamp, DefaultRetention, ETag, Extent, LegalHold, ObjectKey, ObjectLock,
+    Part, Retention, RetentionMode, RunId, Timestamp, UploadId, VersionId, Versioning,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -21,10 +21,23 @@ pub(crate) struct Version {
     pub(crate) bytes: u64,
     pub(crate) etag: ETag,
     pub(crate) runs: BTreeSet<RunId>,
-    pub(crate) held: bool,
+    pub(crate) retention: Option<Retention>,
+    pub(crate) hold: LegalHold,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) upload: Option<UploadId>,
     pub(crate) superseded: Option<CommitStamp>,
+}
+
+impl Version {
+    /// Whether it may not go at this time.
+    fn is_held(&self, now: CommitStamp, bypass_governance: bool) -> bool {
+        let retained = match self.retention {
+            Some(Retention { mode: RetentionMode::Compliance, until }) => until > now.time(),
+            Some(Retention { mode: RetentionMode::Governance, until }) => until > now.time() && !bypass_governance,
+            None => false,
+        };
+        retained || self.hold == LegalHold::On
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -69,11 +82,19 @@ impl Reference {
                 let row = self.live(*bucket)?.row.as_mut().expect("it lives");
                 row.epoch = row.epoch.next();
                 row.config = config.clone();
+                if row.config.object_lock.is_on() {
+                    row.config.versioning = Versioning::Enabled;
+                }
                 Ok(Answer::BucketRow(row.clone()))
             }
             CommandBody::PutObject(put) => self.put(put),
             CommandBody::DeleteObject(delete) => self.delete(delete),
-            CommandBody::SetObjectTags(set) => self.tag(set),
+            CommandBody::SetObjectTags(set) => {
+                let version = self.settable(set.bucket, &set.key, set.version)?;
+                version.tags.clone_from(&set.tags);
+                Ok(Answer::Tagged { id: version.id, null: version.null })
+            }
+            CommandBody::SetObjectLock(set) => self.lock(set),
             CommandBody::CreateUpload(create) => {
                 let stamp = self.last;
                 let bucket = self.live(create.bucket)?;
@@ -126,7 +147,8 @@ impl Reference {
             bytes: put.part.plain_bytes,
             etag: put.version.etag,
             runs: runs(&put.part).collect(),
-            held: put.version.attributes.legal_hold,
+            retention: put.version.attributes.retention,
+            hold: put.version.attributes.legal_hold,
             tags: put.version.attributes.tags.clone(),
             upload: None,
             superseded: None,
@@ -145,13 +167,19 @@ impl Reference {
     ) -> Result<Version, Refusal> {
         let stamp = self.last;
         let bucket = self.live(at)?;
-        let versioning = bucket.row.as_ref().expect("it lives").config.versioning;
+        let BucketConfig { versioning, object_lock } = bucket.row.as_ref().expect("it lives").config;
         let versions = bucket.keys.entry(key.clone()).or_default();
         check(conditions, versions.last())?;
         let mut gone = None;
+        if let (ObjectLock::Default(DefaultRetention { mode, period }), None, false) =
+            (object_lock, version.retention, version.marker)
+        {
+            let seconds = stamp.0.div_ceil(1_000_000) + period.days() * 86_400;
+            version.retention = Some(Retention { mode, until: Timestamp::from_seconds(seconds) });
+        }
         if versioning != Versioning::Enabled {
             version.null = true;
-            if versions.iter().any(|version| version.null && version.held) {
+            if versions.iter().any(|version| version.null && version.is_held(stamp, false)) {
                 return Err(Refusal::Locked);
             }
             gone = versions.iter().position(|version| version.null).map(|at| versions.remove(at));
@@ -188,7 +216,8 @@ impl Reference {
                 bytes: 0,
                 etag: ETag::of_body([0; 16]),
                 runs: BTreeSet::new(),
-                held: false,
+                retention: None,
+                hold: LegalHold::Unset,
                 tags: Vec::new(),
                 upload: None,
                 superseded: None,
@@ -209,7 +238,7 @@ impl Reference {
             };
         };
         check(&delete.conditions, Some(&versions[at]))?;
-        if versions[at].held {
+        if versions[at].is_held(stamp, delete.bypass_governance && delete.version.is_some()) {
             return Err(Refusal::Locked);
         }
         let gone = versions.remove(at);
@@ -221,20 +250,45 @@ impl Reference {
         Ok(answer)
     }
 
-    fn tag(&mut self, set: &SetObjectTags) -> Outcome {
-        let versions = self.live(set.bucket)?.keys.entry(set.key.clone()).or_default();
-        let (found, missing) = match set.version {
+    /// The version of which something is set.
+    fn settable(&mut self, at: BucketAt, key: &ObjectKey, which: WhichVersion) -> Result<&mut Version, Refusal> {
+        let versions = self.live(at)?.keys.entry(key.clone()).or_default();
+        let (found, missing) = match which {
             WhichVersion::Newest => (versions.last_mut(), Refusal::NoSuchKey),
             WhichVersion::Null => (versions.iter_mut().find(|version| version.null), Refusal::NoSuchVersion),
             WhichVersion::Id(id) => (versions.iter_mut().find(|version| version.id == id), Refusal::NoSuchVersion),
         };
         let version = found.ok_or(missing)?;
         let (id, null) = (version.id, version.null);
-        if version.marker {
-            return Err(Refusal::IsMarker { id, null });
+        if version.marker { Err(Refusal::IsMarker { id, null }) } else { Ok(version) }
+    }
+
+    fn lock(&mut self, set: &SetObjectLock) -> Outcome {
+        let now = self.last;
+        if !self.live(set.bucket)?.row.as_ref().expect("it lives").config.object_lock.is_on() {
+            return Err(Refusal::NoObjectLock);
         }
-        version.tags.clone_from(&set.tags);
-        Ok(Answer::Tagged { id, null })
+        let version = self.settable(set.bucket, &set.key, set.version)?;
+        match set.change {
+            LockChange::LegalHold(hold) => version.hold = hold,
+            LockChange::Retention { retention: Some(over), .. } if over.until <= now.time() => {
+                return Err(Refusal::RetainUntilPassed);
+            }
+            LockChange::Retention { retention, bypass_governance } => {
+                let old = version.retention.filter(|old| old.until > now.time());
+                let allowed = match (old, retention) {
+                    (None, _) => true,
+                    (Some(old), _) if old.mode == RetentionMode::Governance && bypass_governance => true,
+                    (Some(_), None) => false,
+                    (Some(old), Some(new)) => new.mode == old.mode && new.until >= old.until,
+                };
+                if !allowed {
+                    return Err(Refusal::Locked);
+                }
+                version.retention = retention;
+            }
+        }
+        Ok(Answer::LockSet { id: version.id, null: version.null })
     }
 
     fn complete(&mut self, complete: &CompleteUpload) -> Outcome {
@@ -264,7 +318,8 @@ impl Reference {
             bytes: complete.parts.iter().map(|part| part.plain_bytes).sum(),
             etag: complete.version.etag,
             runs: BTreeSet::new(),
-            held: false,
+            retention: complete.version.attributes.retention,
+            hold: complete.version.attributes.legal_hold,
             tags: complete.version.attributes.tags.clone(),
             upload: Some(complete.upload),
             superseded: None,

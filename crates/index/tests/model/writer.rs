@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 use index::command::{
-    BucketAt, BucketConfig, BucketRow, CompletePart, CompleteUpload, CreateUpload, ETagCondition, PutPart,
-    SetObjectTags, WhichVersion, WriteConditions,
+    BucketAt, BucketConfig, BucketRow, CompletePart, CompleteUpload, CreateUpload, ETagCondition, LockChange, PutPart,
+    SetObjectLock, SetObjectTags, WhichVersion, WriteConditions,
 };
 use index::contract::samples;
 use index::{Answer, Command, CommandBody, RangeEntry, Refusal};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use types::{BucketId, CommitStamp, ObjectAttributes, ObjectKey, Part, Timestamp, UploadId, VersionId, Versioning};
+use types::{
+    BucketId, CommitStamp, DefaultRetention, LegalHold, ObjectAttributes, ObjectKey, ObjectLock, Part, Retention,
+    RetentionMode, RetentionPeriod, Timestamp, UploadId, VersionId, Versioning,
+};
 
 use crate::reference::Reference;
 
@@ -18,12 +21,14 @@ pub(crate) const KEYS: [&[u8]; 9] = [b"a", b"a/", b"a/b", b"a/b/c", b"a/c", b"a\
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Versioning(u64, Versioning),
+    /// Of bucket 2: the other one is replaced in, too.
+    LockBucket(Option<DefaultRetention>),
     Put {
         bucket: u64,
         key: usize,
         bytes: u32,
         inline: bool,
-        hold: bool,
+        lock: (Option<Retention>, LegalHold),
         conditions: Conditions,
         stale: bool,
     },
@@ -31,6 +36,7 @@ pub(crate) enum Step {
         bucket: u64,
         key: usize,
         which: Which,
+        bypass: bool,
         conditions: Conditions,
     },
     Tag {
@@ -38,6 +44,11 @@ pub(crate) enum Step {
         key: usize,
         which: Which,
         tags: usize,
+    },
+    Lock {
+        key: usize,
+        which: Which,
+        change: LockChange,
     },
     Create {
         bucket: u64,
@@ -90,6 +101,20 @@ pub(crate) fn conditions() -> impl Strategy<Value = Conditions> {
     ]
 }
 
+fn mode() -> impl Strategy<Value = RetentionMode> {
+    prop_oneof![Just(RetentionMode::Governance), Just(RetentionMode::Compliance)]
+}
+
+/// Some end while the steps last.
+fn retention() -> impl Strategy<Value = Retention> {
+    (mode(), 0u64..120).prop_map(|(mode, until)| Retention { mode, until: Timestamp(until) })
+}
+
+fn lock() -> impl Strategy<Value = (Option<Retention>, LegalHold)> {
+    let hold = prop_oneof![18 => Just(LegalHold::Unset), 1 => Just(LegalHold::On), 1 => Just(LegalHold::Off)];
+    (proptest::option::weighted(0.15, retention()), hold)
+}
+
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let versioning = prop_oneof![Just(Versioning::Enabled), Just(Versioning::Suspended)];
     let which = prop_oneof![
@@ -101,14 +126,25 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     ]
     .boxed();
     let key = 0..KEYS.len();
+    let default =
+        (mode(), 1u32..3).prop_map(|(mode, days)| DefaultRetention { mode, period: RetentionPeriod::Days(days) });
+    let change = prop_oneof![
+        3 => (proptest::option::weighted(0.8, retention()), any::<bool>())
+            .prop_map(|(retention, bypass_governance)| LockChange::Retention { retention, bypass_governance }),
+        1 => prop_oneof![Just(LegalHold::On), Just(LegalHold::Off)].prop_map(LockChange::LegalHold),
+    ]
+    .boxed();
     prop_oneof![
         1 => (1u64..3, versioning).prop_map(|(bucket, versioning)| Step::Versioning(bucket, versioning)),
-        8 => (1u64..3, key.clone(), 1u32..4, any::<bool>(), proptest::bool::weighted(0.05), conditions(), proptest::bool::weighted(0.05))
-            .prop_map(|(bucket, key, bytes, inline, hold, conditions, stale)| Step::Put { bucket, key, bytes, inline, hold, conditions, stale }),
+        8 => (1u64..3, key.clone(), 1u32..4, any::<bool>(), lock(), conditions(), proptest::bool::weighted(0.05))
+            .prop_map(|(bucket, key, bytes, inline, lock, conditions, stale)| Step::Put { bucket, key, bytes, inline, lock, conditions, stale }),
+        1 => proptest::option::of(default).prop_map(Step::LockBucket),
+        4 => (key.clone(), which.clone(), change)
+            .prop_map(|(key, which, change)| Step::Lock { key, which, change }),
         3 => (1u64..3, key.clone(), which.clone(), 0usize..3)
             .prop_map(|(bucket, key, which, tags)| Step::Tag { bucket, key, which, tags }),
-        8 => (1u64..3, key.clone(), which, conditions())
-            .prop_map(|(bucket, key, which, conditions)| Step::Delete { bucket, key, which, conditions }),
+        8 => (1u64..3, key.clone(), which, any::<bool>(), conditions())
+            .prop_map(|(bucket, key, which, bypass, conditions)| Step::Delete { bucket, key, which, bypass, conditions }),
         2 => (1u64..3, key).prop_map(|(bucket, key)| Step::Create { bucket, key }),
         4 => (any::<Index>(), 1u32..4, 1u32..4, any::<bool>())
             .prop_map(|(upload, number, bytes, inline)| Step::PutPart { upload, number, bytes, inline }),
@@ -213,22 +249,34 @@ impl Writer {
                 let config = BucketConfig { versioning: *versioning, ..self.row(*bucket).config.clone() };
                 self.write(time, CommandBody::ChangeBucketRow { bucket: self.at(*bucket), config });
             }
-            Step::Put { bucket, key, bytes, inline, hold, conditions, stale } => {
+            Step::Put { bucket, key, bytes, inline, lock, conditions, stale } => {
                 let mut at = self.at(*bucket);
                 at.epoch.0 -= u64::from(*stale);
                 let part = self.part(1, *bytes, *inline);
                 let mut put = samples::put_object(at, samples::key(KEYS[*key]), random, part);
-                put.version.attributes.legal_hold = *hold;
+                (put.version.attributes.retention, put.version.attributes.legal_hold) = *lock;
                 put.degraded = !*inline && *bytes == 3;
                 put.conditions = written(conditions);
                 self.write(time, CommandBody::PutObject(Box::new(put)));
             }
-            Step::Delete { bucket, key, which, conditions } => {
+            Step::Delete { bucket, key, which, bypass, conditions } => {
                 let (at, key) = (self.at(*bucket), samples::key(KEYS[*key]));
                 let version = self.which(&at, &key, which);
                 let mut delete = samples::delete_object(at, key, random, version);
                 delete.conditions = written(conditions);
+                delete.bypass_governance = *bypass;
                 self.write(time, CommandBody::DeleteObject(Box::new(delete)));
+            }
+            Step::LockBucket(default) => {
+                let object_lock = default.map_or(ObjectLock::On, ObjectLock::Default);
+                let config = BucketConfig { object_lock, ..self.row(2).config.clone() };
+                self.write(time, CommandBody::ChangeBucketRow { bucket: self.at(2), config });
+            }
+            Step::Lock { key, which, change } => {
+                let (at, key) = (self.at(2), samples::key(KEYS[*key]));
+                let version = self.which(&at, &key, which).unwrap_or(WhichVersion::Newest);
+                let set = SetObjectLock { bucket: at, key, version, change: *change };
+                self.write(time, CommandBody::SetObjectLock(Box::new(set)));
             }
             Step::Tag { bucket, key, which, tags } => {
                 let (at, key) = (self.at(*bucket), samples::key(KEYS[*key]));

@@ -4,7 +4,9 @@ use index::command::{BucketConfig, CommandBody, WhichVersion};
 use index::contract::samples::{at, create_upload, delete, put, upload_id};
 use index::query::Usage;
 use index::{Answer, Query, QueryAnswer, Refusal};
-use types::{BucketEpoch, BucketId, BucketState, Versioning};
+use types::{
+    BucketEpoch, BucketId, BucketState, DefaultRetention, ObjectLock, RetentionMode, RetentionPeriod, Versioning,
+};
 
 use crate::world::{World, refused};
 
@@ -29,12 +31,28 @@ fn a_command_of_another_epoch_learns_the_row() {
 #[test]
 fn versioning_is_suspended_but_never_off_again_and_object_lock_stays() {
     let (mut world, bucket) = World::with_bucket(Versioning::Enabled);
-    let locked = BucketConfig { versioning: Versioning::Enabled, object_lock: true };
-    let Answer::BucketRow(row) = world.apply(CommandBody::ChangeBucketRow { bucket, config: locked }) else { panic!() };
-    let off = BucketConfig::default();
-    let change = CommandBody::ChangeBucketRow { bucket: at(1, row.epoch.0), config: off };
+    let change = CommandBody::ChangeBucketRow { bucket, config: BucketConfig::default() };
     let Answer::BucketRow(row) = world.apply(change) else { panic!() };
-    assert_eq!(row.config, BucketConfig { versioning: Versioning::Suspended, object_lock: true });
+    assert_eq!(row.config, BucketConfig { versioning: Versioning::Suspended, object_lock: ObjectLock::Off });
+
+    let default = DefaultRetention { mode: RetentionMode::Governance, period: RetentionPeriod::Years(1) };
+    for (wanted, expected) in [
+        (ObjectLock::Default(default), ObjectLock::Default(default)),
+        (ObjectLock::Off, ObjectLock::On),
+        (ObjectLock::On, ObjectLock::On),
+    ] {
+        let row = world.bucket_row(1).expect("there");
+        let config = BucketConfig { versioning: Versioning::Suspended, object_lock: wanted };
+        let change = CommandBody::ChangeBucketRow { bucket: at(1, row.epoch.0), config };
+        let Answer::BucketRow(row) = world.apply(change) else { panic!() };
+        let expected = BucketConfig { versioning: Versioning::Enabled, object_lock: expected };
+        assert_eq!(row.config, expected, "object lock stays, and versioning with it");
+    }
+    let config = BucketConfig { versioning: Versioning::Off, object_lock: ObjectLock::On };
+    let Answer::BucketRow(row) = world.apply(CommandBody::CreateBucketRow { id: BucketId(2), config }) else {
+        panic!()
+    };
+    assert_eq!(row.config.versioning, Versioning::Enabled);
 }
 
 #[test]

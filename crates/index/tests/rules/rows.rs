@@ -21,7 +21,7 @@ fn full_world() -> (tempfile::TempDir, World) {
     let mut world = World { database: opened(&directory), ..World::new() };
     world.apply(CommandBody::Form(Box::new(form_cluster())));
     world.apply(CommandBody::GrantTicket { holder: NodeId::from_bytes([1; 16]), nonce: [1; 16] });
-    let config = index::command::BucketConfig { versioning: Versioning::Off, object_lock: false };
+    let config = index::command::BucketConfig::default();
     world.apply(CommandBody::CreateBucketRow { id: types::BucketId(1), config });
     let record = index::command::BucketRecord {
         id: types::BucketId(0),

@@ -27,7 +27,7 @@ fn nothing_of_a_version_changes_but_its_tags() {
     let (mut world, bucket) = World::with_bucket(Versioning::Enabled);
     let mut first = put_object(bucket, key("k"), 1, inline_part(1, b"inline bytes"));
     first.version.attributes.tags = tags("given");
-    first.version.attributes.legal_hold = true;
+    first.version.attributes.legal_hold = types::LegalHold::On;
     let Answer::Put { id: first, .. } = world.apply(CommandBody::PutObject(Box::new(first))) else { panic!("a put") };
     let second = put_of(&mut world, 2);
     for (which, id) in [(WhichVersion::Id(first), first), (WhichVersion::Newest, second)] {

@@ -22,7 +22,7 @@ fn parts(world: &mut World, after: u16, limit: usize) -> Vec<Part> {
     }
 }
 
-fn complete(parts: &[Part]) -> CompleteUpload {
+pub(crate) fn complete(parts: &[Part]) -> CompleteUpload {
     let name = |part: &Part| CompletePart {
         number: part.number,
         etag: part.etag,

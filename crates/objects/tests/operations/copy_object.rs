@@ -24,7 +24,7 @@ fn copy(bucket: &BucketName, from: &str, to: &str) -> CopyObjectRequest {
         storage_class: None,
         checksum: None,
         retention: None,
-        legal_hold: false,
+        legal_hold: types::LegalHold::Unset,
     }
 }
 
@@ -38,7 +38,7 @@ fn rich_attributes() -> ObjectAttributes {
         tags: vec![("a".into(), "b".into())],
         storage_class: StorageClass::new("REDUCED").unwrap(),
         retention: None,
-        legal_hold: false,
+        legal_hold: types::LegalHold::Unset,
     }
 }
 

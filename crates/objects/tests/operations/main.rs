@@ -14,6 +14,7 @@ mod list_object_versions;
 mod list_objects;
 mod lost_answers;
 mod multipart;
+mod object_lock;
 mod put_object;
 mod put_object_tagging;
 mod restripe_part;

@@ -49,13 +49,15 @@ async fn bytes_of_every_form_read_back() {
 #[tokio::test]
 async fn all_that_a_client_says_of_an_object_is_kept() {
     let (world, bucket) = World::with_bucket("bucket").await;
+    world.objects.put_bucket_versioning(&bucket, objects::VersioningStatus::Enabled).await.unwrap();
+    world.objects.put_object_lock_configuration(&bucket, None).await.unwrap();
     let attributes = ObjectAttributes {
         headers: vec![("content-type".into(), Bytes::from_static(b"text/plain"))],
         metadata: vec![("name".into(), Bytes::from_static(b"\xfc"))],
         tags: vec![("a".into(), "b".into())],
         storage_class: StorageClass::new("REDUCED").unwrap(),
         retention: None,
-        legal_hold: true,
+        legal_hold: types::LegalHold::On,
     };
     let written = world.try_put(PutObjectRequest { attributes: attributes.clone(), ..put(&bucket, "key") }, b"bytes");
     let written = written.await.unwrap();

@@ -44,6 +44,7 @@ pub(super) fn gateway_may_propose(command: &CommandBody) -> bool {
         | CommandBody::DropBucketRow { .. }
         | CommandBody::SetBucketDocument(_)
         | CommandBody::SetObjectTags(_)
+        | CommandBody::SetObjectLock(_)
         | CommandBody::PutObject(_)
         | CommandBody::DeleteObject(_)
         | CommandBody::CreateUpload(_)

@@ -70,6 +70,7 @@ error_codes! {
     InvalidRange 416 "The requested range is not satisfiable";
     InvalidRedirectLocation 400 "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.";
     InvalidRequest 400 "Invalid Request";
+    InvalidRetentionPeriod 400 "The retention period must be a positive integer value.";
     InvalidSecurity 403 "The provided security credentials are not valid.";
     InvalidStorageClass 400 "The storage class you specified is not valid";
     InvalidTag 400 "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation.";

@@ -162,6 +162,6 @@ fn copy_request(source: &Subject, target: &Subject, tag: types::ETag) -> CopyObj
         storage_class: None,
         checksum: None,
         retention: None,
-        legal_hold: false,
+        legal_hold: types::LegalHold::Unset,
     }
 }
