@@ -76,3 +76,20 @@ def test_cors_rules_and_tags_through_s3api(run, bucket, tmp_path):
     run("aws", "s3api", "put-object-tagging", "--bucket", bucket, "--key", "k", "--tagging", "TagSet=[{Key=b,Value=2}]")
     tags = json.loads(run("aws", "s3api", "get-object-tagging", "--bucket", bucket, "--key", "k"))["TagSet"]
     assert tags == [{"Key": "b", "Value": "2"}]
+
+
+def test_a_version_under_retention_stays(run, tmp_path):
+    name = "locked-by-the-cli"
+    run("aws", "s3api", "create-bucket", "--bucket", name, "--object-lock-enabled-for-bucket")
+    (tmp_path / "file").write_bytes(b"held")
+    lock = ["--object-lock-mode", "GOVERNANCE", "--object-lock-retain-until-date", "2140-01-01T00:00:00Z"]
+    put = json.loads(run("aws", "s3api", "put-object", "--bucket", name, "--key", "k", "--body", "file", *lock))
+    version = ["--bucket", name, "--key", "k", "--version-id", put["VersionId"]]
+    held = json.loads(run("aws", "s3api", "get-object-retention", *version))["Retention"]
+    assert held["Mode"] == "GOVERNANCE" and held["RetainUntilDate"].startswith("2140-01-01")
+    run("aws", "s3", "rm", f"s3://{name}/k")
+    listed = json.loads(run("aws", "s3api", "list-object-versions", "--bucket", name))
+    assert len(listed["Versions"]) == 1 and len(listed["DeleteMarkers"]) == 1
+    run("aws", "s3api", "delete-object", *version, "--bypass-governance-retention")
+    listed = json.loads(run("aws", "s3api", "list-object-versions", "--bucket", name))
+    assert "Versions" not in listed

@@ -1,5 +1,6 @@
 """boto3: the SDK's own defaults, checksums and conditions among them."""
 
+import datetime
 import io
 import os
 import urllib.error
@@ -128,3 +129,36 @@ def test_what_s3_keeps_with_a_bucket_and_tags(server, bucket):
     assert s3.head_object(Bucket=bucket, Key="k")["TagCount"] == 2
     s3.delete_object_tagging(Bucket=bucket, Key="k")
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
+
+
+def test_versions_are_held_by_object_lock(server):
+    s3, name = server.boto3(), "locked-by-boto3"
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+    s3.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=lock)
+    assert s3.get_object_lock_configuration(Bucket=name)["ObjectLockConfiguration"] == lock
+    until = datetime.datetime(2140, 1, 1, tzinfo=datetime.timezone.utc)
+    own = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until, "ObjectLockLegalHoldStatus": "ON"}
+    version = s3.put_object(Bucket=name, Key="k", Body=b"held", **own)["VersionId"]
+    head = s3.head_object(Bucket=name, Key="k")
+    assert {field: head[field] for field in own} == own
+    other = s3.put_object(Bucket=name, Key="other", Body=b"x")["VersionId"]
+    assert s3.head_object(Bucket=name, Key="other")["ObjectLockMode"] == "GOVERNANCE"
+
+    def delete(**more):
+        s3.delete_object(Bucket=name, Key="k", VersionId=version, **more)
+
+    assert code_of(lambda: delete(BypassGovernanceRetention=True)) == "AccessDenied"
+    s3.put_object_legal_hold(Bucket=name, Key="k", LegalHold={"Status": "OFF"})
+    assert s3.get_object_legal_hold(Bucket=name, Key="k")["LegalHold"] == {"Status": "OFF"}
+    assert code_of(delete) == "AccessDenied"
+    sooner = {"Mode": "GOVERNANCE", "RetainUntilDate": until - datetime.timedelta(days=1)}
+    assert code_of(lambda: s3.put_object_retention(Bucket=name, Key="k", Retention=sooner)) == "AccessDenied"
+    s3.put_object_retention(Bucket=name, Key="k", Retention=sooner, BypassGovernanceRetention=True)
+    assert s3.get_object_retention(Bucket=name, Key="k")["Retention"] == sooner
+    both = [{"Key": "k", "VersionId": version}, {"Key": "other", "VersionId": other}]
+    refused = s3.delete_objects(Bucket=name, Delete={"Objects": both})
+    assert [error["Code"] for error in refused["Errors"]] == ["AccessDenied"] * 2
+    s3.delete_objects(Bucket=name, Delete={"Objects": both}, BypassGovernanceRetention=True)
+    s3.delete_bucket(Bucket=name)

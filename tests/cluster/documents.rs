@@ -1,11 +1,14 @@
-//! What S3 keeps with a bucket, and tags: changed through one gateway, seen through another.
+//! What S3 keeps with a bucket, tags and locks: changed through one gateway, seen through another.
 
-use aws_sdk_s3::types::{Tag, Tagging};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockLegalHold,
+    ObjectLockLegalHoldStatus, ObjectLockRetentionMode, ObjectLockRule, Tag, Tagging,
+};
 
 use super::splits::split;
 use crate::processes::{Cluster, Member};
-use crate::s3::put;
 use crate::s3::raw::{Answer, request_to};
+use crate::s3::{code_of, put, set_versioning};
 
 const BUCKET: &str = "documents";
 /// One on either side of the cut.
@@ -57,6 +60,46 @@ async fn a_change_of_cors_through_one_gateway_is_seen_at_once_through_another() 
         let removed = send(changed_by, "DELETE", &format!("/{BUCKET}?cors"), &[], "");
         assert_eq!(removed.status, 204);
         assert_eq!(send(asked, "OPTIONS", &format!("/{BUCKET}/k"), &question, "").status, 403, "round {round}");
+    }
+}
+
+/// A bucket in two ranges that gets object lock, and another default each round, through one gateway: whatever another one
+/// puts into either range afterwards has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_default_retention_set_through_one_gateway_holds_what_comes_through_another() {
+    let cluster = Cluster::of(3, 1);
+    let (first, second) = (cluster.gateway(), cluster.gateway());
+    let (setter, writer) = (first.client(), second.client());
+    setter.create_bucket().bucket(BUCKET).send().await.expect("created");
+    set_versioning(&setter, BUCKET, BucketVersioningStatus::Enabled).await;
+    for key in KEYS {
+        put(&writer, BUCKET, key, b"bytes").await;
+    }
+    cluster.nodes[0].at_level(3);
+    split(&cluster.nodes[0], 1, &format!("{BUCKET}/m"));
+    for round in 1..12 {
+        let default = DefaultRetention::builder().mode(ObjectLockRetentionMode::Governance).days(round).build();
+        let rule = ObjectLockRule::builder().default_retention(default).build();
+        let lock = ObjectLockConfiguration::builder().object_lock_enabled(ObjectLockEnabled::Enabled).rule(rule);
+        let set = setter.put_object_lock_configuration().bucket(BUCKET).object_lock_configuration(lock.build());
+        set.send().await.expect("set");
+        for key in KEYS {
+            let (_, version) = put(&writer, BUCKET, key, b"bytes").await;
+            let head = setter.head_object().bucket(BUCKET).key(key).send().await.expect("HEAD");
+            assert_eq!(head.version_id(), version.as_deref());
+            let until = head.object_lock_retain_until_date().expect("a retention").secs();
+            let lasts = until - head.last_modified().expect("a date").secs();
+            let expected = i64::from(round) * 86_400;
+            assert!((expected..=expected + 1).contains(&lasts), "round {round}: {lasts} s");
+            // One gateway lifts it, and the other one deletes.
+            let delete = || setter.delete_object().bucket(BUCKET).key(key).set_version_id(version.clone());
+            assert_eq!(code_of(delete().send().await), "AccessDenied", "round {round}");
+            let hold = ObjectLockLegalHold::builder().status(ObjectLockLegalHoldStatus::On).build();
+            let held = writer.put_object_legal_hold().bucket(BUCKET).key(key).legal_hold(hold);
+            held.send().await.expect("held");
+            let bypassed = delete().bypass_governance_retention(true).send().await;
+            assert_eq!(code_of(bypassed), "AccessDenied", "round {round}");
+        }
     }
 }
 
