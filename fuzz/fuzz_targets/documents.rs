@@ -14,7 +14,9 @@ use s3_wire::delete_objects::DeleteObjectsRequest;
 use s3_wire::operation::XML_BYTES_MAX;
 use s3_wire::tagging::{self, Tagged};
 use s3_wire::xml::{DEPTH_MAX, Element, XmlWriter};
-use s3_wire::{BaseDomains, Query, RequestHead, Target};
+use s3_wire::{
+    BaseDomains, Query, RequestHead, Target, object_legal_hold, object_lock_configuration, object_retention,
+};
 
 fuzz_target!(|document: &[u8]| {
     let target = Target::parse(None, "/bucket/key", &BaseDomains::new([])).expect("a plain path");
@@ -37,6 +39,11 @@ fuzz_target!(|document: &[u8]| {
     if let Ok(website) = WebsiteConfiguration::parse(document) {
         assert!(website.document().len() > XML_BYTES_MAX || WebsiteConfiguration::parse(&website.document()).is_ok());
     }
+    if let Ok(Some(retention)) = object_retention::parse(document) {
+        let shown = object_retention::get_answer(Some(retention)).expect("there is one");
+        assert_eq!(object_retention::parse(shown.body()), Ok(Some(retention)));
+    }
+    let _ = (object_legal_hold::parse(document), object_lock_configuration::parse(document));
     let _ = Payer::parse(document);
     let _ = Acceleration::parse(document, &target.bucket().expect("a name"));
     if let Ok(tree) = Element::parse(document, 1 << 20) {

@@ -3,8 +3,8 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier, ObjectLockLegalHold,
-    ObjectLockLegalHoldStatus, ObjectLockMode, ObjectLockRetention, ObjectLockRetentionMode,
+    CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier, ObjectLockLegalHold, ObjectLockLegalHoldStatus,
+    ObjectLockMode, ObjectLockRetention, ObjectLockRetentionMode,
 };
 use serde_json::json;
 
@@ -15,6 +15,8 @@ use crate::server::Server;
 const MODE: &str = "x-amz-object-lock-mode";
 const UNTIL: &str = "x-amz-object-lock-retain-until-date";
 const HOLD: &str = "x-amz-object-lock-legal-hold";
+/// Of the body `x`: a lock takes a body with a digest.
+const CRC32_OF_X: &str = "jNwWgw==";
 const LOCKED: &str = "Access Denied because object protected by object lock.";
 
 /// A client and a bucket with object lock.
@@ -65,7 +67,7 @@ async fn puts_copies_and_uploads_are_held_as_they_say() {
     let (client, bucket) = locked().await;
     let until = in_seconds(86_400);
     let stored = client.put_object().bucket(&bucket).key("put").body(b"bytes".to_vec().into());
-    let stored = stored.checksum_algorithm(ChecksumAlgorithm::Crc32).object_lock_mode(ObjectLockMode::Governance);
+    let stored = stored.checksum_crc32("sZlDzg==").object_lock_mode(ObjectLockMode::Governance);
     let stored = stored.object_lock_retain_until_date(until);
     let stored = stored.object_lock_legal_hold_status(ObjectLockLegalHoldStatus::On).send().await.expect("PUT");
     assert_eq!(shown(&client, &bucket, "put").await, lock_of("GOVERNANCE", until, "ON"));
@@ -82,14 +84,12 @@ async fn puts_copies_and_uploads_are_held_as_they_say() {
     assert_eq!(shown(&client, &bucket, "put").await, [None, None, Some("OFF".to_owned())]);
 
     let begun = client.create_multipart_upload().bucket(&bucket).key("parts");
-    let begun = begun.checksum_algorithm(ChecksumAlgorithm::Crc32).object_lock_mode(ObjectLockMode::Governance);
+    let begun = begun.object_lock_mode(ObjectLockMode::Governance);
     let begun = begun.object_lock_retain_until_date(until).send().await.expect("begun");
     let upload = begun.upload_id.expect("an id");
     let part = client.upload_part().bucket(&bucket).key("parts").upload_id(&upload).part_number(1);
-    let part = part.checksum_algorithm(ChecksumAlgorithm::Crc32).body(vec![7; 100_000].into()).send().await;
-    let part = part.expect("a part");
-    let part =
-        CompletedPart::builder().part_number(1).set_e_tag(part.e_tag).set_checksum_crc32(part.checksum_crc32).build();
+    let part = part.body(vec![7; 100_000].into()).send().await.expect("a part");
+    let part = CompletedPart::builder().part_number(1).set_e_tag(part.e_tag).build();
     let parts = CompletedMultipartUpload::builder().parts(part).build();
     let complete = client.complete_multipart_upload().bucket(&bucket).key("parts").upload_id(&upload);
     let completed = complete.multipart_upload(parts).send().await.expect("completed");
@@ -131,7 +131,7 @@ async fn locks_in_headers_are_refused_in_aws_words() {
     let taken = request(Server::shared(), "PUT", &target, &[md5, (HOLD, "OFF")], b"hello world");
     assert_eq!(taken.status, 200, "{}", taken.text());
     let (client, open) = fresh().await;
-    let put = client.put_object().bucket(&open).key("k").checksum_algorithm(ChecksumAlgorithm::Crc32);
+    let put = client.put_object().bucket(&open).key("k").checksum_crc32(CRC32_OF_X);
     let put = put.object_lock_legal_hold_status(ObjectLockLegalHoldStatus::On).body(b"x".to_vec().into());
     assert_eq!(code_of(put.send().await), "InvalidRequest");
     let refused = request(Server::shared(), "PUT", &format!("/{open}/k"), &[md5, (HOLD, "ON")], b"hello world");
@@ -238,7 +238,7 @@ async fn a_bypass_takes_its_right_and_locks_are_shown_to_who_may_know() {
     assert_eq!(shown(&client, &bucket, "k").await[2], None);
     assert_eq!(code_of(client.get_object_legal_hold().bucket(&bucket).key("k").send().await), "AccessDenied");
     deny(&client, &bucket, "s3:PutObjectLegalHold", json!(null)).await;
-    let put = client.put_object().bucket(&bucket).key("new").checksum_algorithm(ChecksumAlgorithm::Crc32);
+    let put = client.put_object().bucket(&bucket).key("new").checksum_crc32(CRC32_OF_X);
     let put = put.object_lock_legal_hold_status(ObjectLockLegalHoldStatus::On).body(b"x".to_vec().into());
     assert_eq!(code_of(put.send().await), "AccessDenied");
     super::put(&client, &bucket, "new", b"without one").await;
@@ -253,7 +253,7 @@ async fn policies_look_at_what_a_lock_would_be() {
         set.retention(retention(mode, in_seconds(days * 86_400))).send()
     };
     let put_with = |days: u64| {
-        let put = client.put_object().bucket(&bucket).key("put").checksum_algorithm(ChecksumAlgorithm::Crc32);
+        let put = client.put_object().bucket(&bucket).key("put").checksum_crc32(CRC32_OF_X);
         let put =
             put.object_lock_mode(ObjectLockMode::Governance).object_lock_retain_until_date(in_seconds(days * 86_400));
         put.body(b"x".to_vec().into()).send()

@@ -7,10 +7,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use types::Timestamp;
 
+/// The end of the year 9999, where the formats stop.
+const SECONDS_MAX: u64 = 253_402_300_799;
+
 /// An HTTP date: `Fri, 24 May 2013 00:00:00 GMT`.
 pub fn http_date(at: Timestamp) -> HeaderValue {
-    // The formatter stops at the year 9999.
-    let seconds = at.seconds().min(253_402_300_799);
+    let seconds = at.seconds().min(SECONDS_MAX);
     let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
     HeaderValue::from_str(&text).expect("an HTTP date is ASCII")
 }
@@ -22,12 +24,13 @@ pub fn parse_http_date(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_seconds(time.duration_since(UNIX_EPOCH).ok()?.as_secs()))
 }
 
-/// Reads an ISO 8601 time with its offset from UTC; a part of a second counts as a whole one, and what lies before 1970
-/// is 1970. `None` for anything else.
+/// Reads an ISO 8601 time with its offset from UTC; a part of a second counts as a whole one, what lies before 1970 is
+/// 1970, and what lies after 9999 is its end. `None` for anything else.
 pub(crate) fn parse_iso8601(text: &str) -> Option<Timestamp> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     let nanoseconds = u128::try_from(time.unix_timestamp_nanos()).unwrap_or(0);
-    Some(Timestamp(u64::try_from(nanoseconds.div_ceil(1_000)).ok()?).rounded_up())
+    let at = Timestamp(u64::try_from(nanoseconds.div_ceil(1_000)).ok()?).rounded_up();
+    Some(at.min(Timestamp::from_seconds(SECONDS_MAX)))
 }
 
 /// Writes `2013-05-24T00:00:00.000Z`, as XML answers show times.
@@ -69,7 +72,9 @@ mod tests {
         assert_eq!(parse_iso8601("1994-11-06T09:49:37+01:00"), at(784_111_777));
         assert_eq!(parse_iso8601("1994-11-06T08:49:36.000001Z"), at(784_111_777));
         assert_eq!(parse_iso8601("1960-01-01T00:00:00Z"), at(0));
-        assert_eq!(parse_iso8601("9999-12-31T23:59:59Z"), at(253_402_300_799));
+        for end in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.5Z", "9999-12-31T23:59:59-23:00"] {
+            assert_eq!(parse_iso8601(end), at(SECONDS_MAX), "{end}");
+        }
         for text in ["", "1994-11-06", "1994-11-06T08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT", "1994-13-06T08:49:37Z"] {
             assert_eq!(parse_iso8601(text), None, "{text}");
         }
