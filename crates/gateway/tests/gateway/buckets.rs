@@ -57,7 +57,7 @@ async fn a_bucket_that_could_not_be_reached_is_not_made() {
 async fn what_is_not_built_answers_as_not_configured() {
     let (_world, mut client) = World::with_bucket("bucket").await;
     for (target, code) in
-        [("?lifecycle", "NoSuchLifecycleConfiguration"), ("?object-lock", "ObjectLockConfigurationNotFoundError")]
+        [("?lifecycle", "NoSuchLifecycleConfiguration"), ("?replication", "ReplicationConfigurationNotFoundError")]
     {
         let answer = client.get(&format!("/bucket{target}")).await;
         assert_eq!(answer.error(), (404, code.to_owned()), "{target}");
