@@ -19,7 +19,7 @@ use crate::buckets::{Buckets, Resolved};
 use crate::commit::{Committer, error_of};
 use crate::data::{DataPath, DiscardSink};
 use crate::discard::{DiscardQueue, GivenUpRuns};
-use crate::tickets::{TicketServices, Tickets, Transfer};
+use crate::tickets::{TENDED_SOON, TicketServices, Tickets, Transfer};
 use crate::unfinished_buckets::Unfinished;
 
 /// What the operations work with.
@@ -107,7 +107,6 @@ impl Objects {
             data: Some(data.clone()),
         };
         let tickets = Tickets::start(of_tickets).await.map_err(|error| error_of(error, false))?;
-        let tended_every = tickets.tended_every();
         let shared = Arc::new(Shared {
             settings,
             standard,
@@ -122,7 +121,7 @@ impl Objects {
             background: std::sync::OnceLock::new(),
         });
         let changes = shared.data.layout_changes();
-        let task = tokio::spawn(tend(Arc::downgrade(&shared), given_up, changes, tended_every));
+        let task = tokio::spawn(tend(Arc::downgrade(&shared), given_up, changes));
         shared.background.set(task.abort_handle()).expect("the task is spawned once");
         Ok(Self { shared })
     }
@@ -196,15 +195,7 @@ impl Objects {
     }
 }
 
-/// How soon tickets are looked at when the layout has changed, and again while older ones are in use.
-const TENDED_SOON: Duration = Duration::from_secs(1);
-
-async fn tend(
-    shared: Weak<Shared>,
-    mut given_up: GivenUpRuns,
-    mut layout: watch::Receiver<Arc<Layout>>,
-    tended_every: Duration,
-) {
+async fn tend(shared: Weak<Shared>, mut given_up: GivenUpRuns, mut layout: watch::Receiver<Arc<Layout>>) {
     let mut due = Instant::now();
     loop {
         let runs = tokio::select! {
@@ -219,8 +210,8 @@ async fn tend(
         };
         let Some(shared) = shared.upgrade() else { return };
         if runs.is_empty() {
-            let has_older = shared.index.tickets().tend().await;
-            due = Instant::now() + if has_older { tended_every.min(TENDED_SOON) } else { tended_every };
+            let tended_after = shared.index.tickets().tend().await;
+            due = Instant::now() + tended_after;
         } else {
             let transfer = shared.index.tickets().begin();
             if let Err(error) = shared.index.commit(&transfer, &CommandBody::DiscardRuns { runs }).await {

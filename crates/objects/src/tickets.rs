@@ -1,7 +1,9 @@
 //! Tickets: the fenced right to write, and the numbers of the commands under them.
 //!
 //! A new ticket is taken every 10 minutes (a third of the idle time), so that the floor of live tickets keeps rising and what writers left behind
-//! can be collected. An older one is renewed only while transfers that began under it run, for 24 hours at most: then
+//! can be collected. Others may wait for all tickets that were granted before a layout, and count them only some time after
+//! it: so a ticket that is taken for a layout, or at the start, is followed by others soon, after 2, 4, 8 seconds and so on.
+//! Who counted a while after the layout waits about as long again, and not for the 10 minutes. An older one is renewed only while transfers that began under it run, for 24 hours at most: then
 //! they are aborted. Clocks decide here only when to take, renew and end tickets; what a ticket still allows is decided
 //! in `apply`.
 
@@ -20,11 +22,15 @@ use crate::data::{DataPath, PlannerError};
 
 /// After what part of its idle time no transfer begins under a ticket any more: one in so many.
 const TAKEN_SHARE: u32 = 3;
+/// How long the first ticket of a layout is taken; each that follows lasts twice as long as the one before.
+const FOLLOWED_AFTER: Duration = Duration::from_secs(2);
 /// How often a ticket that transfers still need is renewed, as a part of the idle time after which upkeep ends it.
 const RENEWED_SHARE: u32 = 6;
 /// How often it is looked whether something is due, as such a part, and at least.
 const TENDED_SHARE: u32 = 30;
 const TENDED_EVERY_MAX: Duration = Duration::from_secs(10);
+/// How soon it is looked when the layout has changed, and again while older tickets are in use.
+pub(crate) const TENDED_SOON: Duration = Duration::from_secs(1);
 /// The longest life of a ticket, and so of a transfer.
 const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the index may take to hear that a ticket is over; it finds out by itself otherwise.
@@ -61,6 +67,8 @@ struct Ticket {
     id: TicketId,
     /// On the monotonic clock.
     granted: Duration,
+    /// How long transfers begin under it.
+    lasts: Duration,
     /// The moves of slots that its transfers know of.
     moves: BTreeSet<UnsealedMove>,
     /// Where its first transfer sends the shards of each slot.
@@ -85,14 +93,20 @@ impl Tickets {
     /// # Errors
     /// [`IndexError`] when none was granted.
     pub(crate) async fn start(services: TicketServices) -> Result<Self, IndexError> {
-        let first = services.take().await?;
+        let first = services.take(services.lasts_first()).await?;
         let live = Mutex::new(Live { current: Arc::new(first), older: Vec::new() });
         Ok(Self { services, live, taking: tokio::sync::Mutex::new(()) })
     }
 
-    /// How often [`Self::tend`] is to be called.
-    pub(crate) fn tended_every(&self) -> Duration {
-        (self.services.idle_max / TENDED_SHARE).min(TENDED_EVERY_MAX)
+    /// How soon [`Self::tend`] is to be called again.
+    fn tended_after(&self) -> Duration {
+        let every = (self.services.idle_max / TENDED_SHARE).min(TENDED_EVERY_MAX);
+        let live = self.live.lock();
+        if !live.older.is_empty() {
+            return every.min(TENDED_SOON);
+        }
+        let age = self.services.clock.monotonic().saturating_sub(live.current.granted);
+        live.current.lasts.saturating_sub(age).max(TENDED_SOON).min(every)
     }
 
     /// Begins a transfer under the current ticket.
@@ -111,7 +125,7 @@ impl Tickets {
         if self.live.lock().current.id != over {
             return Ok(());
         }
-        let next = self.services.take().await?;
+        let next = self.services.take(self.services.lasts_first()).await?;
         let mut live = self.live.lock();
         let replaced = std::mem::replace(&mut live.current, Arc::new(next));
         replaced.over.send_replace(true);
@@ -119,19 +133,23 @@ impl Tickets {
     }
 
     /// Does what is due: takes a new ticket, renews older ones that are in use, ends those that are not, aborts
-    /// transfers of 24 hours. To be called every few seconds; what fails now is done the next time.
+    /// transfers of 24 hours. Says how soon it is to be called again; what fails now is done then.
     ///
     /// A new ticket is taken before its time where a slot moves off a disk that cannot be sealed, or another disk has
     /// taken the place of a lost one: that the move is over, or the disk whole, waits for the tickets that were granted
-    /// before. Says whether some of those are in use yet.
-    pub(crate) async fn tend(&self) -> bool {
+    /// before.
+    pub(crate) async fn tend(&self) -> Duration {
         let now = self.services.clock.monotonic();
         let current = self.live.lock().current.clone();
-        let is_old = now.saturating_sub(current.granted) >= self.services.idle_max / TAKEN_SHARE;
+        let is_old = now.saturating_sub(current.granted) >= current.lasts;
         let is_waited_for = !self.services.unsealed_moves().is_subset(&current.moves)
             || self.services.sends_elsewhere(&current.targets);
+        let lasts = match is_waited_for {
+            true => self.services.lasts_first(),
+            false => (current.lasts * 2).min(self.services.lasts_max()),
+        };
         if (is_old || is_waited_for)
-            && let Err(error) = self.rotate(current.id).await
+            && let Err(error) = self.rotate(current.id, lasts).await
         {
             tracing::warn!(error = %error, ticket = %current.id, "no new ticket was granted");
         }
@@ -139,15 +157,15 @@ impl Tickets {
         for ticket in older {
             self.tend_older(&ticket, now).await;
         }
-        !self.live.lock().older.is_empty()
+        self.tended_after()
     }
 
-    async fn rotate(&self, id: TicketId) -> Result<(), IndexError> {
+    async fn rotate(&self, id: TicketId, lasts: Duration) -> Result<(), IndexError> {
         let _taking = self.taking.lock().await;
         if self.live.lock().current.id != id {
             return Ok(());
         }
-        let next = self.services.take().await?;
+        let next = self.services.take(lasts).await?;
         let mut live = self.live.lock();
         let before = std::mem::replace(&mut live.current, Arc::new(next));
         live.older.push(before);
@@ -208,9 +226,17 @@ type Targets = BTreeMap<(PlacementGroupId, SlotIndex), (DiskId, SlotEpoch)>;
 type UnsealedMove = (PlacementGroupId, SlotIndex, Heir);
 
 impl TicketServices {
+    fn lasts_max(&self) -> Duration {
+        self.idle_max / TAKEN_SHARE
+    }
+
+    fn lasts_first(&self) -> Duration {
+        FOLLOWED_AFTER.min(self.lasts_max())
+    }
+
     /// Takes a ticket. The layout is read anew before it is used: whoever writes under a ticket knows all moves that began
     /// before it was granted.
-    async fn take(&self) -> Result<Ticket, IndexError> {
+    async fn take(&self, lasts: Duration) -> Result<Ticket, IndexError> {
         // Before the question: a ticket must not look younger than the index knows it.
         let granted = self.clock.monotonic();
         let body = CommandBody::GrantTicket { holder: self.holder, nonce: self.entropy.id() };
@@ -224,7 +250,7 @@ impl TicketServices {
         }
         let uses = Uses { transfers: 0, renewed: granted, next: 1, open: BTreeSet::new() };
         let (moves, targets, over) = (self.unsealed_moves(), self.targets(), watch::Sender::new(false));
-        Ok(Ticket { id, granted, moves, targets, uses: Mutex::new(uses), over })
+        Ok(Ticket { id, granted, lasts, moves, targets, uses: Mutex::new(uses), over })
     }
 
     fn targets(&self) -> Targets {
@@ -371,9 +397,27 @@ mod tests {
             for _ in 0..minutes {
                 self.clock.advance(Duration::from_secs(60));
                 self.tickets.tend().await;
-                let expire = CommandBody::ExpireTickets { idle_us_max: 30 * 60 * 1_000_000 };
-                propose_unnamed(&*self.index, expire).await.unwrap();
+                self.floor().await;
             }
+        }
+
+        /// Below it no ticket is live.
+        async fn floor(&self) -> TicketId {
+            let expire = CommandBody::ExpireTickets { idle_us_max: 30 * 60 * 1_000_000 };
+            match propose_unnamed(&*self.index, expire).await.unwrap() {
+                Answer::Floor(floor) => floor,
+                other => panic!("{other:?}"),
+            }
+        }
+
+        /// Above all tickets that were granted before.
+        async fn count(&self) -> TicketId {
+            let body = CommandBody::GrantTicket { holder: NodeId::from_bytes([2; 16]), nonce: [2; 16] };
+            let Answer::Ticket(counted) = propose_unnamed(&*self.index, body).await.unwrap() else {
+                panic!("a ticket is granted")
+            };
+            propose_unnamed(&*self.index, CommandBody::EndTicket(counted)).await.unwrap();
+            counted
         }
 
         async fn live(&self) -> Vec<TicketId> {
@@ -384,9 +428,33 @@ mod tests {
         }
     }
 
+    /// Who counts the tickets of before some time after the start of a writer, which has its own by then, waits about as long
+    /// again.
+    #[tokio::test]
+    async fn what_waits_for_the_tickets_of_before_waits_no_longer_than_it_came_late() {
+        for late in [0, 1, 5, 30, 100] {
+            let fixture = Fixture::new().await;
+            let (mut counted, mut passed) = (None, None);
+            for second in 0..=600 {
+                if second == late {
+                    counted = Some(fixture.count().await);
+                }
+                if let (Some(counted), None) = (counted, passed) {
+                    passed = (fixture.floor().await >= counted).then_some(second - late);
+                }
+                fixture.clock.advance(Duration::from_secs(1));
+                fixture.tickets.tend().await;
+            }
+            let passed = passed.expect("it is over in ten minutes");
+            assert!(passed <= late + 3, "counted after {late} s, over {passed} s later");
+        }
+    }
+
     #[tokio::test]
     async fn a_new_ticket_is_taken_every_ten_minutes_and_an_unused_one_ends() {
         let fixture = Fixture::new().await;
+        // The first ones are followed sooner.
+        fixture.pass(34).await;
         let first = fixture.tickets.begin().ticket();
         fixture.pass(9).await;
         assert_eq!(fixture.tickets.begin().ticket(), first);
