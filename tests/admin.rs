@@ -14,7 +14,7 @@ use crate::s3::raw::{self, Payload, by_url, host_of, signed_by, signed_for};
 use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
 
 /// A plain GET without a signature: status line and body.
-fn get(server: &Server, path: &str) -> (String, String) {
+pub fn get(server: &Server, path: &str) -> (String, String) {
     let host = server.admin_endpoint().trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).expect("the admin API accepts");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("sent");

@@ -1,9 +1,11 @@
 //! Six directories, 4+2: any two may go while serving. Reads and writes go on, and after a restart everything
 //! acknowledged is there, inline objects too.
 
+mod absent;
 mod full;
 mod mount_points;
 mod read_only;
+mod settling;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -109,6 +109,14 @@ impl Server {
         (self.process, self.endpoint, self.admin) = (Mutex::new(process), endpoint, admin);
     }
 
+    /// Starts the process again over some of its directories alone, those with these numbers.
+    pub fn restart_over(&mut self, disks: &[usize]) {
+        let some = disks.iter().map(|disk| self.own_disk(*disk).display().to_string());
+        let arguments: Vec<String> = some.chain(self.arguments[self.disks()..].iter().cloned()).collect();
+        let (process, endpoint, admin) = spawn(&self.launcher, &arguments);
+        (self.process, self.endpoint, self.admin) = (Mutex::new(process), endpoint, admin);
+    }
+
     /// Kills the process and starts it over the same directories with other arguments.
     pub fn restart_with(&mut self, arguments: &[&str]) {
         self.kill();
@@ -137,6 +145,16 @@ impl Server {
         command.arg("admin").args(verb).args(["--json", "--admin-url", &self.admin]);
         command.env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY).env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY);
         command
+    }
+
+    /// What `cairn admin status` shows people.
+    pub fn shown_status(&self) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+        command.args(["admin", "status", "--admin-url", &self.admin]);
+        command.env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY).env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY);
+        let output = command.output().expect("the verb runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("it is text")
     }
 
     /// What `cairn admin VERB --json` prints; it must succeed.

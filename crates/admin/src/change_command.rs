@@ -13,7 +13,7 @@ use crate::progress::MovesBar;
 /// A disk, or a node with all its disks, that something moves off.
 #[derive(Debug, Clone, Args)]
 pub struct MovedOff {
-    /// Its id, as `status` shows it
+    /// Its id or, of a disk, its directory, as `status` shows them
     pub id: String,
     /// Tell what would move from where to where, and change nothing
     #[arg(long)]
@@ -27,14 +27,14 @@ pub enum DiskCommand {
     Drain(MovedOff),
     /// Take a disk that was drained, or is out and works, into service again
     Undrain {
-        /// The disk's id, as `status` shows it
+        /// The disk's id or its directory, as `status` shows them
         id: String,
     },
     /// Give up a disk that is lost: what lay there is made again elsewhere
     Out(MovedOff),
     /// Take a disk out of the cluster that nothing lies on any more
     Remove {
-        /// The disk's id, as `status` shows it
+        /// The disk's id or its directory, as `status` shows them
         id: String,
     },
 }

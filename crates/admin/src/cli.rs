@@ -17,7 +17,7 @@ use crate::nodes::{SplitPoint, node_lines, range_lines};
 use crate::progress::StatusBars;
 use crate::rebuild::RebuildOptions;
 use crate::service::{RestripeWish, WantedProfile};
-use crate::status::{DiskStatus, FeatureLevelStatus, Status};
+use crate::status::{DeletedStatus, DiskStatus, FeatureLevelStatus, Status};
 use crate::trace::{TraceFilter, TraceLine};
 
 /// How long the admin API may take to say how it is.
@@ -110,7 +110,7 @@ pub enum AdminCommand {
     Probe,
     /// Take a disk that is down into service again
     Readmit {
-        /// The disk's id, as `status` shows it
+        /// The disk's id or its directory, as `status` shows them
         disk: String,
     },
     /// Gateways: each has a credential of its own
@@ -221,9 +221,11 @@ pub enum IndexCommand {
 
 /// Asks whether reads and writes work, as `/readyz` says; within some seconds, for whoever looks again and again.
 ///
+/// Says what does not work all the same, if anything.
+///
 /// # Errors
 /// [`AdminClientError`]; [`AdminClientError::NotReady`] with the reason.
-pub async fn run_health(admin_url: String, ca: Option<PathBuf>) -> Result<(), AdminClientError> {
+pub async fn run_health(admin_url: String, ca: Option<PathBuf>) -> Result<Option<String>, AdminClientError> {
     let url = admin_url.clone();
     let client = AdminClient::without_key(ClientSettings { url: admin_url, data: PathBuf::new(), ca })?;
     let silent = |_| AdminClientError::Unreachable { url, reason: "it does not answer".to_owned() };
@@ -381,10 +383,7 @@ fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
     if !status.endpoint.is_empty() {
         writeln!(text, "endpoint  {}", status.endpoint)?;
     }
-    match &status.not_ready {
-        None => writeln!(text, "state     ready")?,
-        Some(reason) => writeln!(text, "state     NOT READY: {reason}")?,
-    }
+    writeln!(text, "state     {}", state_line(status))?;
     if status.nodes.len() > 1 {
         write!(text, "nodes\n{}", node_lines(&status.nodes))?;
         if let Some(reason) = &status.nodes_unknown {
@@ -408,6 +407,9 @@ fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
         usage.uploads,
         human_bytes(usage.upload_bytes)
     )?;
+    if usage.deleted.bytes > 0 {
+        writeln!(text, "deleted   {}", deleted_line(&usage.deleted))?;
+    }
     writeln!(text, "disks\n{}", disk_lines(status))?;
     let index = &status.index;
     if status.nodes.len() > 1 {
@@ -427,6 +429,27 @@ fn write_status(text: &mut String, status: &Status) -> std::fmt::Result {
     write_duties(text, status)
 }
 
+/// Whether reads and writes work, and what is to be done where that is not so, or not for long.
+fn state_line(status: &Status) -> String {
+    let down = status.disks.iter().filter(|disk| disk.state == "down");
+    let down: Vec<String> = down.map(|disk| place(status, disk)).collect();
+    match (&status.not_ready, &status.unreadable) {
+        (Some(reason), _) => format!("NOT READY: {reason}"),
+        (None, Some(unreadable)) => format!("UNREADABLE: {unreadable}"),
+        (None, None) if status.condition == "degraded" && !down.is_empty() => {
+            format!("DEGRADED: what is stored can be read; bring back or replace {}", down.join(", "))
+        }
+        (None, None) if status.condition == "degraded" && status.repair.rebuilding.is_empty() => {
+            "DEGRADED: what is stored can be read; disks that were replaced are not counted on yet, see below"
+                .to_owned()
+        }
+        (None, None) if status.condition == "degraded" => {
+            "DEGRADED: what is stored can be read; what is missing is being made again, see below".to_owned()
+        }
+        (None, None) => "ready".to_owned(),
+    }
+}
+
 fn level_line(status: &FeatureLevelStatus) -> String {
     let FeatureLevelStatus { level, known, held_back_by } = status;
     match held_back_by.len() {
@@ -437,15 +460,20 @@ fn level_line(status: &FeatureLevelStatus) -> String {
 
 fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
     let repair = &status.repair;
+    let places = places(status);
+    let named = |disk: &String| places.get(disk).unwrap_or(disk).clone();
     writeln!(
         text,
-        "degraded  {} parts are stored narrower than their profile, {} shards are missing with their disks",
+        "degraded  {} parts are stored narrower than their profile, {}",
         repair.degraded_parts,
-        repair.missing_shards.map_or_else(|| "an unknown number of".to_owned(), |shards| shards.to_string())
+        match repair.missing_shards {
+            Some(shards) => format!("{shards} shards are missing with their disks"),
+            None => "what disks had that were down since the start is missing, and not counted".to_owned(),
+        }
     )?;
     writeln!(
         text,
-        "repair    {}{} shards rebuilt ({}), {} waiting, {} lost; {} parts re-striped",
+        "repair    {}{} shards rebuilt ({}); found bad by reads or scrub: {} waiting, {} lost; {} parts re-striped",
         if status.nodes.len() > 1 { "by the asked node: " } else { "" },
         repair.repaired_shards,
         human_bytes(repair.repaired_bytes),
@@ -454,10 +482,10 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
         repair.restriped_parts
     )?;
     for (disk, share) in &repair.rebuilding {
-        writeln!(text, "          rebuilding {disk}: {:.1} %", share * 100.0)?;
+        writeln!(text, "          rebuilding {}: has {:.1} % of its shards", named(disk), share * 100.0)?;
     }
     for disk in &repair.settling {
-        writeln!(text, "          settling {disk}: looked over once more when the writers of before are done")?;
+        writeln!(text, "          settling {}: {}", named(disk), settling_line(repair.settling_seconds_max))?;
     }
     let restripe = &status.restripe;
     if restripe.running || restripe.versions_looked_at > 0 {
@@ -473,6 +501,34 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
         human_bytes(scrub.verified_bytes),
         scrub.damaged_shards
     )
+}
+
+/// What a disk that is rebuilt waits for, and how long at most.
+fn settling_line(seconds_max: Option<u64>) -> String {
+    let until = match seconds_max {
+        Some(0) => return "has all its shards; is looked through once more now, which takes seconds".to_owned(),
+        Some(seconds) => format!("at most {}", human_span(seconds)),
+        None => "at most `ticket_idle`".to_owned(),
+    };
+    format!(
+        "has all its shards; is looked through once more when all uploads are over that began before it was replaced: seconds \
+         after the last has ended, {until} where its gateway has died"
+    )
+}
+
+fn deleted_line(deleted: &DeletedStatus) -> String {
+    let least = if deleted.is_more { "at least " } else { "" };
+    let (bytes, grace) = (human_bytes(deleted.bytes), human_span(deleted.grace_seconds));
+    format!("{least}{bytes} are still on the disks, and are freed {grace} after they were deleted (garbage_grace)")
+}
+
+/// A span in its largest unit, rounded up to whole ones.
+fn human_span(seconds: u64) -> String {
+    match seconds {
+        0..=99 => format!("{seconds} s"),
+        100..=5999 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h", seconds.div_ceil(3600)),
+    }
 }
 
 /// Where a disk is: its directory and, where there are several nodes, its node's address.
@@ -497,7 +553,16 @@ fn disk_lines(status: &Status) -> String {
                 format!("  start its node; if the node is lost for good: cairn admin node out {}", node.id)
             }
             ("down", _) => {
-                "  a blank directory there is taken at once; if the disk itself is back: cairn admin readmit".to_owned()
+                let named = if status.nodes.len() > 1 { &disk.id } else { &disk.path };
+                let last = match &status.unreadable {
+                    Some(_) => "put NO empty directory in its place before all can be read again",
+                    None => {
+                        "only where what it had is lost: put an empty directory in its place, which is filled from the others"
+                    }
+                };
+                format!(
+                    "  bring it back; once it is there, and does not come up by itself: cairn admin readmit {named}; {last}"
+                )
             }
             _ => String::new(),
         };
@@ -505,7 +570,7 @@ fn disk_lines(status: &Status) -> String {
         let roles =
             if disk.index_roles.is_empty() { String::new() } else { format!("  [{}]", disk.index_roles.join(" ")) };
         format!(
-            "  {}  {:5} {:>10} free of {:>10}, {} in {} shards, {} read errors  {}{roles}{reason}{cure}",
+            "  {}  {:5} {:>10} free of {}, {} in {} shards, {} read errors  {}{roles}{reason}{cure}",
             disk.id,
             disk.state,
             human_bytes(disk.free_bytes),
@@ -560,7 +625,34 @@ mod tests {
         let told = |node_state| disk_lines(&status(node_state));
         assert!(told("down").contains("start its node; if the node is lost for good: cairn admin node out b"));
         assert!(!told("down").contains("readmit"), "what is to be done there needs its node");
-        assert!(told("up").contains("a blank directory there is taken at once"));
+        let told = told("up");
+        let (safe, last) = (told.find("cairn admin readmit d2"), told.find("an empty directory"));
+        assert!(safe.is_some() && safe < last, "what is safe comes first: {told}");
+        let short = Status { unreadable: Some("some".to_owned()), ..status("up") };
+        assert!(disk_lines(&short).contains("NO empty directory in its place"), "what it had may be all there is");
+    }
+
+    #[test]
+    fn what_is_waited_for_is_told_with_its_longest() {
+        let told = settling_line(Some(1700));
+        assert!(told.contains("uploads are over that began before") && told.contains("at most 29 min"), "{told}");
+        assert!(settling_line(Some(0)).contains("takes seconds"));
+        let deleted = DeletedStatus { bytes: 3 << 30, is_more: true, grace_seconds: 3600 };
+        let told = deleted_line(&deleted);
+        assert!(told.starts_with("at least 3.0 GiB") && told.contains("freed 60 min after"), "{told}");
+    }
+
+    #[test]
+    fn the_state_says_what_does_not_work_and_what_to_do() {
+        let said = |condition: &str, unreadable: Option<&str>| {
+            let (condition, unreadable) = (condition.to_owned(), unreadable.map(str::to_owned));
+            state_line(&Status { condition, unreadable, ..status("up") })
+        };
+        assert_eq!(said("ready", None), "ready");
+        assert!(said("degraded", None).ends_with("bring back or replace /data on b:9002"));
+        assert_eq!(said("unreadable", Some("bring back /f2")), "UNREADABLE: bring back /f2");
+        let lost = Status { not_ready: Some("no index".to_owned()), ..status("up") };
+        assert_eq!(state_line(&lost), "NOT READY: no index");
     }
 
     #[test]

@@ -143,15 +143,18 @@ impl AdminClient {
         Ok(Self { url, host, tls, key: None, clock: SystemClock::new() })
     }
 
-    /// `GET /readyz`: whether reads and writes work.
+    /// `GET /readyz`: whether requests should come here, and what of it does not work all the same.
     ///
     /// # Errors
     /// [`AdminClientError::NotReady`] with the reason, and what keeps an answer from coming.
-    pub async fn ready(&self) -> Result<(), AdminClientError> {
+    pub async fn ready(&self) -> Result<Option<String>, AdminClientError> {
         let request = self.request(Method::GET, "/readyz", Bytes::new())?;
         let (status, body) = self.send(request).await?;
         match status {
-            StatusCode::OK => Ok(()),
+            StatusCode::OK => {
+                let body = String::from_utf8_lossy(&body);
+                Ok(body.trim().strip_prefix("ok, but ").map(str::to_owned))
+            }
             StatusCode::SERVICE_UNAVAILABLE => {
                 Err(AdminClientError::NotReady(String::from_utf8_lossy(&body).trim().to_owned()))
             }
@@ -234,7 +237,7 @@ impl AdminClient {
     /// # Errors
     /// [`AdminClientError`].
     pub async fn readmit_disk(&self, disk: &str) -> Result<(), AdminClientError> {
-        self.call(Method::POST, &format!("/v1/disks/{disk}/readmit")).await
+        self.call(Method::POST, &format!("/v1/disks/{}/readmit", escaped(disk))).await
     }
 
     /// `POST /v1/disks/DISK/CHANGE`.
@@ -248,7 +251,7 @@ impl AdminClient {
         options: ChangeOptions,
     ) -> Result<ChangePlan, AdminClientError> {
         let (change, dry_run) = (change.word(), options.dry_run);
-        self.call(Method::POST, &format!("/v1/disks/{disk}/{change}?dry_run={dry_run}")).await
+        self.call(Method::POST, &format!("/v1/disks/{}/{change}?dry_run={dry_run}", escaped(disk))).await
     }
 
     /// `POST /v1/nodes/NODE/CHANGE`.
@@ -321,8 +324,6 @@ impl AdminClient {
     /// # Errors
     /// [`AdminClientError`].
     pub async fn identities(&self, what: Listed, of: &ListedOf) -> Result<Vec<ListedIdentity>, AdminClientError> {
-        // Names have letters that a query gives another meaning.
-        let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
         let named = [("account", &of.account), ("user", &of.user)].into_iter();
         let given = named.filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))));
         let query = given.collect::<Vec<_>>().join("&");
@@ -480,6 +481,11 @@ impl Drop for AbortOnDrop {
 }
 
 /// Why TLS was not agreed on, and what to do where it is that nobody vouches for the server.
+/// Names and directories have letters that a path or a query gives another meaning.
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
 fn distrust(error: &std::io::Error) -> String {
     let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
     let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());

@@ -196,7 +196,10 @@ fn router(shared: Arc<Shared>) -> Router {
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     match shared.service.readiness() {
-        Readiness::Ready => "ok\n".into_response(),
+        Readiness::Ready => match shared.service.shortfall().await {
+            None => "ok\n".into_response(),
+            Some(reason) => format!("ok, but {reason}\n").into_response(),
+        },
         Readiness::NotReady { reason } => {
             (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], format!("{reason}\n")).into_response()
         }

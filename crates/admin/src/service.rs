@@ -104,6 +104,11 @@ pub trait AdminService: Send + Sync + 'static {
     /// [`AdminError::Refused`] where the nodes cannot hold it; [`AdminError::Failed`].
     async fn set_profile(&self, wanted: WantedProfile) -> Result<(), AdminError>;
 
+    /// What does not work although requests should come here: part of what is stored cannot be read.
+    async fn shortfall(&self) -> Option<String> {
+        None
+    }
+
     /// Begins a scrub pass over all shards now; one under way goes on.
     ///
     /// # Errors

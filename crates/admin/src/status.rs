@@ -25,8 +25,15 @@ pub struct Status {
     pub protection: String,
     /// Seconds since the node started.
     pub uptime_seconds: u64,
-    /// `None` when reads and writes work, else why they don't.
+    /// `None` when requests should come to the answering node, else why not.
     pub not_ready: Option<String>,
+    /// `ready`; `degraded` while disks are missing or not whole; `unreadable` while more are missing than what is stored may
+    /// lose; `not ready`.
+    #[serde(default)]
+    pub condition: String,
+    /// What cannot be read now, and which disks to bring back, in words.
+    #[serde(default)]
+    pub unreadable: Option<String>,
     /// The profile that the cluster's nodes, or this node's disks, could hold by now, where it is wider than `profile`.
     #[serde(default)]
     pub proposed_profile: Option<String>,
@@ -112,6 +119,20 @@ pub struct UsageStatus {
     pub uploads: u64,
     /// Plain bytes of their parts.
     pub upload_bytes: u64,
+    /// What was deleted or replaced and is still on the disks.
+    #[serde(default)]
+    pub deleted: DeletedStatus,
+}
+
+/// What was deleted or replaced, and is freed once its grace time is over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeletedStatus {
+    /// Bytes on all disks, parity included.
+    pub bytes: u64,
+    /// Whether there is more, which was not counted.
+    pub is_more: bool,
+    /// How long it stays at most while no disk is full or down.
+    pub grace_seconds: u64,
 }
 
 /// The index on this node.
@@ -147,12 +168,16 @@ pub struct RepairStatus {
     pub missing_shards: Option<u64>,
     /// Parts re-striped.
     pub restriped_parts: u64,
-    /// A disk that is being rebuilt, and how far that is, from 0 to 1.
+    /// A disk that is being rebuilt, and what share of its shards it has, from 0 to 1.
     pub rebuilding: Vec<(String, f64)>,
     /// Disks that are rebuilt, and are looked over once more when the writers of before are done: until then a shard of
     /// theirs may be lacking still.
     #[serde(default)]
     pub settling: Vec<String>,
+    /// While disks settle: in how many seconds the writers of before are over at the latest that have died; those that live end
+    /// with their uploads.
+    #[serde(default)]
+    pub settling_seconds_max: Option<u64>,
 }
 
 /// A pass that writes what is stored anew where it has another profile than its storage class; zeros before the first.

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::admin_command::AdminCommandError;
 
-/// Tell by the exit status whether reads and writes work here
+/// Tell by the exit status whether requests should come here; in words, if part of what is stored cannot be read
 #[derive(Debug, Args)]
 pub struct HealthArgs {
     /// The admin API's address
@@ -24,7 +24,9 @@ pub struct HealthArgs {
 /// [`AdminCommandError`]: it is not ready, or gives no answer.
 pub fn run(args: HealthArgs) -> Result<(), AdminCommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(admin::run_health(args.admin_url, args.ca))?;
-    println!("ready");
+    match runtime.block_on(admin::run_health(args.admin_url, args.ca))? {
+        None => println!("ready"),
+        Some(shortfall) => println!("ready, but {shortfall}"),
+    }
     Ok(())
 }

@@ -440,6 +440,9 @@ fn print_summary(summary: &Summary) {
     for disk in &summary.disks {
         println!("           {}  {}", disk.path.display(), disk.state);
     }
+    if let Some(unreadable) = &summary.unreadable {
+        println!("  UNREADABLE: {unreadable}");
+    }
     for (class, protection) in &summary.classes {
         println!("  class    {} ({protection})", class.as_str());
     }

@@ -116,6 +116,10 @@ impl AdminService for Switched {
         self.now().restripe(wish).await
     }
 
+    async fn shortfall(&self) -> Option<String> {
+        self.now().shortfall().await
+    }
+
     async fn start_scrub(&self) -> Result<(), AdminError> {
         self.now().start_scrub().await
     }

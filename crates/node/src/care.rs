@@ -14,7 +14,7 @@ use shards::superblock::Found;
 use shards::{DiskHealth, DiskUsage, LocalShards, ShardError};
 use tokio::sync::watch;
 use types::{ClusterId, Credential, DiskId, DiskState, NodeId, Profile};
-use upkeep::repair::{REBUILDING_NOTE, SETTLING_NOTE};
+use upkeep::settling::{REBUILDING_NOTE, SETTLING_NOTE, mark_replaced};
 
 use crate::credential;
 use crate::disks::{self, Blank, KnownDisk};
@@ -29,6 +29,8 @@ const PROBE_PERIOD: Duration = Duration::from_secs(1);
 pub(crate) struct DiskCare {
     pub(crate) cluster: ClusterId,
     pub(crate) node: NodeId,
+    /// Whether this process is a cluster by itself.
+    pub(crate) is_alone: bool,
     pub(crate) shards: Arc<LocalShards>,
     pub(crate) layout: Arc<LayoutKeeper>,
     pub(crate) index: Arc<ReplicatedIndex>,
@@ -173,6 +175,9 @@ impl DiskCare {
             }
             tracing::error!(%disk, %reason, "a disk is down");
             self.index.disk_failed(*disk).await;
+            if let Err(error) = self.is_not_absent(*disk).await {
+                tracing::warn!(%disk, %error, "it could not be noted that a disk failed, and was not merely absent");
+            }
             if let Err(error) = self.layout.set_disk_state(*disk, DiskState::Down).await {
                 tracing::error!(%disk, %error, "the loss of a disk could not be noted");
             }
@@ -182,9 +187,9 @@ impl DiskCare {
     /// Formats a directory that is blank in the place of a lost disk, and has it rebuilt.
     async fn look_for_return(&self, path: &Path) -> Result<(), String> {
         let real = RealDisk::open(path).map_err(|error| error.to_string())?;
-        let Found::Blank = shards::superblock::inspect(&real).map_err(|error| error.to_string())? else {
-            return Err("the directory holds a disk: readmit it by command".to_owned());
-        };
+        if let Found::Formatted(superblock) = shards::superblock::inspect(&real).map_err(|error| error.to_string())? {
+            return self.take_in(path, &superblock).await;
+        }
         let mount_point = real.is_mount_point().map_err(|error| error.to_string())?;
         let layout = self.layout.current();
         let present: Vec<DiskId> =
@@ -223,10 +228,7 @@ impl DiskCare {
     /// A disk that takes another's place is marked before the layout names it, so that no crash makes it pass for whole.
     pub(crate) async fn admit(&self, known: &KnownDisk, old: Option<DiskId>) -> Result<(), String> {
         if old.is_some() {
-            let mark = |superblock: &mut shards::Superblock| {
-                superblock.notes.insert(REBUILDING_NOTE.to_owned(), Vec::new());
-            };
-            self.shards.update_superblock(known.id, mark).await.map_err(|error| error.to_string())?;
+            self.shards.update_superblock(known.id, mark_replaced).await.map_err(|error| error.to_string())?;
         }
         credential::write_copy(&*known.disk, &self.credential).map_err(|error| error.to_string())?;
         let row = disks::layout_row(known, self.node).map_err(|error| error.to_string())?;
@@ -235,6 +237,9 @@ impl DiskCare {
             None => self.layout.add_disk(row).await,
         };
         changed.map_err(|error| error.to_string())?;
+        if let Some(old) = old {
+            self.is_not_absent(old).await.map_err(|error| error.to_string())?;
+        }
         self.index.add_disk(known.id, known.disk.clone()).await;
         self.data.disks().clear(known.id);
         Ok(())
@@ -243,16 +248,29 @@ impl DiskCare {
     /// Opens a disk that is down anew and takes it into service.
     pub(crate) async fn readmit(&self, disk: DiskId) -> Result<(), String> {
         let place = self.places.lock().iter().find(|(_, at)| **at == Some(disk)).map(|(path, _)| path.clone());
-        let path = place.ok_or_else(|| format!("disk {disk} is none of this server's"))?;
+        let path = place.ok_or_else(|| self.why_not_served(disk))?;
         let real: Arc<dyn Disk> = Arc::new(RealDisk::open(&path).map_err(|error| error.to_string())?);
         self.shards.add_disk(real.clone()).await.map_err(|error| error.to_string())?;
         // Others may own its slots by now.
         self.layout.refresh().await.map_err(|error| error.to_string())?;
         self.layout.tell_slots().await;
         self.layout.set_disk_state(disk, DiskState::Up).await.map_err(|error| error.to_string())?;
+        self.is_not_absent(disk).await.map_err(|error| error.to_string())?;
         self.index.add_disk(disk, real).await;
         self.data.disks().clear(disk);
         self.replaced.send_modify(|count| *count += 1);
         Ok(())
+    }
+    fn why_not_served(&self, disk: DiskId) -> String {
+        match self.layout.current().disk(disk) {
+            Some(row) if row.node == self.node => {
+                format!(
+                    "disk {disk} is not there: start the server with its directory, {}, among those named",
+                    row.path
+                )
+            }
+            Some(row) => format!("disk {disk} is none of this node's: ask node {}", row.node),
+            None => format!("the cluster has no disk {disk}"),
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! [`Server`] is gateway and storage node in one process. Start with its `start`, which is the list of what a server is
 //! made of, in order.
 
+mod absent;
 mod admin_front;
 mod care;
 mod changes;
@@ -25,6 +26,7 @@ mod levels;
 mod member;
 mod memory;
 mod metrics_page;
+mod named_disks;
 mod operator;
 mod overview;
 mod protection;
@@ -32,10 +34,12 @@ mod ranges;
 mod readiness;
 mod rebuild;
 mod registry;
+mod repair_status;
 mod report;
 mod s3_side;
 mod server;
 mod settings;
+mod shortfall;
 mod slots;
 mod status;
 mod summary;

@@ -117,7 +117,7 @@ impl NodeAdmin {
         let up = row.state.is_read() && health.is_some_and(|health: DiskHealth| !health.is_down());
         let show = |name: &'static str, value: f64| gauge!(name, "disk" => row.id.to_string()).set(value);
         show(metric::DISK_UP, f64::from(u8::from(up)));
-        let rebuilt = self.rebuilding().into_iter().find(|(disk, _)| *disk == row.id.to_string());
+        let rebuilt = self.rebuilding().await.into_iter().find(|(disk, _)| *disk == row.id.to_string());
         show(metric::DISK_REBUILT_RATIO, rebuilt.map_or(1.0, |(_, share)| share));
         // Of a disk that does not answer, what it said last stays.
         if let Ok(usage) = self.care.usage(row.id).await {

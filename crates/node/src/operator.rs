@@ -15,6 +15,7 @@ use upkeep::heirs::{ClusterChanges, even_slot_bytes};
 use upkeep::rebalance::rebalancing;
 
 use crate::decisions::{failed, shown};
+use crate::named_disks::named_disk;
 use crate::status::NodeAdmin;
 use crate::watch::{DiskReport, ReportedHealth};
 
@@ -29,11 +30,10 @@ impl NodeAdmin {
         change: Change,
         options: ChangeOptions,
     ) -> Result<ChangePlan, AdminError> {
-        let unknown = || AdminError::NotFound(format!("the cluster has no disk {disk}"));
-        let id: DiskId = disk.parse().map_err(|_| unknown())?;
         self.refresh_layout().await?;
         let layout = self.care.layout.current();
-        let row = layout.disk(id).ok_or_else(unknown)?;
+        let id = named_disk(&layout, disk)?;
+        let row = layout.disk(id).expect("it was named by the layout");
         if change == Change::Remove && layout.disks.iter().filter(|other| other.node == row.node).count() == 1 {
             let reason = "it is the last disk of its node: drain and remove the node";
             return Err(AdminError::Refused(reason.to_owned()));

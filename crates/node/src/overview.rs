@@ -110,7 +110,7 @@ impl Overview<'_> {
             (DiskState::Out, _) => ("out", None),
             _ if is_silent => ("down", said("its node is silent")),
             (_, Some(ReportedHealth::Down { reason })) => ("down", Some(reason.clone())),
-            (DiskState::Down, Some(_)) => ("down", said("it failed before; readmit or replace it")),
+            (DiskState::Down, Some(_)) => ("down", said("it failed before, or its node was without it")),
             (DiskState::Down, None) => ("down", None),
             (DiskState::Draining, _) => ("draining", None),
             (DiskState::Up, Some(ReportedHealth::Full)) => ("full", None),

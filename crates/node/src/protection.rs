@@ -12,9 +12,12 @@ pub struct Protection {
     pub wanted: Profile,
     /// The widest that the live disks hold, and which new objects get; `None`: not even 1+1.
     pub stored: Option<Profile>,
-    /// Disks of the layout that are down, or in whose place one stands that is not whole yet, or that were given up and still
-    /// own slots.
+    /// Disks of the layout that are down, or that were given up and still own slots.
     pub missing: usize,
+    /// Disks that are up in another's place, and may lack something that it had.
+    pub unfinished: usize,
+    /// Whether something is known to be stored that cannot be read now.
+    pub is_short: bool,
 }
 
 impl Protection {
@@ -23,37 +26,52 @@ impl Protection {
         // What a disk had that was given up is whole again for sure once its slots have new owners.
         let owners: BTreeSet<DiskId> = layout.slots().map(|(_, _, slot)| slot.disk).collect();
         let is_missing = |disk: &&Disk| match disk.state {
-            DiskState::Up => !is_whole(disk.id),
             DiskState::Down => true,
             DiskState::Out => owners.contains(&disk.id),
-            DiskState::Draining => false,
+            DiskState::Up | DiskState::Draining => false,
         };
         let missing = layout.disks.iter().filter(is_missing).count();
-        Self { wanted, stored: placement::widest_live(layout, wanted, &[]), missing }
+        let unfinished = layout.disks.iter().filter(|disk| disk.state == DiskState::Up && !is_whole(disk.id)).count();
+        Self { wanted, stored: placement::widest_live(layout, wanted, &[]), missing, unfinished, is_short: false }
+    }
+
+    /// Whether disks are missing, or not whole.
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.lost() > 0
+    }
+
+    /// Disks on which nothing may count.
+    fn lost(&self) -> usize {
+        self.missing + self.unfinished
     }
 
     /// How many more disks may be lost with nothing stored under the wanted profile, or now, lost.
     pub fn losses_borne(&self) -> usize {
-        let of_older = self.wanted.m().saturating_sub(self.missing);
+        let of_older = self.wanted.m().saturating_sub(self.lost());
         self.stored.map_or(0, |stored| stored.m().min(of_older))
     }
 }
 
 impl fmt::Display for Protection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { wanted, stored, missing } = *self;
-        match stored {
-            _ if missing > 0 => write!(f, "{missing} missing of {wanted}: ")?,
-            Some(stored) if stored == wanted => (),
-            _ => write!(f, "too few for {wanted}: ")?,
+        let Self { wanted, stored, missing, unfinished, is_short } = *self;
+        match (missing, unfinished) {
+            (0, 0) if stored == Some(wanted) => write!(f, "{wanted}: ")?,
+            (0, 0) => write!(f, "too few for {wanted}: ")?,
+            (_, 0) => write!(f, "{missing} missing of {wanted}: ")?,
+            (0, _) => write!(f, "{unfinished} not whole yet of {wanted}: ")?,
+            _ => write!(f, "{missing} missing and {unfinished} not whole yet of {wanted}: ")?,
+        }
+        if is_short {
+            f.write_str("more than may be, what was stored before can NOT all be read; ")?;
         }
         match stored {
             None => return f.write_str("objects that are not inline can NOT be stored"),
-            Some(stored) if stored == wanted && missing == 0 => write!(f, "{wanted}: ")?,
+            Some(stored) if stored == wanted && self.lost() == 0 => {}
             Some(stored) => write!(f, "objects are stored {stored}, ")?,
         }
-        let more = if missing > 0 { " more" } else { "" };
-        match (self.losses_borne(), missing) {
+        let more = if self.lost() > 0 { " more" } else { "" };
+        match (self.losses_borne(), self.lost()) {
             (0, 0) => f.write_str("NOT protected, the loss of a disk loses data"),
             (0, _) => f.write_str("NO more disk may be lost"),
             (1, _) => write!(f, "any one{more} disk may be lost"),
@@ -95,6 +113,13 @@ mod tests {
         assert_eq!(said(1, 0, "2+1"), "too few for 2+1: objects that are not inline can NOT be stored");
         assert_eq!(said(5, 1, "4+2"), "1 missing of 4+2: objects are stored 3+2, any one more disk may be lost");
         assert_eq!(said(4, 2, "4+2"), "2 missing of 4+2: objects are stored 2+2, NO more disk may be lost");
+        let short = Protection::of(&layout(3, 3), "4+2".parse().expect("a profile"), |_| true);
+        let short = Protection { is_short: true, ..short };
+        assert_eq!(
+            short.to_string(),
+            "3 missing of 4+2: more than may be, what was stored before can NOT all be read; objects are stored 1+2, NO more \
+             disk may be lost"
+        );
         assert_eq!(said(6, 1, "4+2"), "1 missing of 4+2: objects are stored 4+2, any one more disk may be lost");
     }
 
@@ -120,5 +145,10 @@ mod tests {
         let whole = |disk| disk != DiskId::from_bytes([2; 16]);
         let protection = Protection::of(&layout(6, 0), "4+2".parse().expect("a profile"), whole);
         assert_eq!(protection.losses_borne(), 1);
+        let said = protection.to_string();
+        assert_eq!(said, "1 not whole yet of 4+2: objects are stored 4+2, any one more disk may be lost");
+        let protection = Protection::of(&layout(5, 1), "4+2".parse().expect("a profile"), whole);
+        let said = protection.to_string();
+        assert_eq!(said, "1 missing and 1 not whole yet of 4+2: objects are stored 3+2, NO more disk may be lost");
     }
 }

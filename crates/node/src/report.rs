@@ -94,7 +94,7 @@ impl NodeReporter {
 
 fn health_of(health: Option<&DiskHealth>) -> ReportedHealth {
     match health {
-        None => ReportedHealth::Down { reason: "the directory is missing or no disk".to_owned() },
+        None => ReportedHealth::Down { reason: "its directory is missing, or was not named at the start".to_owned() },
         Some(DiskHealth::Down { reason }) => ReportedHealth::Down { reason: reason.to_string() },
         Some(DiskHealth::Full) => ReportedHealth::Full,
         Some(DiskHealth::Up) => ReportedHealth::Up,

@@ -35,11 +35,13 @@ use crate::front::{self, AdminSide, Front};
 use crate::layout::{LayoutError, LayoutKeeper};
 use crate::member::{self, Joined, Membership};
 use crate::memory;
+use crate::protection::Protection;
 use crate::ranges::Ranges;
 use crate::readiness::ReadinessWatch;
 use crate::report::NodeReporter;
 use crate::s3_side::{self, Callers, DataSide};
 use crate::settings::ServerSettings;
+use crate::shortfall;
 use crate::status::NodeAdmin;
 use crate::summary::{self, Summary};
 use crate::timed_index::TimedIndex;
@@ -261,7 +263,8 @@ impl Server {
         let of_classes = settings.storage_classes.iter().map(|(_, profile)| *profile).collect();
         let layout = LayoutKeeper::open(reach.index.clone(), Some(shards.clone()), wanted, of_classes).await?;
         let layout = Arc::new(layout);
-        if membership.is_none() {
+        let is_alone = membership.is_none();
+        if is_alone {
             raise_level(&layout).await?;
         }
         // A cluster keeps the profile that it was formed with; a process by itself goes by what it is told.
@@ -284,6 +287,7 @@ impl Server {
         let care = Arc::new(DiskCare {
             cluster: directories.cluster,
             node: directories.node,
+            is_alone,
             shards: shards.clone(),
             layout: layout.clone(),
             index: index.clone(),
@@ -386,6 +390,7 @@ impl Server {
             shards: shards.clone(),
             index: index.clone(),
             ranges: reach.index.clone(),
+            all_shards: reach.shards.clone(),
             archive: archiver.status(),
             reporter,
             lookout: lookout.clone(),
@@ -395,6 +400,7 @@ impl Server {
             repairs,
             rebuilt,
             totals: tokio::sync::Mutex::default(),
+            spans: settings.duties(),
             moves_seen: Mutex::default(),
             disks_shown: Mutex::default(),
         };
@@ -414,10 +420,16 @@ impl Server {
             )?,
         };
         admin.know(keys.clone());
+        // In a cluster the others may be as young.
+        let unreadable = match is_alone {
+            true => shortfall::find(&care, &*shards).await,
+            false => None,
+        };
         let summary = Summary {
             cluster: directories.cluster.to_string(),
-            disks: summary::disk_summaries(&directories),
-            protection: care.protection(wanted),
+            disks: summary::disk_summaries(&directories, &layout.current()),
+            protection: Protection { is_short: unreadable.is_some(), ..care.protection(wanted) },
+            unreadable,
             classes: settings
                 .storage_classes
                 .iter()
@@ -640,7 +652,7 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
                 let replaced = replaced_by(known, &layout.current(), directories.node, &present);
                 care.admit(known, replaced).await.map_err(StartError::NoDisk)?;
             }
-            // It failed before and was not readmitted: what it holds is read, if it can be, but it is not written.
+            // One that failed before stays down until it is readmitted.
             Some(_) => {
                 if let Ok(row) = disks::layout_row(known, directories.node) {
                     layout.relabel_disk(known.id, &row.path, row.capacity_bytes).await?;
@@ -648,6 +660,7 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
             }
         }
     }
+    care.take_back(&present).await?;
     for path in &directories.blank {
         if let Err(reason) = settle_blank(care, path, directories.node, &present).await {
             tracing::error!(path = %path.display(), %reason, "a blank directory is not served");
@@ -658,12 +671,16 @@ async fn settle_disks(care: &Arc<DiskCare>, directories: &Directories) -> Result
         let serves =
             |id| care.shards.disk_states().get(&id).is_some_and(|health: &shards::DiskHealth| !health.is_down());
         let own = |row: &&types::Disk| row.node == directories.node && row.state.is_read();
-        layout.disks.iter().filter(own).filter(|row| !serves(row.id)).map(|row| row.id).collect()
+        layout.disks.iter().filter(own).filter(|row| !serves(row.id)).map(|row| (row.id, row.path.clone())).collect()
     };
-    for disk in missing {
-        tracing::error!(%disk, "a disk is missing and is down");
-        layout.set_disk_state(disk, DiskState::Down).await?;
-    }
+    let unusable: Vec<String> = directories.unusable.iter().map(|(path, _)| path.display().to_string()).collect();
+    let (failed, absent): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(disk, path)| {
+        tracing::error!(%disk, path, "a disk is missing and is down");
+        care.shards.disk_states().contains_key(disk) || unusable.contains(path)
+    });
+    let ids = |disks: Vec<(types::DiskId, String)>| disks.into_iter().map(|(disk, _)| disk).collect::<Vec<_>>();
+    layout.set_disk_states(&ids(failed), DiskState::Down).await?;
+    care.miss(ids(absent)).await?;
     Ok(layout.make_missing_groups(&[]).await?)
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use admin::{
     AddGateway, AdminError, AdminService, Change, ChangeOptions, ChangePlan, DiskStatus, IdentityWish, IndexStatus,
     KnownGateway, Listed, ListedIdentity, ListedOf, MadeIdentity, MovesStatus, NewGateway, NodeStatus, RangeStatus,
-    RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, RepairStatus, RestripeStatus, RestripeWish,
-    ScrubStatus, SplitPoint, Status, UsageStatus, WantedProfile,
+    RebalanceWish, RebuildOptions, RebuildReport, RebuildStatus, RestripeStatus, RestripeWish, ScrubStatus, SplitPoint,
+    Status, UsageStatus, WantedProfile,
 };
 use archive::ArchiveStatus;
 use async_trait::async_trait;
@@ -20,7 +20,7 @@ use index::{IndexError, IndexService, Query, QueryAnswer};
 use objects::data::{RepairQueue, TransferMemoryNeeds};
 use parking_lot::Mutex;
 use platform::{Clock, MemoryBudget};
-use shards::LocalShards;
+use shards::{LocalShards, ShardService};
 use telemetry::Metrics;
 use tokio::sync::watch;
 use types::{ClusterId, DiskId, DiskState, HomeKey, Layout, NodeId, Profile};
@@ -30,11 +30,14 @@ use iam::Identities;
 
 use crate::care::DiskCare;
 use crate::changes::NodeChanges;
+use crate::duties::DutySettings;
+use crate::named_disks::named_disk;
 use crate::overview::{Overview, proposed_profile};
+use crate::protection::Protection;
 use crate::ranges::{Ranges, SplitError};
 use crate::report::NodeReporter;
 use crate::watch::{Lookout, NodeReport, NodeState, Reporter};
-use crate::{gateway_credentials, identities};
+use crate::{gateway_credentials, identities, shortfall};
 
 /// The admin API's view of the node.
 pub(crate) struct NodeAdmin {
@@ -49,6 +52,8 @@ pub(crate) struct NodeAdmin {
     pub(crate) traces: Option<Traces>,
     pub(crate) shards: Arc<LocalShards>,
     pub(crate) index: Arc<ReplicatedIndex>,
+    /// All disks, wherever they are.
+    pub(crate) all_shards: Arc<dyn ShardService>,
     /// All ranges, wherever they are led.
     pub(crate) ranges: Arc<dyn IndexService>,
     pub(crate) archive: ArchiveStatus,
@@ -66,6 +71,8 @@ pub(crate) struct NodeAdmin {
     pub(crate) rebuilt: Option<RebuildReport>,
     /// What the index counted last for the metrics page, and when.
     pub(crate) totals: tokio::sync::Mutex<Option<(Duration, u64, Totals)>>,
+    /// How long what was freed, and a silent writer, is waited for.
+    pub(crate) spans: DutySettings,
     /// When slots were first seen to move, and how many at most since.
     pub(crate) moves_seen: Mutex<Option<(Duration, u64)>>,
     /// Disks that the metrics page has shown.
@@ -115,7 +122,17 @@ impl AdminService for NodeAdmin {
             (nodes, unknown, ranges, overview.disks(), overview.feature_level(self.care.layout.feature_level()))
         };
         let (nodes, nodes_unknown, ranges, disks, feature_level) = self.overview(shown).await;
+        let unreadable = self.shortfall().await;
+        let protection = Protection { is_short: unreadable.is_some(), ..self.care.protection(wanted) };
+        let condition = match (&not_ready, &unreadable) {
+            (Some(_), _) => "not ready",
+            (None, Some(_)) => "unreadable",
+            (None, None) if protection.is_degraded() => "degraded",
+            (None, None) => "ready",
+        };
         Ok(Status {
+            condition: condition.to_owned(),
+            unreadable,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: self.cluster.to_string(),
             node: self.node.to_string(),
@@ -124,8 +141,8 @@ impl AdminService for NodeAdmin {
             proposed_profile: proposed_profile(&self.care.layout.current(), wanted).map(|profile| profile.to_string()),
             feature_level,
             protection: match all_full(&disks) {
-                true => format!("{}; ALL DISKS ARE FULL: writes are refused", self.care.protection(wanted)),
-                false => self.care.protection(wanted).to_string(),
+                true => format!("{protection}; ALL DISKS ARE FULL: writes are refused"),
+                false => protection.to_string(),
             },
             uptime_seconds: (self.clock.monotonic() - self.started).as_secs(),
             not_ready,
@@ -140,6 +157,7 @@ impl AdminService for NodeAdmin {
                 bytes: usage.bytes,
                 uploads: usage.uploads,
                 upload_bytes: usage.upload_bytes,
+                deleted: self.deleted().await,
             },
             index: self.index_status(),
             repair: self.repair(totals.degraded_parts).await,
@@ -202,6 +220,10 @@ impl AdminService for NodeAdmin {
         set.map_err(|error| AdminError::Failed(telemetry::with_causes(&error)))
     }
 
+    async fn shortfall(&self) -> Option<String> {
+        shortfall::find(&self.care, &*self.all_shards).await
+    }
+
     async fn start_scrub(&self) -> Result<(), AdminError> {
         self.progress.scrubbing.store(true, Ordering::Relaxed);
         self.care.scrub_wanted.send_modify(|count| *count += 1);
@@ -245,7 +267,7 @@ impl AdminService for NodeAdmin {
     }
 
     async fn readmit_disk(&self, disk: &str) -> Result<(), AdminError> {
-        let id = disk.parse().map_err(|_| AdminError::NotFound(format!("{disk} is no disk's id")))?;
+        let id = named_disk(&self.care.layout.current(), disk)?;
         self.care.readmit(id).await.map_err(AdminError::Refused)
     }
 
@@ -382,40 +404,6 @@ impl NodeAdmin {
 
     fn index_status(&self) -> IndexStatus {
         crate::index::status_of(&self.index.status(), &self.archive)
-    }
-
-    async fn repair(&self, degraded_parts: u64) -> RepairStatus {
-        let progress = &self.progress;
-        RepairStatus {
-            waiting_shards: self.repairs.waiting(),
-            repaired_shards: read(&progress.repaired_shards),
-            repaired_bytes: read(&progress.repaired_bytes),
-            lost_shards: read(&progress.lost_shards),
-            degraded_parts,
-            missing_shards: self.care.missing_shards().await,
-            restriped_parts: read(&progress.restriped_parts),
-            rebuilding: self.rebuilding(),
-            settling: self.settling(),
-        }
-    }
-
-    /// The disks that are not whole yet, by their superblocks, and how far the pass over the others is.
-    pub(crate) fn rebuilding(&self) -> Vec<(String, f64)> {
-        let shares = self.progress.rebuilding.lock().clone();
-        let share_of = |disk| shares.iter().find(|(of, _)| *of == disk).map_or(0.0, |(_, share)| *share);
-        let states = self.shards.disk_states();
-        states
-            .keys()
-            .filter(|disk| self.care.is_unfinished(**disk))
-            .map(|disk| (disk.to_string(), share_of(*disk)))
-            .collect()
-    }
-
-    /// The disks that have all there was, and may lack what writers of before still commit.
-    fn settling(&self) -> Vec<String> {
-        let states = self.shards.disk_states();
-        let settles = |disk: &&DiskId| !self.care.is_unfinished(**disk) && !self.care.is_settled(**disk);
-        states.keys().filter(settles).map(ToString::to_string).collect()
     }
 
     fn scrub(&self) -> ScrubStatus {

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use types::{SecretKey, StorageClass};
+use types::{Disk, DiskState, Layout, SecretKey, StorageClass};
 
-use crate::disks::Directories;
+use crate::disks::{Directories, KnownDisk};
 use crate::protection::Protection;
 
 /// What a server says of itself once it serves.
@@ -16,6 +16,8 @@ pub struct Summary {
     pub disks: Vec<DiskSummary>,
     /// How objects that name no storage class are protected.
     pub protection: Protection,
+    /// What cannot be read now, and which disks to bring back.
+    pub unreadable: Option<String>,
     /// How objects of the other storage classes are.
     pub classes: Vec<(StorageClass, Protection)>,
     /// Where S3 is served.
@@ -41,10 +43,27 @@ pub struct DiskSummary {
     pub state: String,
 }
 
-/// The directories that a server was given, as they were found.
-pub(crate) fn disk_summaries(directories: &Directories) -> Vec<DiskSummary> {
-    let known = directories.known.iter().map(|known| (&known.path, "up".to_owned()));
-    let blank = directories.blank.iter().map(|path| (path, "blank".to_owned()));
-    let unusable = directories.unusable.iter().map(|(path, reason)| (path, format!("DOWN: {reason}")));
-    known.chain(blank).chain(unusable).map(|(path, state)| DiskSummary { path: path.clone(), state }).collect()
+/// The directories that a server was given, as they were found, and the disks of the node that are in none of them.
+pub(crate) fn disk_summaries(directories: &Directories, layout: &Layout) -> Vec<DiskSummary> {
+    let state_of = |known: &KnownDisk| match layout.disk_state(known.id) {
+        DiskState::Up => "up".to_owned(),
+        DiskState::Down => {
+            format!("DOWN: it failed before; if it works again: cairn admin readmit {}", known.path.display())
+        }
+        DiskState::Draining => "draining".to_owned(),
+        DiskState::Out => "out".to_owned(),
+    };
+    let known = directories.known.iter().map(|known| (known.path.clone(), state_of(known)));
+    let blank = directories.blank.iter().map(|path| (path.clone(), "blank".to_owned()));
+    let unusable = directories.unusable.iter().map(|(path, reason)| (path.clone(), format!("DOWN: {reason}")));
+    let named: Vec<(PathBuf, String)> = known.chain(blank).chain(unusable).collect();
+    let is_named = |row: &Disk| {
+        let is_known = directories.known.iter().any(|known| known.id == row.id);
+        is_known || named.iter().any(|(path, _)| path.display().to_string() == row.path)
+    };
+    let is_missed = |row: &&Disk| row.node == directories.node && row.state == DiskState::Down && !is_named(row);
+    let missed = layout.disks.iter().filter(is_missed);
+    let missed = missed.map(|row| (PathBuf::from(&row.path), "DOWN: it is not among the directories named".to_owned()));
+    let missed: Vec<_> = missed.collect();
+    named.into_iter().chain(missed).map(|(path, state)| DiskSummary { path, state }).collect()
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use types::{Code, DiskId, HomeKey, PlacementGroupId, Profile, RunForm, RunId, SlotEpoch, SlotIndex};
+use types::{Code, DiskId, HomeKey, PlacementGroupId, Profile, RunForm, RunId, SlotEpoch, SlotIndex, TicketId};
 
 /// Names one shard on a disk. The order of fields is the order of a disk's index, so rebuilding one slot reads in
 /// sequence.
@@ -19,6 +19,14 @@ pub struct ShardAddress {
     pub stripe: u32,
     /// 0..k data, k..k+m parity; of the small form the copy's number.
     pub shard: u8,
+}
+
+impl ShardAddress {
+    /// What all shards of a group come after, in the order in which they are listed.
+    pub fn before(group: PlacementGroupId) -> Self {
+        let run = RunId { ticket: TicketId(u64::MAX), tail: u64::MAX };
+        Self { group: PlacementGroupId(group.0.saturating_sub(1)), run, stripe: u32::MAX, shard: u8::MAX }
+    }
 }
 
 /// What a record says of its shard: enough to rebuild the index row of what it belongs to.

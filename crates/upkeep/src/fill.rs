@@ -62,7 +62,7 @@ impl Pass {
     /// [`DutyError::Index`].
     pub(crate) async fn begin(services: &RepairServices, slot: SlotToFill) -> Result<Self, DutyError> {
         let floor = settled_floor(&*services.index).await?;
-        Ok(Self { slot, found: Findings::default(), floor, after: before(slot.group) })
+        Ok(Self { slot, found: Findings::default(), floor, after: ShardAddress::before(slot.group) })
     }
 
     /// Looks at some more stripes; `false` once all were looked at.
@@ -216,10 +216,4 @@ async fn settled_floor(index: &dyn IndexService) -> Result<TicketId, DutyError> 
     };
     propose(index, CommandBody::RaiseFloor { floor }).await?;
     Ok(floor)
-}
-
-/// What all shards of a group come after.
-fn before(group: PlacementGroupId) -> ShardAddress {
-    let run = RunId { ticket: TicketId(u64::MAX), tail: u64::MAX };
-    ShardAddress { group: PlacementGroupId(group.0.saturating_sub(1)), run, stripe: u32::MAX, shard: u8::MAX }
 }

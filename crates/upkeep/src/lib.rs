@@ -19,6 +19,7 @@ pub mod repair;
 pub mod restripe;
 pub mod restripe_all;
 pub mod scrub;
+pub mod settling;
 pub mod tickets;
 
 pub use duty::{Duties, Duty, DutyError, Step};

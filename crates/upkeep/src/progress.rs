@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-use types::DiskId;
-
 /// Counters of all duties since the start; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Progress(Arc<Counters>);
@@ -45,8 +42,6 @@ pub struct Counters {
     pub damaged_shards: AtomicU64,
     /// Seconds since 1970 at which the last whole pass ended; 0: none did.
     pub last_pass_ended: AtomicU64,
-    /// Disks that are being rebuilt, and how far that is, from 0 to 1.
-    pub rebuilding: Mutex<Vec<(DiskId, f64)>>,
 }
 
 impl std::ops::Deref for Progress {

@@ -4,7 +4,8 @@
 //! lacking while other disks are away is looked for again, and is lost only once all were heard and had too little. Then the
 //! disk settles: a writer of before may have had a stripe acknowledged by the lost disk that others take later, and commit
 //! it. So there is one more round, which begins when all tickets are over that were granted before the disk took its place.
-//! All that is known stands in the disk's superblock; a crash costs a round.
+//! They are counted as soon as the disk is seen, for those that are granted later are waited for in vain. All that is known
+//! stands in the disk's superblock; a crash costs a round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::duty::{Duty, DutyError, Step};
 use crate::fill::{Findings, Pass, SlotToFill};
 use crate::moves::MovesServices;
 use crate::progress::add;
-use crate::repair::{REBUILDING_NOTE, SETTLING_NOTE};
+use crate::settling::{REBUILDING_NOTE, SETTLING_NOTE, awaited_ticket, note_awaited, note_round};
 use crate::tickets::raise_floor;
 
 /// How long it sleeps when it is not woken.
@@ -27,7 +28,7 @@ const RETRY: Duration = Duration::from_secs(10);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// How soon it is looked whether the tickets of before are over, at first; each look in vain doubles it.
 const SETTLE: Duration = Duration::from_secs(1);
-const SETTLE_MAX: Duration = Duration::from_secs(60);
+const SETTLE_MAX: Duration = Duration::from_secs(10);
 /// So many rounds in which every disk was heard show that what is lacking is lost.
 const ROUNDS_TILL_LOST: u32 = 3;
 
@@ -65,7 +66,6 @@ struct Round {
     settled: BTreeSet<DiskId>,
     targets: BTreeSet<DiskId>,
     slots: Vec<SlotToFill>,
-    all_slots: usize,
     pass: Option<Pass>,
     /// Disks that could not be filled, or whose groups were not heard whole: they are looked at again.
     unfinished: BTreeSet<DiskId>,
@@ -95,15 +95,29 @@ impl RebuildDisks {
         noted.collect()
     }
 
-    /// Begins a round over the disks that one has something to show for; `None` where all wait for tickets.
-    async fn begin(&self, state: &mut State, targets: BTreeMap<DiskId, bool>) -> Result<Option<Round>, DutyError> {
+    /// Counts the tickets that disks wait for which were not seen before, also while a round over others is under way.
+    async fn count_tickets(&self, state: &mut State, targets: &BTreeMap<DiskId, bool>) -> Result<(), DutyError> {
         state.disks.retain(|disk, _| targets.contains_key(disk));
-        for (disk, settles) in &targets {
-            if !state.disks.contains_key(disk) {
-                let ticket = self.services.next_ticket().await?;
-                state.disks.insert(*disk, Rebuilding { ticket, settles: *settles, lacked: 0, lost: 0 });
+        for (disk, settles) in targets {
+            if state.disks.contains_key(disk) {
+                continue;
             }
+            let disks = &self.services.disks;
+            let ticket = match awaited_ticket(&*disks.superblock(*disk)?) {
+                Some(noted) => noted,
+                None => {
+                    let ticket = self.services.next_ticket().await?;
+                    disks.update_superblock(*disk, move |superblock| note_awaited(superblock, ticket)).await?;
+                    ticket
+                }
+            };
+            state.disks.insert(*disk, Rebuilding { ticket, settles: *settles, lacked: 0, lost: 0 });
         }
+        Ok(())
+    }
+
+    /// Begins a round over the disks that one has something to show for; `None` where all wait for tickets.
+    async fn begin(&self, state: &State, targets: BTreeMap<DiskId, bool>) -> Result<Option<Round>, DutyError> {
         let floor = raise_floor(&*self.services.repair.index, self.services.ticket_idle_max).await?;
         let settled: BTreeSet<DiskId> =
             state.disks.iter().filter(|(_, disk)| disk.ticket <= floor).map(|(disk, _)| *disk).collect();
@@ -118,7 +132,6 @@ impl RebuildDisks {
         Ok((!targets.is_empty()).then(|| Round {
             settled,
             targets,
-            all_slots: slots.len(),
             slots,
             pass: None,
             unfinished: BTreeSet::new(),
@@ -191,13 +204,7 @@ impl RebuildDisks {
                 add(&self.services.repair.progress.lost_shards, lost);
                 metrics::counter!(telemetry::metric::LOST_SHARDS).increment(lost);
             }
-            let note = move |superblock: &mut shards::Superblock| {
-                superblock.notes.remove(REBUILDING_NOTE);
-                match is_settled {
-                    true => superblock.notes.remove(SETTLING_NOTE),
-                    false => superblock.notes.insert(SETTLING_NOTE.to_owned(), Vec::new()),
-                };
-            };
+            let note = move |superblock: &mut shards::Superblock| note_round(superblock, is_settled);
             match self.services.disks.update_superblock(*disk, note).await {
                 Ok(_) if rebuilding.settles => tracing::debug!(%disk, "a disk that was rebuilt has settled"),
                 Ok(_) => tracing::info!(%disk, "a disk is rebuilt"),
@@ -213,14 +220,6 @@ impl RebuildDisks {
                 state.disks.remove(disk);
             }
         }
-        let left = state.disks.iter().filter(|(_, disk)| !disk.settles).map(|(disk, _)| (*disk, 1.0));
-        *self.services.repair.progress.rebuilding.lock() = left.collect();
-    }
-
-    fn show(&self, state: &State, round: &Round) {
-        let share = 1.0 - round.slots.len() as f64 / round.all_slots.max(1) as f64;
-        let rebuilding = state.disks.iter().filter(|(_, disk)| !disk.settles);
-        *self.services.repair.progress.rebuilding.lock() = rebuilding.map(|(disk, _)| (*disk, share)).collect();
     }
 }
 
@@ -236,13 +235,13 @@ impl Duty for RebuildDisks {
 
     async fn step(&self) -> Result<Step, DutyError> {
         let state = &mut *self.state.lock().await;
+        let targets = self.targets();
+        self.count_tickets(state, &targets).await?;
         let mut round = match state.round.take() {
             Some(round) => round,
             None => {
-                let targets = self.targets();
                 if targets.is_empty() {
                     *state = State::default();
-                    self.services.repair.progress.rebuilding.lock().clear();
                     return Ok(Step::Idle(PERIOD));
                 }
                 let Some(round) = self.begin(state, targets).await? else {
@@ -253,7 +252,6 @@ impl Duty for RebuildDisks {
             }
         };
         if self.go_on(&mut round).await? {
-            self.show(state, &round);
             state.round = Some(round);
             return Ok(Step::Again);
         }

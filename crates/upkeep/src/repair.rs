@@ -16,12 +16,6 @@ use crate::duty::{Duty, DutyError, Step};
 use crate::pace::Pace;
 use crate::progress::{Progress, add};
 
-/// The superblock's note of a disk that took another's place and is not whole yet.
-pub const REBUILDING_NOTE: &str = "rebuilding";
-/// The superblock's note of such a disk that has all there was, and is looked over once more when the writers of before
-/// are done.
-pub const SETTLING_NOTE: &str = "settling";
-
 /// How long repair sleeps when it is not woken.
 const PERIOD: Duration = Duration::from_secs(3600);
 

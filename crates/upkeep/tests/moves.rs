@@ -36,7 +36,8 @@ use upkeep::moves::{Moves, MovesServices};
 use upkeep::pace::Pace;
 use upkeep::progress::Progress;
 use upkeep::rebuild::RebuildDisks;
-use upkeep::repair::{REBUILDING_NOTE, RepairServices, SETTLING_NOTE};
+use upkeep::repair::RepairServices;
+use upkeep::settling::{REBUILDING_NOTE, SETTLING_NOTE, mark_replaced};
 use upkeep::{Duty, DutyError, Step};
 
 const NODE: NodeId = NodeId::from_bytes([9; 16]);
@@ -350,10 +351,7 @@ impl World {
         let mut without = (*self.changes.now()).clone();
         without.disks.retain(|disk| disk.id != disk_id(4));
         self.changes.set(without).await;
-        let note = |superblock: &mut shards::Superblock| {
-            superblock.notes.insert(REBUILDING_NOTE.to_owned(), Vec::new());
-        };
-        self.disks.local.update_superblock(disk_id(4), note).await.expect("noted");
+        self.disks.local.update_superblock(disk_id(4), mark_replaced).await.expect("noted");
         let duty = RebuildDisks::new(self.services.clone(), watch::channel(0).1);
         assert_eq!(self.rebuild(&duty).await, [REBUILDING_NOTE], "nobody knows yet what it is to have");
         self.disks.lost.lock().insert(disk_id(lost));
@@ -498,6 +496,28 @@ async fn what_writers_of_before_commit_after_their_disk_was_replaced_is_rebuilt_
     world.propose(None, CommandBody::EndTicket(ticket)).await;
     assert_eq!(world.rebuild(&duty).await, [""; 0], "nothing is left of before");
     world.assert_all_without(&[1, 2], &["early", "open", "late"]).await;
+}
+
+/// The process ends while a writer of before goes on, and is started again, which every writer sees as little as another
+/// layout: what is waited for is still that writer, and none that came since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_waits_for_no_writers_that_came_after_the_disk() {
+    let world = World::new().await;
+    let ticket = world.ticket().await;
+    let early = world.write(&world.data, "early", ticket).await.expect("written");
+    assert!(put(&world.commit("early", ticket, 1, &early).await));
+    let open = world.write(&world.data, "open", ticket).await.expect("written");
+    let duty = world.replace(1).await;
+    assert_eq!(world.rebuild(&duty).await, [SETTLING_NOTE], "the writer's ticket is not over");
+    let later = world.ticket().await;
+    let of_later = world.write(&world.data, "later", later).await.expect("written");
+    let started = RebuildDisks::new(world.services.clone(), watch::channel(0).1);
+    assert_eq!(world.rebuild(&started).await, [SETTLING_NOTE], "the writer's ticket is not over");
+    assert!(put(&world.commit("open", ticket, 2, &open).await));
+    world.propose(None, CommandBody::EndTicket(ticket)).await;
+    assert_eq!(world.rebuild(&started).await, [""; 0], "nothing is left of before");
+    assert!(put(&world.commit("later", later, 1, &of_later).await), "that one lives");
+    world.assert_all_without(&[1, 2], &["early", "open", "later"]).await;
 }
 
 /// What can't be read now may be read later: a disk that lacks it is not whole.
