@@ -122,7 +122,11 @@ fn told_one(layout: &Layout, shortfall: &Shortfall) -> String {
         Some(row) => row.path.clone(),
         None => disk.to_string(),
     };
-    let places = |disks: &[DiskId]| disks.iter().map(place).collect::<Vec<_>>().join(", ");
+    let places = |disks: &[DiskId]| {
+        let mut places: Vec<String> = disks.iter().map(place).collect();
+        places.sort();
+        places.join(", ")
+    };
     let mut text = format!(
         "objects stored {profile} cannot be read, nor all small ones beside them: {count} of the {width} disks that have their \
          shards are missing, {} may be; ",
