@@ -111,7 +111,7 @@ async fn requests_are_shown_as_they_end_with_no_signature_among_them() {
 }
 
 /// The text of a field of the first object in `json` that has it.
-fn field<'a>(json: &'a str, name: &str) -> &'a str {
+pub fn field<'a>(json: &'a str, name: &str) -> &'a str {
     let after = json.split_once(&format!("\"{name}\":\"")).unwrap_or_else(|| panic!("{name} in {json}")).1;
     after.split('"').next().expect("it ends")
 }

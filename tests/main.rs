@@ -26,3 +26,4 @@ mod semantics;
 mod server;
 mod slow_clients;
 mod start;
+mod strangers;

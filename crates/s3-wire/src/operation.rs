@@ -6,7 +6,7 @@ use crate::bucket_cors::CORS_BYTES_MAX;
 use crate::bucket_policy::POLICY_BYTES_MAX;
 use crate::target::Level;
 
-pub use identify::identify;
+pub use identify::{ExampleRequest, example_requests, identify};
 
 macro_rules! operations {
     ($($level:ident { $($operation:ident),* $(,)? })*) => {

@@ -1,11 +1,11 @@
 //! From method, target, query and headers to the operation.
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::Operation;
 use crate::error::{ErrorCode, S3Error};
 use crate::query::Query;
-use crate::target::{Level, Target};
+use crate::target::{BaseDomains, Level, Target};
 
 /// Names the operation that a request asks for.
 ///
@@ -306,6 +306,49 @@ fn subresource(query: &Query, known: &[&'static str]) -> Result<Option<&'static 
     Ok(found)
 }
 
+/// A request for every operation, for tests that walk them all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExampleRequest {
+    /// What it asks for.
+    pub operation: Operation,
+    /// Its method.
+    pub method: Method,
+    /// Path and query; the bucket is `b`, the key `k`.
+    pub uri: String,
+    /// Whether it has an `x-amz-copy-source`.
+    pub copies: bool,
+}
+
+/// All requests that methods, sub-resources and a copy's source can make, one for each that is an operation.
+pub fn example_requests() -> Vec<ExampleRequest> {
+    let bucket = BUCKET_SUBRESOURCES.iter().flat_map(|name| [format!("/b?{name}"), format!("/b?{name}&id=1")]);
+    let object = OBJECT_SUBRESOURCES.iter().map(|name| format!("/b/k?{name}=1"));
+    let more =
+        ["/", "/b", "/b/k", "/b?list-type=2", "/b/k?uploadId=1&partNumber=1", "/b/k?annotation&annotationName=a"];
+    let mut found: Vec<ExampleRequest> = Vec::new();
+    for uri in bucket.chain(object).chain(more.map(str::to_owned)) {
+        for method in [Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE, Method::OPTIONS] {
+            for copies in [false, true] {
+                let operation = identify_example(&method, &uri, copies);
+                if let Some(operation) = operation.filter(|it| found.iter().all(|known| known.operation != *it)) {
+                    found.push(ExampleRequest { operation, method: method.clone(), uri: uri.clone(), copies });
+                }
+            }
+        }
+    }
+    found
+}
+
+fn identify_example(method: &Method, uri: &str, copies: bool) -> Option<Operation> {
+    let mut headers = HeaderMap::new();
+    if copies {
+        headers.insert("x-amz-copy-source", HeaderValue::from_static("source/key"));
+    }
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let target = Target::parse(None, path, &BaseDomains::new([])).ok()?;
+    identify(method, &target, &Query::parse(Some(query)).ok()?, &headers).ok()
+}
+
 fn not_allowed(method: &Method, resource: &str) -> S3Error {
     S3Error::new(ErrorCode::MethodNotAllowed)
         .with("Method", method.as_str())
@@ -316,11 +359,9 @@ fn not_allowed(method: &Method, resource: &str) -> S3Error {
 mod tests {
     use std::collections::HashSet;
 
-    use http::HeaderValue;
     use proptest::prelude::{prop, proptest};
 
     use super::*;
-    use crate::BaseDomains;
 
     fn identified(method: &str, uri: &str, copies: bool) -> Result<Operation, S3Error> {
         let mut headers = HeaderMap::new();
@@ -340,18 +381,7 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_request_that_is_it() {
-        let mut seen: HashSet<Operation> = HashSet::new();
-        let bucket = BUCKET_SUBRESOURCES.iter().flat_map(|name| [format!("/b?{name}"), format!("/b?{name}&id=1")]);
-        let object = OBJECT_SUBRESOURCES.iter().map(|name| format!("/b/k?{name}=1"));
-        let more =
-            ["/", "/b", "/b/k", "/b?list-type=2", "/b/k?uploadId=1&partNumber=1", "/b/k?annotation&annotationName=a"];
-        for uri in bucket.chain(object).chain(more.map(str::to_owned)) {
-            for method in ["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"] {
-                for copies in [false, true] {
-                    seen.extend(identified(method, &uri, copies).ok());
-                }
-            }
-        }
+        let seen: HashSet<Operation> = example_requests().into_iter().map(|request| request.operation).collect();
         let missing: Vec<_> = Operation::ALL.iter().filter(|operation| !seen.contains(operation)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
