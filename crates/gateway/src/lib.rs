@@ -20,6 +20,7 @@ mod compat;
 mod conditions;
 mod connection;
 mod document;
+mod expiration;
 mod form_body;
 mod framing;
 mod gateway;

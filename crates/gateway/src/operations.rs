@@ -8,6 +8,7 @@ mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
 mod delete_bucket_cors;
+mod delete_bucket_lifecycle;
 mod delete_bucket_policy;
 mod delete_bucket_tagging;
 mod delete_object;
@@ -16,6 +17,7 @@ mod delete_objects;
 mod delete_public_access_block;
 mod get_bucket_accelerate_configuration;
 mod get_bucket_cors;
+mod get_bucket_lifecycle_configuration;
 mod get_bucket_location;
 mod get_bucket_policy;
 mod get_bucket_policy_status;
@@ -43,6 +45,7 @@ mod post_object;
 mod preflight;
 mod put_bucket_accelerate_configuration;
 mod put_bucket_cors;
+mod put_bucket_lifecycle_configuration;
 mod put_bucket_policy;
 mod put_bucket_request_payment;
 mod put_bucket_tagging;
@@ -82,6 +85,13 @@ pub(crate) fn perform<'a>(call: &'a mut Call<'_>) -> BoxFuture<'a, Result<Answer
         Operation::PutBucketCors => put_bucket_cors::put_bucket_cors(call, CORS_BYTES_MAX).boxed(),
         Operation::GetBucketCors => get_bucket_cors::get_bucket_cors(call).boxed(),
         Operation::DeleteBucketCors => delete_bucket_cors::delete_bucket_cors(call).boxed(),
+        Operation::PutBucketLifecycleConfiguration => {
+            put_bucket_lifecycle_configuration::put_bucket_lifecycle_configuration(call, XML_BYTES_MAX).boxed()
+        }
+        Operation::GetBucketLifecycleConfiguration => {
+            get_bucket_lifecycle_configuration::get_bucket_lifecycle_configuration(call).boxed()
+        }
+        Operation::DeleteBucketLifecycle => delete_bucket_lifecycle::delete_bucket_lifecycle(call).boxed(),
         Operation::PutBucketPolicy => put_bucket_policy::put_bucket_policy(call, POLICY_BYTES_MAX).boxed(),
         Operation::GetBucketPolicy => get_bucket_policy::get_bucket_policy(call).boxed(),
         Operation::DeleteBucketPolicy => delete_bucket_policy::delete_bucket_policy(call).boxed(),

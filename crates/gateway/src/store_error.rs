@@ -196,6 +196,7 @@ mod tests {
             plain_bytes: 1,
             etag: ETag::of_body([1; 16]),
             modified: Timestamp::from_seconds(784_111_777),
+            newest: true,
             checksum: None,
             parts: None,
             attributes,

@@ -7,7 +7,6 @@ use types::{
     BucketName, Checksum, ChecksumAlgorithm, ChecksumType, ETag, Extent, ObjectKey, Part, PartNumber, UploadId,
 };
 
-use crate::buckets::row_of;
 use crate::changes::{Committed, Finished};
 use crate::commit::unexpected;
 use crate::data::{PartChecksum, WholeBody, combine_checksums, composite_checksum};
@@ -18,7 +17,7 @@ use crate::records::{Manifest, ManifestPart, PartRecord};
 use crate::tickets::Transfer;
 use crate::uploads::FoundUpload;
 use crate::writes::{NewPart, PartToWrite, error_of_refusal, record_of};
-use crate::{BodyFacts, Objects, ObjectsError, ShownVersion, UploadChecksum, WriteConditions};
+use crate::{BodyFacts, Objects, ObjectsError, ShownVersion, UploadChecksum, WhichVersion, WriteConditions};
 
 /// The fewest bytes of a part that is not the last (S3 User Guide, "Amazon S3 multipart upload limits").
 const PART_BYTES_MIN: u64 = 5 << 20;
@@ -111,12 +110,15 @@ impl Objects {
         upload: UploadId,
     ) -> Result<WrittenVersion, ObjectsError> {
         // The bucket's versioning may have changed since; a null version is shown by what it is now.
-        let row = row_of(self.index(), found.home.bucket).await?.ok_or(ObjectsError::NoSuchUpload { upload })?;
+        let (version, row) = self.version(&found.home, WhichVersion::Id(completed.id)).await?;
+        let (Some(version), Some(row)) = (version, row) else { return Err(ObjectsError::NoSuchUpload { upload }) };
         Ok(WrittenVersion {
             version: ShownVersion::new(completed.id, completed.null, row.config.versioning),
             etag: completed.etag,
             checksum: completed.checksum.clone(),
             modified: completed.id.stamp.time(),
+            plain_bytes: version.plain_bytes,
+            tags: version.attributes.tags,
         })
     }
 
@@ -196,6 +198,7 @@ impl Objects {
         let FoundUpload { resolved, home, view } = found;
         let runs = manifest.part.extents.iter().filter_map(|extent| extent.run().cloned()).collect();
         let random = self.entropy().number();
+        let tags = view.attributes.tags.clone();
         let version = NewVersion {
             random,
             plain_bytes: whole.plain_bytes,
@@ -222,7 +225,14 @@ impl Objects {
                 }
                 let version = ShownVersion::new(id, null, row.config.versioning);
                 let checksum = Some(whole.checksum);
-                let written = WrittenVersion { version, etag: whole.etag, checksum, modified: id.stamp.time() };
+                let written = WrittenVersion {
+                    version,
+                    etag: whole.etag,
+                    checksum,
+                    modified: id.stamp.time(),
+                    plain_bytes: whole.plain_bytes,
+                    tags,
+                };
                 return Ok(Outcome::Completed(written));
             }
             Ok(Committed { answer: Answer::Refused(Refusal::PartChanged | Refusal::NoSuchUpload), .. }) => {

@@ -76,6 +76,10 @@ pub struct CopiedObject {
     pub modified: Timestamp,
     /// The copy's checksum.
     pub checksum: Option<Checksum>,
+    /// The copy's plain bytes.
+    pub plain_bytes: u64,
+    /// The copy's tags.
+    pub tags: Vec<(String, String)>,
 }
 
 impl Objects {
@@ -102,8 +106,9 @@ impl Objects {
             conditions: request.conditions,
             said: BodyFacts { declared_bytes: Some(head.plain_bytes), checksum, ..BodyFacts::default() },
         };
-        let WrittenVersion { version, etag, checksum, modified, .. } = self.put_object(put, &mut body).await?;
-        Ok(CopiedObject { version, source_version: head.version, etag, modified, checksum })
+        let written = self.put_object(put, &mut body).await?;
+        let WrittenVersion { version, etag, checksum, modified, plain_bytes, tags } = written;
+        Ok(CopiedObject { version, source_version: head.version, etag, modified, checksum, plain_bytes, tags })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use index::command::CreateUpload;
 use index::{Answer, CommandBody};
-use types::{BucketName, ObjectAttributes, ObjectKey, Owner, UploadId};
+use types::{BucketName, ObjectAttributes, ObjectKey, Owner, Timestamp, UploadId};
 
 use crate::commit::unexpected;
 use crate::{Objects, ObjectsError, UploadChecksum};
@@ -23,6 +23,15 @@ pub struct CreateMultipartUploadRequest {
     pub checksum: Option<UploadChecksum>,
 }
 
+/// An upload that has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BegunUpload {
+    /// Its name.
+    pub upload: UploadId,
+    /// When it began.
+    pub began: Timestamp,
+}
+
 impl Objects {
     /// Begins an upload and names it.
     ///
@@ -31,7 +40,7 @@ impl Objects {
     pub async fn create_multipart_upload(
         &self,
         request: CreateMultipartUploadRequest,
-    ) -> Result<UploadId, ObjectsError> {
+    ) -> Result<BegunUpload, ObjectsError> {
         self.profile_of(&request.attributes.storage_class)?;
         let mut transfer = self.begin();
         let resolved = self.resolve_for(&request.bucket, &request.attributes).await?;
@@ -40,7 +49,7 @@ impl Objects {
         let create = CreateUpload { bucket: resolved.at(), key, upload, attributes, owner, checksum };
         let body = CommandBody::CreateUpload(Box::new(create));
         match self.change(&mut transfer, &bucket, resolved, body).await?.answer {
-            Answer::UploadCreated { .. } => Ok(upload),
+            Answer::UploadCreated { stamp } => Ok(BegunUpload { upload, began: stamp.time() }),
             other => Err(unexpected("the beginning of an upload", &other)),
         }
     }

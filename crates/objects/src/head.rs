@@ -49,6 +49,8 @@ pub struct ObjectHead {
     pub etag: ETag,
     /// Last-Modified.
     pub modified: Timestamp,
+    /// Whether it is the newest of its key.
+    pub newest: bool,
     /// The checksum that clients are shown when they ask for it.
     pub checksum: Option<Checksum>,
     /// How many parts a completed upload has; `None` for a plain PUT or copy.
@@ -71,6 +73,7 @@ impl ObjectHead {
             plain_bytes: version.plain_bytes,
             etag: version.etag,
             modified: version.modified(),
+            newest: version.superseded.is_none(),
             checksum: version.checksum.take(),
             parts,
             attributes: std::mem::take(&mut version.attributes),

@@ -72,7 +72,7 @@ pub use complete_multipart_upload::{CompleteMultipartUploadRequest, NamedPart};
 pub use conditions::ReadConditions;
 pub use copy_object::{CopiedObject, CopyMetadata, CopyObjectRequest, CopySource};
 pub use create_bucket::CreateBucketRequest;
-pub use create_multipart_upload::CreateMultipartUploadRequest;
+pub use create_multipart_upload::{BegunUpload, CreateMultipartUploadRequest};
 pub use delete_object::{DeleteObjectRequest, DeletedObject};
 pub use delete_objects::{DeleteEntry, DeleteObjectsRequest};
 pub use discard::{DiscardQueue, GivenUpRuns};

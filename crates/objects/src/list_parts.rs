@@ -32,6 +32,8 @@ pub struct PartsPage {
     pub truncated: bool,
     /// `NextPartNumberMarker`: the last part's number; of an empty page the request's marker.
     pub next_after: u16,
+    /// When the upload began.
+    pub began: Timestamp,
     /// Who began the upload.
     pub owner: Owner,
     /// The upload's class.
@@ -70,6 +72,7 @@ impl Objects {
             self.listed_parts(&found.home, upload, after, max_parts, algorithm).await?
         };
         Ok(PartsPage {
+            began: found.view.began.time(),
             parts: page.parts,
             truncated: page.truncated,
             next_after: page.next_after,

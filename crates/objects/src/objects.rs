@@ -184,6 +184,11 @@ impl Objects {
         profile.ok_or_else(|| ObjectsError::InvalidStorageClass { class: class.clone() })
     }
 
+    /// Whether a storage class is configured.
+    pub fn has_class(&self, class: &StorageClass) -> bool {
+        self.profile_of(class).is_ok()
+    }
+
     /// The wanted profile of what was begun under a class: STANDARD's, if the class is no longer configured.
     pub(crate) fn profile_of_standing(&self, class: &StorageClass) -> Profile {
         self.profile_of(class).unwrap_or_else(|_| *self.shared.standard.read())

@@ -41,6 +41,10 @@ pub struct WrittenVersion {
     pub checksum: Option<Checksum>,
     /// Last-Modified.
     pub modified: Timestamp,
+    /// Its plain bytes.
+    pub plain_bytes: u64,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
 }
 
 impl Objects {
@@ -109,6 +113,7 @@ impl Objects {
         let plain_bytes = part.plain_bytes;
         let checksum = Some(part.checksums.first().cloned().unwrap_or_else(|| full_crc64_nvme(part.crc64_nvme)));
         let random = self.entropy().number();
+        let tags = attributes.tags.clone();
         let version = NewVersion { random, plain_bytes, etag, checksum: checksum.clone(), attributes, owner };
         let put = PutObject {
             bucket: resolved.at(),
@@ -122,7 +127,7 @@ impl Objects {
         match committed.answer {
             Answer::Put { id, null } => {
                 let version = ShownVersion::new(id, null, committed.row.config.versioning);
-                Ok(WrittenVersion { version, etag, checksum, modified: id.stamp.time() })
+                Ok(WrittenVersion { version, etag, checksum, modified: id.stamp.time(), plain_bytes, tags })
             }
             Answer::Refused(refusal) => Err(error_of_refusal(refusal, &key, &conditions)),
             other => Err(unexpected("a put", &other)),

@@ -31,6 +31,7 @@ pub fn get_answer_without(operation: Operation, bucket: &BucketName) -> Result<R
     let code = match operation {
         Operation::GetBucketTagging => ErrorCode::NoSuchTagSet,
         Operation::GetBucketCors => ErrorCode::NoSuchCORSConfiguration,
+        Operation::GetBucketLifecycleConfiguration => ErrorCode::NoSuchLifecycleConfiguration,
         Operation::GetPublicAccessBlock => ErrorCode::NoSuchPublicAccessBlockConfiguration,
         Operation::GetBucketRequestPayment => return Ok(get_answer(Payer::default().document())),
         Operation::GetBucketAccelerateConfiguration => {

@@ -18,7 +18,6 @@ pub fn answer(operation: Operation, bucket: &BucketName, owner: &Owner) -> Optio
     let of_bucket = |code: ErrorCode| Some(Err(S3Error::new(code).with("BucketName", bucket.as_str())));
     match operation {
         Op::GetBucketAcl | Op::GetObjectAcl => Some(Ok(owner_only(owner))),
-        Op::GetBucketLifecycleConfiguration => of_bucket(ErrorCode::NoSuchLifecycleConfiguration),
         Op::GetBucketEncryption => of_bucket(ErrorCode::ServerSideEncryptionConfigurationNotFoundError),
         Op::GetBucketWebsite => of_bucket(ErrorCode::NoSuchWebsiteConfiguration),
         Op::GetBucketReplication => of_bucket(ErrorCode::ReplicationConfigurationNotFoundError),
@@ -35,7 +34,6 @@ pub fn answer(operation: Operation, bucket: &BucketName, owner: &Owner) -> Optio
         | Op::DeleteBucketInventoryConfiguration
         | Op::DeleteBucketMetricsConfiguration => of_bucket(ErrorCode::NoSuchConfiguration),
         Op::DeleteBucketEncryption
-        | Op::DeleteBucketLifecycle
         | Op::DeleteBucketOwnershipControls
         | Op::DeleteBucketReplication
         | Op::DeleteBucketWebsite => Some(Ok(answer::empty(StatusCode::NO_CONTENT))),
@@ -70,6 +68,9 @@ pub const fn is_served(operation: Operation) -> bool {
             | Op::GetBucketCors
             | Op::PutBucketCors
             | Op::DeleteBucketCors
+            | Op::GetBucketLifecycleConfiguration
+            | Op::PutBucketLifecycleConfiguration
+            | Op::DeleteBucketLifecycle
             | Op::GetBucketPolicy
             | Op::PutBucketPolicy
             | Op::DeleteBucketPolicy

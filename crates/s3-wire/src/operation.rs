@@ -102,6 +102,7 @@ impl Operation {
             Self::CreateBucket
             | Self::PutBucketVersioning
             | Self::PutBucketTagging
+            | Self::PutBucketLifecycleConfiguration
             | Self::PutPublicAccessBlock
             | Self::PutBucketRequestPayment
             | Self::PutBucketAccelerateConfiguration

@@ -24,6 +24,7 @@ use crate::answer::{Answer, AwaitedDocument, Content, whole};
 use crate::call::{Call, shown_of_write};
 use crate::compat::Compat;
 use crate::conditions;
+use crate::expiration::Expiring;
 use crate::gateway::GatewayCore;
 use crate::request_id::RequestId;
 use crate::store_error::to_s3;
@@ -50,7 +51,13 @@ pub(crate) async fn complete_multipart_upload(call: &mut Call<'_>, bytes_max: us
     let mut completing = tokio::spawn(call.id.name().scope(completing));
     match tokio::time::timeout(call.core.settings.complete_patience, &mut completing).await {
         Ok(done) => match joined(done) {
-            Ok(written) => Ok(whole(about.answer(&written).write())),
+            Ok(written) => {
+                let mut answer = whole(about.answer(&written).write());
+                let (made, plain_bytes, tags) = (written.modified, written.plain_bytes, &written.tags[..]);
+                let object = Expiring { bucket: &about.bucket, key: &about.key, made, plain_bytes, tags };
+                call.set_expiration(&object, answer.headers_mut()).await;
+                Ok(answer)
+            }
             Err(error) => Err(call.refusal(error)),
         },
         Err(_) => Ok(awaited(about, completing)),

@@ -10,6 +10,7 @@ use super::object_lock;
 use crate::answer::{Answer, whole};
 use crate::call::{Call, shown, shown_of_write, which};
 use crate::conditions;
+use crate::expiration::Expiring;
 use crate::rights::Wish;
 
 /// What AWS tells who did not sign.
@@ -35,8 +36,8 @@ pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
                 which: which(request.source.version),
                 conditions: conditions::of_read(request.source_conditions),
             },
-            bucket: request.bucket,
-            key: request.key,
+            bucket: request.bucket.clone(),
+            key: request.key.clone(),
             owner,
             conditions: conditions::of_write(request.conditions),
             metadata: request.metadata.map(|NewMetadata { headers, metadata }| CopyMetadata { headers, metadata }),
@@ -59,7 +60,11 @@ pub(crate) async fn copy_object(call: &Call<'_>) -> Result<Answer, S3Error> {
         version: shown_of_write(copied.version),
         source_version: shown(copied.source_version),
     };
-    Ok(whole(answer.write()))
+    let mut answer = whole(answer.write());
+    let (made, plain_bytes, tags) = (copied.modified, copied.plain_bytes, &copied.tags[..]);
+    let object = Expiring { bucket: &request.bucket, key: &request.key, made, plain_bytes, tags };
+    call.set_expiration(&object, answer.headers_mut()).await;
+    Ok(answer)
 }
 
 /// Whether the caller may give the copy its tags: those of the request, or those that the source has, which must be theirs

@@ -20,7 +20,7 @@ pub(crate) async fn create_multipart_upload(call: &Call<'_>) -> Result<Answer, S
     }
     object_lock::check_given(&call.asker(), &request.bucket, &request.key, &request.attributes).await?;
     let owner = call.owner_in(&request.bucket).await?;
-    let upload = call
+    let begun = call
         .objects()
         .create_multipart_upload(objects::CreateMultipartUploadRequest {
             bucket: request.bucket.clone(),
@@ -31,5 +31,7 @@ pub(crate) async fn create_multipart_upload(call: &Call<'_>) -> Result<Answer, S
         })
         .await
         .map_err(|error| call.refusal(error))?;
-    Ok(whole(answer(&request, upload)))
+    let mut answer = whole(answer(&request, begun.upload));
+    call.set_abort(&request.bucket, &request.key, begun.began, answer.headers_mut()).await;
+    Ok(answer)
 }

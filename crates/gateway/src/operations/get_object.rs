@@ -11,6 +11,7 @@ use super::object_lock;
 use crate::answer::{Answer, Content};
 use crate::call::{Call, shown, which};
 use crate::conditions;
+use crate::expiration::Expiring;
 
 /// Reads an object.
 pub(crate) async fn get_object(call: &Call<'_>) -> Result<Answer, S3Error> {
@@ -22,7 +23,10 @@ pub(crate) async fn get_object(call: &Call<'_>) -> Result<Answer, S3Error> {
     };
     let bytes = read.selected.range.end - read.selected.range.start;
     object_lock::hide_unknowable(call, &mut read.selected.head.attributes).await?;
-    let head = head_of(&read.selected, &wire);
+    let mut head = head_of(&read.selected, &wire);
+    if let Some(object) = Expiring::of_head(&bucket, &key, &read.selected.head) {
+        call.set_expiration(&object, head.headers_mut()).await;
+    }
     Ok(head.map(|()| Content::Object { body: read.body, bytes }))
 }
 

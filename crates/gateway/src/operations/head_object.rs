@@ -6,6 +6,7 @@ use super::get_object::{head_of, parse};
 use super::object_lock;
 use crate::answer::{Answer, empty};
 use crate::call::Call;
+use crate::expiration::Expiring;
 
 /// What GetObject would answer, without bytes.
 pub(crate) async fn head_object(call: &Call<'_>) -> Result<Answer, S3Error> {
@@ -16,5 +17,9 @@ pub(crate) async fn head_object(call: &Call<'_>) -> Result<Answer, S3Error> {
         Err(error) => return Err(wanted.refusal(call, error, &bucket, &key).await),
     };
     object_lock::hide_unknowable(call, &mut selected.head.attributes).await?;
-    Ok(head_of(&selected, &wanted).map(|()| empty()))
+    let mut head = head_of(&selected, &wanted);
+    if let Some(object) = Expiring::of_head(&bucket, &key, &selected.head) {
+        call.set_expiration(&object, head.headers_mut()).await;
+    }
+    Ok(head.map(|()| empty()))
 }

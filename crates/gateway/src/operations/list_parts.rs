@@ -34,5 +34,7 @@ pub(crate) async fn list_parts(call: &Call<'_>) -> Result<Answer, S3Error> {
             checksum: part.checksum.as_ref(),
         })
         .collect();
-    Ok(whole(answer(&request, &upload, &parts, page.truncated)))
+    let mut answer = whole(answer(&request, &upload, &parts, page.truncated));
+    call.set_abort(&request.bucket, &request.key, page.began, answer.headers_mut()).await;
+    Ok(answer)
 }

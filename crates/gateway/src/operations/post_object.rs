@@ -15,6 +15,7 @@ use super::object_lock;
 use crate::answer::{Answer, whole};
 use crate::authenticate::{Authenticated, authenticate_form, authenticate_version2_form};
 use crate::call::{Call, shown};
+use crate::expiration::Expiring;
 use crate::form_body::{FormBody, FormFrames};
 use crate::rights::{Asker, LockWish, Wish};
 use crate::store_error::to_s3;
@@ -71,7 +72,11 @@ pub(crate) async fn post_object(call: &mut Call<'_>) -> Result<Answer, S3Error> 
     let version = shown(stored.version);
     let answer =
         PostedAnswer { bucket: &bucket, key: &key, bucket_url: url.trim_end_matches('/'), etag: &stored.etag, version };
-    Ok(whole(answer.write(&success)))
+    let mut answer = whole(answer.write(&success));
+    let (made, plain_bytes, tags) = (stored.modified, stored.plain_bytes, &stored.tags[..]);
+    let object = Expiring { bucket: &bucket, key: &key, made, plain_bytes, tags };
+    call.set_expiration(&object, answer.headers_mut()).await;
+    Ok(answer)
 }
 
 /// Gathers what precedes the file.

@@ -8,6 +8,7 @@ use super::object_lock;
 use crate::answer::{Answer, whole};
 use crate::call::{Call, shown_of_write};
 use crate::conditions;
+use crate::expiration::Expiring;
 use crate::rights::Wish;
 
 /// Stores an object.
@@ -20,8 +21,8 @@ pub(crate) async fn put_object(call: &mut Call<'_>) -> Result<Answer, S3Error> {
     object_lock::check_given(&call.asker(), &bucket, &key, &attributes).await?;
     let owner = call.owner_in(&bucket).await?;
     let request = objects::PutObjectRequest {
-        bucket,
-        key,
+        bucket: bucket.clone(),
+        key: key.clone(),
         attributes,
         owner,
         conditions: conditions::of_write(conditions),
@@ -35,5 +36,9 @@ pub(crate) async fn put_object(call: &mut Call<'_>) -> Result<Answer, S3Error> {
         version: shown_of_write(stored.version),
         checksum: stored.checksum.as_ref(),
     };
-    Ok(whole(answer.write()))
+    let mut answer = whole(answer.write());
+    let (made, plain_bytes, tags) = (stored.modified, stored.plain_bytes, &stored.tags[..]);
+    let object = Expiring { bucket: &bucket, key: &key, made, plain_bytes, tags };
+    call.set_expiration(&object, answer.headers_mut()).await;
+    Ok(answer)
 }

@@ -31,7 +31,7 @@ pub(crate) async fn begin(
         owner: owner(),
         checksum,
     };
-    world.objects.create_multipart_upload(request).await.unwrap()
+    world.objects.create_multipart_upload(request).await.unwrap().upload
 }
 
 pub(crate) fn number(number: u32) -> PartNumber {
@@ -345,7 +345,7 @@ async fn the_manifest_on_the_disks_tells_the_object() {
         owner: owner(),
         checksum: Some(COMPOSITE_CRC32),
     };
-    let id = world.objects.create_multipart_upload(request).await.unwrap();
+    let id = world.objects.create_multipart_upload(request).await.unwrap().upload;
     let first = noise(PART_MIN);
     let one = upload_with_crc32(&world, &bucket, "key", id, 1, &first).await;
     let two = upload_with_crc32(&world, &bucket, "key", id, 2, b"inline").await;

@@ -128,7 +128,7 @@ async fn send(
         owner: owner(),
         checksum: None,
     };
-    let upload = gateway.create_multipart_upload(create).await?;
+    let upload = gateway.create_multipart_upload(create).await?.upload;
     let mut named = Vec::new();
     for (body, number) in parts.into_iter().zip(1..) {
         let number = PartNumber::new(number).expect("few parts");
