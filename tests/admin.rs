@@ -173,7 +173,7 @@ fn health_tells_by_its_status_whether_reads_and_writes_work() {
 }
 
 /// The value of a metric without labels, as the page shows it.
-fn metric(page: &str, name: &str) -> f64 {
+pub fn metric(page: &str, name: &str) -> f64 {
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("{name} in {page}")).parse().expect("a number")
 }

@@ -3,6 +3,7 @@
 mod documents;
 mod full;
 mod identities;
+mod lifecycle;
 pub mod slots;
 mod splits;
 pub mod watch;

@@ -13,6 +13,7 @@ mod draining;
 mod faults;
 mod golden;
 mod layering;
+mod lifecycle;
 mod loss;
 mod model;
 mod mounts;

@@ -33,6 +33,7 @@ mod preflight;
 mod presigned;
 mod put_bucket_accelerate_configuration;
 mod put_bucket_cors;
+mod put_bucket_lifecycle_configuration;
 mod put_bucket_policy;
 mod put_bucket_request_payment;
 mod put_bucket_tagging;

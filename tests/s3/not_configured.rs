@@ -20,7 +20,6 @@ const OF_A_BUCKET: [(&str, &str, &str, &str); 21] = [
     ("intelligent-tiering&id=1", "404 NoSuchConfiguration", "501 NotImplemented", "404 NoSuchConfiguration"),
     ("inventory", "200", "501 NotImplemented", "404 NoSuchConfiguration"),
     ("inventory&id=1", "404 NoSuchConfiguration", "501 NotImplemented", "404 NoSuchConfiguration"),
-    ("lifecycle", "404 NoSuchLifecycleConfiguration", "501 NotImplemented", "204"),
     ("logging", "200", "501 NotImplemented", "405 MethodNotAllowed"),
     ("metadataAnnotationTable", "405 MethodNotAllowed", "501 NotImplemented", "405 MethodNotAllowed"),
     ("metadataConfiguration", "404 MetadataConfigurationNotFound", "405 MethodNotAllowed", "501 NotImplemented"),

@@ -481,6 +481,16 @@ fn write_duties(text: &mut String, status: &Status) -> std::fmt::Result {
         repair.lost_shards,
         repair.restriped_parts
     )?;
+    let lifecycle = &repair.lifecycle;
+    writeln!(
+        text,
+        "lifecycle {} objects, {} other versions and {} markers expired, {} uploads ended, {} versions moved",
+        lifecycle.expired_objects,
+        lifecycle.expired_noncurrent,
+        lifecycle.expired_markers,
+        lifecycle.aborted_uploads,
+        lifecycle.moved_versions
+    )?;
     for (disk, share) in &repair.rebuilding {
         writeln!(text, "          rebuilding {}: has {:.1} % of its shards", named(disk), share * 100.0)?;
     }

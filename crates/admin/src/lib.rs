@@ -38,6 +38,6 @@ pub use rebuild::{ArchivedRange, RebuildOptions, RebuildReport, RebuildStatus, R
 pub use server::{AdminServer, AdminServerError, AdminSettings};
 pub use service::{AdminError, AdminService, RestripeWish, WantedProfile};
 pub use status::{
-    DeletedStatus, DiskStatus, FeatureLevelStatus, IndexStatus, RepairStatus, RestripeStatus, ScrubStatus, Status,
-    UsageStatus,
+    DeletedStatus, DiskStatus, FeatureLevelStatus, IndexStatus, LifecycleStatus, RepairStatus, RestripeStatus,
+    ScrubStatus, Status, UsageStatus,
 };

@@ -168,6 +168,9 @@ pub struct RepairStatus {
     pub missing_shards: Option<u64>,
     /// Parts re-striped.
     pub restriped_parts: u64,
+    /// What lifecycle rules have done.
+    #[serde(default)]
+    pub lifecycle: LifecycleStatus,
     /// A disk that is being rebuilt, and what share of its shards it has, from 0 to 1.
     pub rebuilding: Vec<(String, f64)>,
     /// Disks that are rebuilt, and are looked over once more when the writers of before are done: until then a shard of
@@ -178,6 +181,21 @@ pub struct RepairStatus {
     /// with their uploads.
     #[serde(default)]
     pub settling_seconds_max: Option<u64>,
+}
+
+/// What lifecycle rules have done since the asked process started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifecycleStatus {
+    /// Objects deleted.
+    pub expired_objects: u64,
+    /// Versions removed that were not the newest.
+    pub expired_noncurrent: u64,
+    /// Delete markers removed.
+    pub expired_markers: u64,
+    /// Uploads ended.
+    pub aborted_uploads: u64,
+    /// Versions moved to another storage class.
+    pub moved_versions: u64,
 }
 
 /// A pass that writes what is stored anew where it has another profile than its storage class; zeros before the first.

@@ -266,6 +266,7 @@ fn server_settings(
         garbage_grace: settings.garbage_grace.0,
         ticket_idle_max: silence("ticket_idle", settings.ticket_idle.0, Duration::from_secs(5))?,
         scrub_period: settings.scrub_period.0,
+        lifecycle_day: settings.lifecycle_day.0,
         header_timeout: settings.header_timeout.0,
         body_timeout: settings.body_timeout.0,
         drain_timeout: settings.drain_timeout.0,

@@ -186,6 +186,8 @@ settings! {
         ticket_idle ("CAIRN_TICKET_IDLE", "TIME", All): Span = Span(std::time::Duration::from_secs(1800));
         /// In what time every shard is read and verified once
         scrub_period ("CAIRN_SCRUB_PERIOD", "TIME", Disks): Span = Span(std::time::Duration::from_secs(30 * 86_400));
+        /// How long a day of lifecycle rules is; for tests alone
+        lifecycle_day ("CAIRN_LIFECYCLE_DAY", "TIME", Disks): Span = Span(std::time::Duration::from_secs(86_400));
     }
     "Memory and patience" {
         /// Memory for bodies under way and SQLite's caches

@@ -13,6 +13,7 @@ mod delete_object;
 mod documents;
 mod garbage;
 mod identities;
+mod lifecycle;
 mod put_object;
 mod put_part;
 mod replace_part;
@@ -30,7 +31,7 @@ use platform::leaves_out;
 use rusqlite::Connection;
 use types::{BucketId, CommitStamp, FeatureLevel, HomeKey, ObjectKey, RangeId, RangeInterval, TicketId};
 
-use crate::command::{Answer, BucketRow, Command, CommandBody, Refusal};
+use crate::command::{Answer, BucketRow, Command, CommandBody, FollowedLifecycle, Refusal};
 use crate::rows::DescriptorRow;
 use crate::tables::{RangeRow, Tables, UsageChange};
 use crate::{
@@ -46,6 +47,7 @@ pub(crate) struct Memory {
     descriptors: BTreeMap<RangeId, DescriptorRow>,
     answers: Answers,
     bucket_rows: HashMap<(RangeId, BucketId), Option<BucketRow>>,
+    followed: HashMap<(RangeId, BucketId), Option<FollowedLifecycle>>,
     usage: BTreeMap<(RangeId, BucketId), UsageChange>,
     last_body: i64,
     any_discarded: bool,
@@ -71,6 +73,7 @@ impl Memory {
             descriptors: tables.descriptor_rows()?.into_iter().collect(),
             answers: Answers::load(tables)?,
             bucket_rows: HashMap::new(),
+            followed: HashMap::new(),
             usage: BTreeMap::new(),
             last_body: tables.last_body_id()?,
             any_discarded: tables.any_discarded()?,
@@ -178,6 +181,9 @@ impl Memory {
         if self.bucket_rows.len() > BUCKET_ROWS_MAX {
             self.bucket_rows.clear();
         }
+        if self.followed.len() > BUCKET_ROWS_MAX {
+            self.followed.clear();
+        }
         Ok(())
     }
 }
@@ -279,6 +285,9 @@ impl Applying<'_> {
             CommandBody::SetObjectTags(set) => self.set_object_tags(set),
             CommandBody::ChangeIdentity(change) => self.change_identity(change),
             CommandBody::SetObjectLock(set) => self.set_object_lock(set),
+            CommandBody::FollowLifecycle(follow) => self.follow_lifecycle(follow),
+            CommandBody::Expire(expire) => self.expire(expire),
+            CommandBody::DropDue { rows } => self.drop_due(rows),
             CommandBody::Within { .. } => Err(Refusal::WrongRange.into()),
             #[cfg(feature = "next-level")]
             CommandBody::Probe => self.probe(),

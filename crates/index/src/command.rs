@@ -9,6 +9,7 @@ use types::{
 mod bucket;
 mod document;
 mod identity;
+mod lifecycle;
 mod object;
 mod range;
 mod system;
@@ -20,6 +21,10 @@ pub use identity::{
     ACCESS_KEYS_MAX, ATTACHED_MAX, AccessKeyRow, AccountRow, BUILT_IN_POLICIES, GROUPS_MAX, IDENTITY_NAME_BYTES_MAX,
     IdentityChange, IdentityKind, IdentityName, IdentityRefusal, IdentityRow, IdentityThing, POLICIES_MAX,
     POLICY_BYTES_MAX, POLICY_VERSIONS_MAX, PolicyRow, PolicyVersionRow, RoleRow, SealedSecret,
+};
+pub use lifecycle::{
+    Expire, ExpireAction, ExpireKey, ExpireKind, Expired, FollowLifecycle, FollowedLifecycle, LifecyclePass,
+    LifecycleTimes,
 };
 pub use object::{
     DeleteObject, ETagCondition, LockChange, NewVersion, PutObject, ReplacePart, SetObjectLock, SetObjectTags,
@@ -256,6 +261,15 @@ pub enum CommandBody {
     // A data range again.
     /// Sets a version's retention or legal hold: [`Answer::LockSet`]. Nothing else of the version changes.
     SetObjectLock(Box<SetObjectLock>),
+    /// Has the range note when keys of a bucket with lifecycle rules are to be looked at: [`Answer::Done`].
+    FollowLifecycle(Box<FollowLifecycle>),
+    /// Does what lifecycle rules say of keys: [`Answer::Expired`].
+    Expire(Box<Expire>),
+    /// Removes notes of keys whose bucket has no rules any more, or that another range has.
+    DropDue {
+        /// The rows' keys, as [`crate::query::DueRow`] gave them.
+        rows: Vec<Vec<u8>>,
+    },
     /// Writes a row that means nothing: what a build of the next level can do, for its test.
     #[cfg(feature = "next-level")]
     Probe,
@@ -381,6 +395,8 @@ pub enum Answer {
         /// Whether it is the `null` version.
         null: bool,
     },
+    /// What was done of what lifecycle rules say.
+    Expired(Expired),
 }
 
 /// Why `apply` did not do it. Each is answered to the client in its own words.

@@ -10,7 +10,7 @@ use rusqlite::types::ValueRef;
 use crate::IndexDatabaseError;
 use crate::tables::Tables;
 
-const ROWS: [&str; 22] = [
+const ROWS: [&str; 24] = [
     "SELECT 'ranges', * FROM ranges ORDER BY id",
     "SELECT 'descriptors', * FROM descriptors ORDER BY range",
     "SELECT 'answers', * FROM answers ORDER BY range, ticket, number",
@@ -24,6 +24,8 @@ const ROWS: [&str; 22] = [
     "SELECT 'identities', * FROM identities ORDER BY account, kind, name",
     "SELECT 'bucket_rows', * FROM bucket_rows ORDER BY range, bucket",
     "SELECT 'usage', * FROM usage ORDER BY range, bucket",
+    "SELECT 'lifecycles', * FROM lifecycles ORDER BY range, bucket",
+    "SELECT 'due', * FROM due ORDER BY key",
     "SELECT 'current', place, head, bodies.body, inline FROM current LEFT JOIN bodies ON id = current.body ORDER BY place",
     "SELECT 'versions', key, head, bodies.body, inline FROM versions LEFT JOIN bodies ON id = versions.body ORDER BY key",
     "SELECT 'nulls', * FROM nulls ORDER BY place",

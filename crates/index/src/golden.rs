@@ -10,14 +10,15 @@ use types::{
     DiskId, DiskState, FeatureLevel, Heir, HomeKey, Layout, LayoutEpoch, LegalHold, NodeId, ObjectLock, PartNumber,
     PlacementGroup, PlacementGroupId, RangeDescriptor, RangeId, RangeInterval, Retention, RetentionMode,
     RetentionPeriod, Run, RunForm, RunId, Slot, SlotEpoch, SlotIndex, SplitEpoch, StorageClass, TicketId, Timestamp,
-    Transform, Version, VersionId, Versioning,
+    Transform, UploadId, Version, VersionId, Versioning,
 };
 
 use crate::command::{
     BucketConfig, BucketRecord, BucketRecordState, BucketRow, Command, CommandBody, CompletePart, CompleteUpload,
-    DocumentKind, ETagCondition, IdentityChange, IdentityKind, IdentityName, IdentityRefusal, IdentityThing,
-    LockChange, Rebalancing, ReplacePart, SetBucketDocument, SetObjectLock, SetObjectTags, SplitRange, TicketRow,
-    UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
+    DocumentKind, ETagCondition, Expire, ExpireAction, ExpireKey, ExpireKind, Expired, FollowLifecycle,
+    FollowedLifecycle, IdentityChange, IdentityKind, IdentityName, IdentityRefusal, IdentityThing, LifecyclePass,
+    LifecycleTimes, LockChange, Rebalancing, ReplacePart, SetBucketDocument, SetObjectLock, SetObjectTags, SplitRange,
+    TicketRow, UploadChecksum, UploadManifest, WhichVersion, WriteConditions,
 };
 use crate::contract::kinds::assert_all_kinds;
 use crate::contract::samples::{
@@ -135,6 +136,7 @@ fn keys_are_those_of_the_golden_file() {
         ("manifest", keys::part_key(&place, upload, PartNumber::MANIFEST)),
         ("garbage", keys::garbage_key(range, stamp, run)),
         ("discarded", keys::discarded_key(range, run)),
+        ("due", keys::due_key(range, Timestamp(0x0a0b_0c0d), &place)),
         ("degraded_of_version", keys::degraded_key(&place, &degraded(Some(version_id()), None))),
         ("degraded_of_upload", keys::degraded_key(&place, &degraded(None, Some(upload)))),
     ];
@@ -265,6 +267,8 @@ fn rows_are_those_of_the_golden_file() {
         row("access_key", &access_key("AKIAKEY", types::AccountId(111_122_223_333), Some("bob"))),
         row("policy", &policy("read", "{}")),
         row("inline_policy", &InlinePolicy { name: "own".into(), document: "{}".into() }),
+        row("followed", &FollowedLifecycle { times: lifecycle_times(), pass: Some(vec![0, 1]) }),
+        row("followed_whole", &FollowedLifecycle { times: lifecycle_times(), pass: None }),
         row("away", &vec![DiskId::from_bytes([1; 16]), DiskId::from_bytes([2; 16])]),
     ]);
     check("rows.txt", include_str!("../tests/golden/rows.txt"), lines);
@@ -419,6 +423,50 @@ fn default_lock(period: RetentionPeriod) -> ObjectLock {
     ObjectLock::Default(DefaultRetention { mode: RetentionMode::Governance, period })
 }
 
+fn lifecycle_times() -> LifecycleTimes {
+    LifecycleTimes {
+        fingerprint: [7; 16],
+        after_us: Some(300),
+        round_us: 86_400_000_000,
+        date: Some(Timestamp::from_seconds(1_700_000_000)),
+    }
+}
+
+fn lifecycle_commands() -> Vec<CommandBody> {
+    let follow = |rules| CommandBody::FollowLifecycle(Box::new(FollowLifecycle { bucket: at(1, 2), rules }));
+    let tags = || vec![("tag".to_owned(), "value".to_owned())];
+    let class = |name| StorageClass::new(name).expect("a class");
+    let (version, superseded) = (version_id(), CommitStamp(300));
+    let kinds = vec![
+        ExpireKind::Newest { version, tags: tags(), random: 300 },
+        ExpireKind::Noncurrent { version, superseded, tags: tags(), newer: 300 },
+        ExpireKind::Marker { version },
+        ExpireKind::Upload { upload: UploadId::from_bytes([9; 16]) },
+        ExpireKind::Class {
+            version,
+            superseded: Some(superseded),
+            tags: tags(),
+            newer: 0,
+            from: class("STANDARD"),
+            to: class("COLD"),
+        },
+    ];
+    assert_all_kinds(&kinds);
+    let since = Timestamp::from_seconds(1_700_000_000);
+    let actions = kinds.into_iter().map(|kind| ExpireAction { kind, since }).collect();
+    let expired = ExpireKey { key: key("k"), noted: Some(since), actions, next: Some(since) };
+    let left = ExpireKey { key: key("l"), noted: None, actions: Vec::new(), next: None };
+    let pass = Some(LifecyclePass { fingerprint: [7; 16], after: Some(vec![0, 1]) });
+    let expire = |keys, pass| CommandBody::Expire(Box::new(Expire { bucket: at(1, 2), keys, pass }));
+    vec![
+        follow(Some(lifecycle_times())),
+        follow(None),
+        expire(vec![expired, left], pass),
+        expire(Vec::new(), None),
+        CommandBody::DropDue { rows: vec![vec![0, 1], vec![2]] },
+    ]
+}
+
 fn identity_changes() -> Vec<IdentityChange> {
     let account_id = types::AccountId(111_122_223_333);
     let name = |kind, name: &str| IdentityName { account: account_id, kind, name: name.into() };
@@ -464,6 +512,7 @@ fn commands_are_those_of_the_golden_file() {
             .chain(document_commands())
             .chain(identity_changes().into_iter().map(|change| CommandBody::ChangeIdentity(Box::new(change))))
             .chain(lock_commands())
+            .chain(lifecycle_commands())
     };
     assert_all_kinds(&bodies().collect::<Vec<_>>());
     assert_all_kinds(&identity_changes());
@@ -526,6 +575,7 @@ fn answers_are_those_of_the_golden_file() {
         Answer::Tagged { id: version_id(), null: false },
         Answer::LockSet { id: version_id(), null: false },
         Answer::PolicyVersion(300),
+        Answer::Expired(Expired { objects: 1, noncurrent: 2, markers: 3, uploads: 4, moved: 5, left: 300 }),
     ];
     let all: Vec<Answer> = answers.into_iter().chain(refusals.map(Answer::Refused)).collect();
     assert_all_kinds(&all);

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use types::{BucketId, CommitStamp, HomeKey, ObjectKey, PartNumber, RangeId, RunId, UploadId};
+use types::{BucketId, CommitStamp, HomeKey, ObjectKey, PartNumber, RangeId, RunId, Timestamp, UploadId};
 
 use crate::rows::DegradedKept;
 
@@ -105,6 +105,17 @@ pub(crate) fn garbage_prefix(range: RangeId, freed: CommitStamp) -> Vec<u8> {
 pub(crate) fn garbage_freed(row_key: &[u8]) -> Result<CommitStamp, KeyError> {
     let stamp = row_key.get(8..16).and_then(|bytes| bytes.try_into().ok()).ok_or(KeyError)?;
     Ok(CommitStamp(u64::from_be_bytes(stamp)))
+}
+
+/// The key of a row of `due`: range, earliest first, the place of the key to look at.
+pub(crate) fn due_key(range: RangeId, at: Timestamp, place: &[u8]) -> Vec<u8> {
+    [&range.0.to_be_bytes()[..], &at.0.to_be_bytes(), place].concat()
+}
+
+/// The moment and the place of a row of `due`.
+pub(crate) fn split_due(row_key: &[u8]) -> Result<(Timestamp, &[u8]), KeyError> {
+    let (at, place) = row_key.get(8..).and_then(<[u8]>::split_first_chunk).ok_or(KeyError)?;
+    Ok((Timestamp(u64::from_be_bytes(*at)), place))
 }
 
 /// The key of a row of `discarded`.

@@ -52,9 +52,13 @@ impl CommandBody {
             Self::AllotRange | Self::NoteRanges { .. } | Self::SplitRange(_) | Self::AdoptBucketRow { .. } => {
                 SPLITS_LEVEL
             }
-            Self::SetBucketDocument(_) | Self::SetObjectTags(_) | Self::ChangeIdentity(_) | Self::SetObjectLock(_) => {
-                DOCUMENTS_LEVEL
-            }
+            Self::SetBucketDocument(_)
+            | Self::SetObjectTags(_)
+            | Self::ChangeIdentity(_)
+            | Self::SetObjectLock(_)
+            | Self::FollowLifecycle(_)
+            | Self::Expire(_)
+            | Self::DropDue { .. } => DOCUMENTS_LEVEL,
             Self::CreateBucketRow { config, .. } | Self::ChangeBucketRow { config, .. }
                 if config.object_lock.is_on() =>
             {
@@ -108,6 +112,14 @@ impl Query {
             Self::BucketDocuments { .. } if level < DOCUMENTS_LEVEL => {
                 Some(QueryAnswer::BucketDocuments { changed: CommitStamp(0), documents: Some(Vec::new()) })
             }
+            Self::LifecycleBuckets { known } if level < DOCUMENTS_LEVEL => {
+                let buckets = (*known != Some(CommitStamp(0))).then(Vec::new);
+                Some(QueryAnswer::LifecycleBuckets { changed: CommitStamp(0), buckets })
+            }
+            Self::Followed if level < DOCUMENTS_LEVEL => Some(QueryAnswer::Followed(Vec::new())),
+            Self::Due { .. } if level < DOCUMENTS_LEVEL => Some(QueryAnswer::Due(Vec::new())),
+            Self::Places { .. } if level < DOCUMENTS_LEVEL => Some(QueryAnswer::Places(Vec::new())),
+            Self::KeyFacts { .. } if level < DOCUMENTS_LEVEL => Some(QueryAnswer::KeyFacts(Box::default())),
             Self::AccessKey { .. } if level < DOCUMENTS_LEVEL => {
                 Some(QueryAnswer::AccessKey { changed: CommitStamp(0), key: AccessKeyAnswer::Unknown })
             }

@@ -3,6 +3,7 @@
 //! Between nodes they go as they are encoded here (rpc's tests/golden): new ones come last.
 
 mod identity;
+mod lifecycle;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,11 @@ pub use identity::{
     AccessKeyAnswer, AccessKeyView, HeldPolicy, IdentityAnswer, IdentityQuery, InlinePolicy, KeyHolder, KeyUser,
 };
 
+pub use lifecycle::{DueRow, KeyFacts, KeyUpload, KeyVersion};
+
 use crate::command::{
-    BucketDocument, BucketRecord, BucketRow, GatewayRow, Rebalancing, TicketRow, UploadChecksum, WhichVersion,
+    BucketDocument, BucketRecord, BucketRow, FollowedLifecycle, GatewayRow, Rebalancing, TicketRow, UploadChecksum,
+    WhichVersion,
 };
 
 /// What is asked.
@@ -200,6 +204,43 @@ pub enum Query {
     },
     /// [`QueryAnswer::Identities`].
     Identities(Box<IdentityQuery>),
+    /// Which buckets have lifecycle rules: [`QueryAnswer::LifecycleBuckets`].
+    LifecycleBuckets {
+        /// Those as of this last change are known already.
+        known: Option<CommitStamp>,
+    },
+
+    // A data range again.
+    /// The buckets whose keys the range notes for being looked at by lifecycle rules: [`QueryAnswer::Followed`].
+    Followed,
+    /// The range's first notes of keys to look at, the earliest first, whether it is time or not:
+    /// [`QueryAnswer::Due`].
+    Due {
+        /// Only rows after this one.
+        after: Option<Vec<u8>>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Keys of a bucket that have a version or an upload under way, in order: [`QueryAnswer::Places`].
+    Places {
+        /// The bucket.
+        bucket: BucketId,
+        /// Only keys after this place; empty: all.
+        after: Vec<u8>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// All that lifecycle rules look at of a key: [`QueryAnswer::KeyFacts`].
+    KeyFacts {
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// Only versions older than this one, and no uploads.
+        after: Option<CommitStamp>,
+        /// At most so many versions.
+        limit: usize,
+    },
 }
 
 impl Query {
@@ -222,6 +263,7 @@ impl Query {
                 | Self::BucketDocuments { .. }
                 | Self::AccessKey { .. }
                 | Self::Identities(_)
+                | Self::LifecycleBuckets { .. }
         )
     }
 
@@ -233,7 +275,8 @@ impl Query {
             | Self::Parts { bucket, key, .. }
             | Self::Manifest { bucket, key, .. }
             | Self::Upload { bucket, key, .. }
-            | Self::RunLives { bucket, key, .. } => Some((*bucket, key)),
+            | Self::RunLives { bucket, key, .. }
+            | Self::KeyFacts { bucket, key, .. } => Some((*bucket, key)),
             _ => None,
         }
     }
@@ -344,6 +387,22 @@ pub enum QueryAnswer {
     },
     /// Identities.
     Identities(IdentityAnswer),
+    /// Buckets with lifecycle rules.
+    LifecycleBuckets {
+        /// When any bucket's rules were set or removed last; 0 where none ever were.
+        changed: CommitStamp,
+        /// The buckets in order, and when any document of each was changed last; `None` where they are those that are
+        /// known.
+        buckets: Option<Vec<(BucketId, CommitStamp)>>,
+    },
+    /// Buckets, in order.
+    Followed(Vec<(BucketId, FollowedLifecycle)>),
+    /// Keys to look at.
+    Due(Vec<DueRow>),
+    /// Keys.
+    Places(Vec<ObjectKey>),
+    /// What there is of a key.
+    KeyFacts(Box<KeyFacts>),
 }
 
 /// The system range's view of the cluster.

@@ -1,6 +1,7 @@
 //! Answering queries from one read transaction.
 
 mod identities;
+mod lifecycle;
 mod objects;
 pub(crate) mod stretch;
 #[cfg(test)]
@@ -9,7 +10,7 @@ mod uploads;
 mod versions;
 
 use rusqlite::Connection;
-use types::{RangeId, RangeInterval, Version};
+use types::{BucketId, RangeId, RangeInterval, Version};
 
 use crate::command::WhichVersion;
 use crate::query::{ClusterView, DEGRADED_COUNT_MAX, Query, QueryAnswer, Totals};
@@ -38,6 +39,8 @@ pub(crate) fn answer(
         (_, Some((bucket, key))) => row.interval.contains(&keys::place(bucket, key)),
         // Garbage names its range.
         (Query::Garbage { .. }, None) => true,
+        // So do notes of keys to look at, of which those of other places are to be found, too.
+        (Query::Due { .. } | Query::Followed, None) => true,
         // Whoever asks so knows of no split.
         (_, None) => row.epoch == DescriptorRow::WHOLE.epoch,
     };
@@ -72,6 +75,11 @@ fn of_system_range(tables: Tables<'_>, query: &Query) -> Result<QueryAnswer, Ind
         }
         Query::AccessKey { id, known } => identities::access_key(tables, id, *known)?,
         Query::Identities(query) => QueryAnswer::Identities(identities::identities(tables, query)?),
+        Query::LifecycleBuckets { known } => {
+            let changed = tables.lifecycles_changed()?;
+            let buckets = if *known == Some(changed) { None } else { Some(tables.buckets_with_lifecycle()?) };
+            QueryAnswer::LifecycleBuckets { changed, buckets }
+        }
         other => unreachable!("{other:?} is of a data range"),
     })
 }
@@ -124,6 +132,16 @@ fn of_data_range(
             QueryAnswer::RunLives(tables.run_lives(&keys::place(*bucket, key), *run)?)
         }
         Query::VersionRows { after, limit } => versions::whole_rows(tables, interval, after.as_deref(), *limit)?,
+        Query::Followed => QueryAnswer::Followed(tables.all_followed(range, BucketId(0))?),
+        Query::Due { after, limit } => QueryAnswer::Due(tables.due(range, after.as_deref(), *limit)?),
+        Query::Places { bucket, after, limit } => {
+            let places = tables.places(interval, *bucket, after, *limit)?;
+            let keys = places.iter().map(|place| keys::split_place(place).map(|(_, key, _)| key));
+            QueryAnswer::Places(keys.collect::<Result<_, _>>()?)
+        }
+        Query::KeyFacts { bucket, key, after, limit } => {
+            QueryAnswer::KeyFacts(Box::new(lifecycle::key_facts(tables, range, (*bucket, key), *after, *limit)?))
+        }
         other => unreachable!("{other:?} is of the system range"),
     })
 }

@@ -298,7 +298,7 @@ impl Router {
 }
 
 /// The command as one range takes it.
-fn within(range: &RangeDescriptor, command: &Command) -> Command {
+pub fn within(range: &RangeDescriptor, command: &Command) -> Command {
     if range.epoch.0 == 0 {
         return command.clone();
     }
@@ -307,12 +307,12 @@ fn within(range: &RangeDescriptor, command: &Command) -> Command {
 }
 
 /// The query as one range is asked it.
-fn query_within(range: &RangeDescriptor, query: Query) -> Query {
+pub fn query_within(range: &RangeDescriptor, query: Query) -> Query {
     if range.epoch.0 == 0 { query } else { Query::Within { epoch: range.epoch, query: Box::new(query) } }
 }
 
 /// The places of a bucket.
-fn interval_of(bucket: BucketId) -> RangeInterval {
+pub fn interval_of(bucket: BucketId) -> RangeInterval {
     RangeInterval { start: keys::place_prefix(bucket, b""), end: Some(keys::place_prefix(bucket.next(), b"")) }
 }
 

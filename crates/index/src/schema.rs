@@ -65,6 +65,11 @@ const IDENTITIES: &str = "CREATE TABLE IF NOT EXISTS identities (
     account INTEGER NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL, row BLOB NOT NULL,
     PRIMARY KEY (account, kind, name)) WITHOUT ROWID;";
 
+/// As [`DOCUMENTS`]: which buckets have lifecycle rules, and which keys are to be looked at when.
+const LIFECYCLES: &str = "CREATE TABLE IF NOT EXISTS lifecycles (
+    range INTEGER NOT NULL, bucket INTEGER NOT NULL, row BLOB NOT NULL, PRIMARY KEY (range, bucket)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS due (key BLOB PRIMARY KEY) WITHOUT ROWID;";
+
 /// Notes, within a transaction, that a range was split: a release that knows of no splits must not read on.
 pub(crate) fn note_split(connection: &Connection) -> Result<(), IndexDatabaseError> {
     let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -84,7 +89,7 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), IndexDatabaseError>
     match (application, format) {
         (0, 0) => create(connection),
         (APPLICATION_ID, FORMAT_UNSPLIT | FORMAT) => {
-            Ok(connection.execute_batch(&format!("{DESCRIPTORS} {DOCUMENTS} {IDENTITIES}"))?)
+            Ok(connection.execute_batch(&format!("{DESCRIPTORS} {DOCUMENTS} {IDENTITIES} {LIFECYCLES}"))?)
         }
         (APPLICATION_ID, found) if found > FORMAT => Err(IndexDatabaseError::NewerFormat { found, known: FORMAT }),
         _ => Err(IndexDatabaseError::Damaged { reason: format!("application {application:#x}, format {format}") }),
@@ -93,7 +98,7 @@ pub(crate) fn prepare(connection: &Connection) -> Result<(), IndexDatabaseError>
 
 fn create(connection: &Connection) -> Result<(), IndexDatabaseError> {
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLES} {DESCRIPTORS} {DOCUMENTS} {IDENTITIES} PRAGMA application_id = {APPLICATION_ID}; \
+        "BEGIN IMMEDIATE; {TABLES} {DESCRIPTORS} {DOCUMENTS} {IDENTITIES} {LIFECYCLES} PRAGMA application_id = {APPLICATION_ID}; \
          PRAGMA user_version = {FORMAT_UNSPLIT}; COMMIT"
     ))?;
     Ok(())

@@ -4,6 +4,7 @@
 
 mod documents;
 mod identities;
+mod lifecycle;
 mod objects;
 mod ranges;
 mod splits;
@@ -14,7 +15,7 @@ mod uploads;
 use rusqlite::{CachedStatement, Connection, Row};
 
 pub(crate) use identities::RowKind;
-pub(crate) use objects::{Stored, StoredBody, within};
+pub(crate) use objects::{Stored, StoredBody, after_place, within};
 pub(crate) use ranges::{RangeRow, UsageChange};
 
 use crate::IndexDatabaseError;

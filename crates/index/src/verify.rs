@@ -29,6 +29,7 @@ pub(crate) fn of(connection: &Connection) -> Result<Vec<String>, IndexDatabaseEr
     check.usage()?;
     check.documents()?;
     check.identities()?;
+    check.lifecycles()?;
     Ok(check.findings)
 }
 
@@ -224,6 +225,19 @@ impl Check<'_> {
             let changed = self.tables.documents_changed(bucket)?;
             self.expect(changed.0 > 0, b"documents", &format!("documents of bucket {bucket} were never changed"));
             self.tables.documents(bucket)?;
+        }
+        Ok(())
+    }
+
+    /// Notes of keys can be read, and followed buckets have a row in their range.
+    fn lifecycles(&mut self) -> Result<(), IndexDatabaseError> {
+        for range in self.tables.range_ids()? {
+            self.tables.due(range, None, usize::MAX)?;
+            for (bucket, followed) in self.tables.all_followed(range, BucketId(0))? {
+                let stands = self.tables.bucket_row(range, bucket)?.is_some();
+                self.expect(stands, b"lifecycles", &format!("bucket {bucket} is gone and is followed"));
+                self.expect(followed.times.round_us > 0, b"lifecycles", "moments are rounded to nothing");
+            }
         }
         Ok(())
     }

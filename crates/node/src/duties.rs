@@ -8,13 +8,15 @@ use async_trait::async_trait;
 use index::{IndexService, SYSTEM_RANGE};
 use objects::Objects;
 use objects::data::{BadShard, DataPath, RepairQueue};
-use platform::Clock;
+use platform::{Clock, Entropy};
+use s3_wire::lifecycle::Day;
 use shards::{LocalShards, ShardService};
 use tokio::sync::{mpsc, watch};
 use types::{NodeId, RangeId};
 use upkeep::buckets::UnfinishedBuckets;
 use upkeep::collect::Collect;
 use upkeep::heirs::Heirs;
+use upkeep::lifecycle::{LedRanges, Lifecycle, LifecycleServices};
 use upkeep::moves::{Moves, MovesServices};
 use upkeep::pace::Pace;
 use upkeep::progress::Progress;
@@ -61,6 +63,10 @@ pub struct DutyServices {
     pub scrub_wanted: watch::Receiver<u64>,
     /// Whether all that is stored is to be written anew in its wanted profile.
     pub restripe_wanted: Arc<watch::Sender<bool>>,
+    /// Randomness of delete markers' ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// The data ranges that this node leads.
+    pub led: LedRanges,
 }
 
 /// What the duties go by.
@@ -72,6 +78,8 @@ pub struct DutySettings {
     pub garbage_grace: Duration,
     /// How long a pass of scrub takes.
     pub scrub_period: Duration,
+    /// How long a day of lifecycle rules is.
+    pub lifecycle_day: Duration,
 }
 
 /// Duties that look after what all nodes share, as one node of many does them: while it leads the system range.
@@ -80,6 +88,8 @@ pub fn shared_out(duties: Vec<Arc<dyn Duty>>, node: NodeId, leaders: &watch::Rec
         // Each node looks after its own disks, after what its own readers found, and after what it was asked for.
         match duty.name() {
             "repair" | "rebuild" | "scrub" | "moves" | "leftovers" | "restripe-all" => duty,
+            // Each looks after the ranges that it leads.
+            "lifecycle" => duty,
             _ => Arc::new(WhileLeading { duty, node, leaders: leaders.clone() }),
         }
     };
@@ -119,6 +129,7 @@ impl Duty for WhileLeading {
 pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn Duty>>, Progress) {
     let DutyServices { clock, node, index, all_shards, shards, data, objects, layout: keeper, .. } = services;
     let DutyServices { changes, repairs, bad_shards, replaced, scrub_wanted, restripe_wanted, .. } = services;
+    let DutyServices { entropy, led, .. } = services;
     let progress = Progress::default();
     let layout = keeper.watch();
     let repair = RepairServices {
@@ -148,6 +159,17 @@ pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn 
         standard: keeper.watch_wanted(),
         wanted: restripe_wanted,
     };
+    let lifecycle = LifecycleServices {
+        index: index.clone(),
+        objects: objects.clone(),
+        data: repair.data.clone(),
+        pace: repair.pace.clone(),
+        progress: progress.clone(),
+        clock: clock.clone(),
+        entropy,
+        led,
+        day: Day::of_us(u64::try_from(settings.lifecycle_day.as_micros()).unwrap_or(u64::MAX)),
+    };
     let moves = MovesServices {
         repair: repair.clone(),
         disks: shards.clone(),
@@ -174,6 +196,7 @@ pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn 
         Arc::new(Scrub::new(scrub, settings.scrub_period)),
         Arc::new(Restripe::new(index.clone(), objects.clone(), layout.clone(), progress.clone())),
         Arc::new(RestripeAll::new(restripe_all)),
+        Arc::new(Lifecycle::new(lifecycle)),
         Arc::new(Tickets::new(index, all_shards, layout, settings.ticket_idle_max)),
         Arc::new(UnfinishedBuckets::new(objects)),
     ];

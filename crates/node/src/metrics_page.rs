@@ -174,13 +174,18 @@ const DISK_GAUGES: [&str; 6] = [
 ];
 
 /// Counters of what duties do.
-const COUNTERS: [&str; 8] = [
+const COUNTERS: [&str; 13] = [
     metric::REPAIRED_SHARDS,
     metric::REPAIRED_BYTES,
     metric::MOVED_SHARDS,
     metric::MOVED_BYTES,
     metric::LOST_SHARDS,
     metric::RESTRIPED_PARTS,
+    metric::LIFECYCLE_EXPIRED_OBJECTS,
+    metric::LIFECYCLE_EXPIRED_NONCURRENT,
+    metric::LIFECYCLE_EXPIRED_MARKERS,
+    metric::LIFECYCLE_ABORTED_UPLOADS,
+    metric::LIFECYCLE_MOVED_VERSIONS,
     metric::SCRUBBED_SHARDS,
     metric::SCRUBBED_BYTES,
 ];

@@ -1,6 +1,6 @@
 //! What is being made whole again, how far that is, and what is still to be freed.
 
-use admin::{DeletedStatus, RepairStatus};
+use admin::{DeletedStatus, LifecycleStatus, RepairStatus};
 use index::{Query, QueryAnswer};
 use types::{CommitStamp, DiskId, DiskState, TicketId};
 use upkeep::progress::read;
@@ -24,6 +24,13 @@ impl NodeAdmin {
             degraded_parts,
             missing_shards: self.care.missing_shards().await,
             restriped_parts: read(&progress.restriped_parts),
+            lifecycle: LifecycleStatus {
+                expired_objects: read(&progress.expired_objects),
+                expired_noncurrent: read(&progress.expired_noncurrent),
+                expired_markers: read(&progress.expired_markers),
+                aborted_uploads: read(&progress.aborted_uploads),
+                moved_versions: read(&progress.moved_versions),
+            },
             rebuilding: self.rebuilding().await,
             settling_seconds_max: if settling.is_empty() { None } else { self.settling_seconds_max(&settling).await },
             settling: settling.iter().map(ToString::to_string).collect(),

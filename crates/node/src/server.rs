@@ -333,6 +333,11 @@ impl Server {
                 replaced: care.replaced.subscribe(),
                 scrub_wanted: care.scrub_wanted.subscribe(),
                 restripe_wanted: care.restripe_wanted.clone(),
+                entropy: world.entropy.clone(),
+                led: {
+                    let own = index.clone();
+                    Arc::new(move || own.descriptors().into_iter().filter(|range| own.leads(range.id)).collect())
+                },
             },
         );
         let duties = match &membership {

@@ -92,6 +92,8 @@ pub struct ServerSettings {
     pub ticket_idle_max: Duration,
     /// In what time every shard is verified once.
     pub scrub_period: Duration,
+    /// How long a day of lifecycle rules is: 24 hours, but where suites wait for days.
+    pub lifecycle_day: Duration,
     /// How long a client may take for its headers.
     pub header_timeout: Duration,
     /// How long a client may send nothing of a body.
@@ -111,6 +113,7 @@ impl ServerSettings {
             ticket_idle_max: self.ticket_idle_max,
             garbage_grace: self.garbage_grace,
             scrub_period: self.scrub_period,
+            lifecycle_day: self.lifecycle_day,
         }
     }
 

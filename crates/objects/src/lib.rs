@@ -93,6 +93,6 @@ pub use put_object_legal_hold::PutObjectLegalHoldRequest;
 pub use put_object_retention::PutObjectRetentionRequest;
 pub use put_object_tagging::PutObjectTaggingRequest;
 pub use ranges::ByteRange;
-pub use restripe_part::{Aim, Restriped, is_as_wanted};
+pub use restripe_part::{Aim, Restriped, is_as_wanted, parts_to_restripe};
 pub use upload_part::{UploadPartRequest, WrittenPart};
 pub use upload_part_copy::{CopiedPart, UploadPartCopyRequest};

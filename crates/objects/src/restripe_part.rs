@@ -9,7 +9,10 @@ use futures::StreamExt;
 use index::command::ReplacePart;
 use index::query::DegradedRow;
 use index::{Answer, CommandBody, Query, QueryAnswer, Refusal};
-use types::{Checksum, HomeKey, Part, PartNumber, Profile, Run, RunForm, StorageClass, VersionKind};
+use types::{
+    BucketId, Checksum, HomeKey, ObjectKey, Part, PartNumber, Profile, Run, RunForm, StorageClass, Version, VersionId,
+    VersionKind,
+};
 
 use crate::changes::Finished;
 use crate::commit::unexpected;
@@ -56,10 +59,45 @@ impl Objects {
     /// [`ObjectsError::Damaged`] when the part's bytes are not what its row says; [`ObjectsError::SlowDown`],
     /// [`ObjectsError::NoRoom`], [`ObjectsError::Unavailable`], [`ObjectsError::TicketOver`]: later again.
     pub async fn restripe_part(&self, row: &DegradedRow, aim: Aim) -> Result<Restriped, ObjectsError> {
-        let Some(Degraded { home, part, record, class }) = self.degraded_part(row).await? else {
-            return Ok(Restriped::Changed);
-        };
-        let profile = self.profile_of_standing(&class);
+        let Some(degraded) = self.degraded_part(row).await? else { return Ok(Restriped::Changed) };
+        let profile = self.profile_of_standing(&degraded.class);
+        self.write_anew(row, degraded, profile, aim).await
+    }
+
+    /// Writes all parts of a version anew in the profile of another storage class. Afterwards the version may be said to
+    /// be of that class; it is not yet. `false`: not all of it could be written so.
+    ///
+    /// # Errors
+    /// As [`Objects::restripe_part`]; [`ObjectsError::InvalidStorageClass`].
+    pub async fn move_version(
+        &self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        id: VersionId,
+        class: &StorageClass,
+    ) -> Result<bool, ObjectsError> {
+        let profile = self.profile_of(class)?;
+        let home = HomeKey { bucket, key: key.clone() };
+        let (Some(version), _) = self.version(&home, WhichVersion::Id(id)).await? else { return Ok(false) };
+        let rows = parts_to_restripe(bucket, key, &version);
+        for row in rows {
+            let Some(degraded) = self.degraded_part(&row).await? else { continue };
+            match self.write_anew(&row, degraded, profile, Aim::Exactly).await? {
+                Restriped::Whole | Restriped::Changed => {}
+                Restriped::Wider | Restriped::NotYet => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    async fn write_anew(
+        &self,
+        row: &DegradedRow,
+        degraded: Degraded,
+        profile: Profile,
+        aim: Aim,
+    ) -> Result<Restriped, ObjectsError> {
+        let Degraded { home, part, record, .. } = degraded;
         let old_runs = runs_of(&part);
         if old_runs.iter().all(|run| aim.is_met(run, profile)) {
             return Ok(Restriped::Changed);
@@ -170,6 +208,20 @@ impl Objects {
             PartRecord::UploadPart { upload, began, declared_bytes: Some(part.plain_bytes) }
         };
         Ok(Some(Degraded { home, part, record, class: view.attributes.storage_class }))
+    }
+}
+
+/// The parts of a version that may have runs, as the queue of degraded parts names them.
+pub fn parts_to_restripe(bucket: BucketId, key: &ObjectKey, version: &Version) -> Vec<DegradedRow> {
+    let part =
+        |version, upload, number| DegradedRow { row: Vec::new(), bucket, key: key.clone(), version, upload, number };
+    match &version.kind {
+        VersionKind::DeleteMarker => Vec::new(),
+        VersionKind::Single(single) => vec![part(Some(version.id), None, single.number)],
+        VersionKind::Multipart { upload, parts } => {
+            let numbers = std::iter::once(PartNumber::MANIFEST).chain(parts.iter().map(|part| part.number));
+            numbers.map(|number| part(None, Some(*upload), number)).collect()
+        }
     }
 }
 

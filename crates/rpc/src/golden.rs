@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 use index::command::{
-    BucketConfig, BucketDocument, BucketRow, DocumentKind, IdentityKind, IdentityName, Rebalancing, UploadChecksum,
-    WhichVersion,
+    BucketConfig, BucketDocument, BucketRow, DocumentKind, FollowedLifecycle, IdentityKind, IdentityName,
+    LifecycleTimes, Rebalancing, UploadChecksum, WhichVersion,
 };
 use index::contract::kinds::assert_all_kinds;
 use index::contract::samples::{
@@ -15,9 +15,9 @@ use index::contract::samples::{
     part_in, policy, put, run, upload_id, whole_bucket,
 };
 use index::query::{
-    AccessKeyAnswer, AccessKeyView, ClusterView, CompletedUpload, DegradedRow, GarbageRow, HeldPolicy, IdentityAnswer,
-    IdentityQuery, InlinePolicy, KeyHolder, KeyUser, ListEntry, ListPage, ListRange, ListedUpload, ListedVersion,
-    Totals, UploadView, Usage, VersionRow,
+    AccessKeyAnswer, AccessKeyView, ClusterView, CompletedUpload, DegradedRow, DueRow, GarbageRow, HeldPolicy,
+    IdentityAnswer, IdentityQuery, InlinePolicy, KeyFacts, KeyHolder, KeyUpload, KeyUser, KeyVersion, ListEntry,
+    ListPage, ListRange, ListedUpload, ListedVersion, Totals, UploadView, Usage, VersionRow,
 };
 use index::{Answer, Command, CommandBody, IndexError, Query, QueryAnswer, Refusal};
 use shards::contract::{address, header};
@@ -331,6 +331,11 @@ pub(crate) fn queries() -> Vec<(&'static str, Query)> {
         ("bucket_documents", Query::BucketDocuments { bucket, known: Some(CommitStamp(300)) }),
         ("bucket_documents_first", Query::BucketDocuments { bucket, known: None }),
         ("access_key", Query::AccessKey { id: types::AccessKeyId("KEY".into()), known: Some(CommitStamp(300)) }),
+        ("lifecycle_buckets", Query::LifecycleBuckets { known: Some(CommitStamp(300)) }),
+        ("followed", Query::Followed),
+        ("due", Query::Due { after: Some(vec![1, 2]), limit: 10 }),
+        ("places", Query::Places { bucket, after: vec![1], limit: 10 }),
+        ("key_facts", Query::KeyFacts { bucket, key: key("key"), after: Some(CommitStamp(300)), limit: 10 }),
     ]
     .into_iter()
     .chain(identity_queries().into_iter().map(|query| ("identities", Query::Identities(Box::new(query)))))
@@ -504,10 +509,50 @@ fn query_answers() -> Vec<(&'static str, QueryAnswer)> {
         ),
         ("access_key_unknown", QueryAnswer::AccessKey { changed: CommitStamp(300), key: AccessKeyAnswer::Unknown }),
         ("access_key_known", QueryAnswer::AccessKey { changed: CommitStamp(300), key: AccessKeyAnswer::AsKnown }),
+        (
+            "lifecycle_buckets",
+            QueryAnswer::LifecycleBuckets {
+                changed: CommitStamp(300),
+                buckets: Some(vec![(BucketId(3), CommitStamp(300))]),
+            },
+        ),
+        ("lifecycle_buckets_known", QueryAnswer::LifecycleBuckets { changed: CommitStamp(300), buckets: None }),
+        ("followed", QueryAnswer::Followed(vec![(BucketId(3), followed())])),
+        (
+            "due",
+            QueryAnswer::Due(vec![DueRow {
+                row: vec![1, 2],
+                at: types::Timestamp(300),
+                bucket: BucketId(3),
+                key: key("key"),
+            }]),
+        ),
+        ("places", QueryAnswer::Places(vec![key("key"), key("other")])),
+        ("key_facts", QueryAnswer::KeyFacts(Box::new(key_facts()))),
     ]
     .into_iter()
     .chain(identity_answers().into_iter().map(|answer| ("identities", QueryAnswer::Identities(answer))))
     .collect()
+}
+
+fn followed() -> FollowedLifecycle {
+    let times = LifecycleTimes { fingerprint: [7; 16], after_us: Some(300), round_us: 1, date: None };
+    FollowedLifecycle { times, pass: Some(vec![1]) }
+}
+
+fn key_facts() -> KeyFacts {
+    let version = KeyVersion {
+        id: version_id(),
+        superseded: Some(CommitStamp(300)),
+        marker: false,
+        plain_bytes: 300,
+        tags: vec![("tag".to_owned(), "value".to_owned())],
+        storage_class: types::StorageClass::default(),
+        retention: None,
+        legal_hold: true,
+    };
+    let upload = KeyUpload { id: upload_id(1), began: types::Timestamp(300) };
+    KeyFacts { versions: vec![version], truncated: true, uploads: vec![upload], row: None }
 }
 
 /// The first form, without a range: no longer written, and read as ever. Its file is never written anew.

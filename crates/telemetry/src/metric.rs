@@ -30,6 +30,16 @@ pub const LOSSES_BORNE: &str = "cairn_losses_borne";
 pub const DEGRADED_PARTS: &str = "cairn_degraded_parts";
 /// Parts that were re-striped.
 pub const RESTRIPED_PARTS: &str = "cairn_restriped_parts_total";
+/// Objects that lifecycle rules have deleted.
+pub const LIFECYCLE_EXPIRED_OBJECTS: &str = "cairn_lifecycle_expired_objects_total";
+/// Versions that were not the newest, which lifecycle rules have removed.
+pub const LIFECYCLE_EXPIRED_NONCURRENT: &str = "cairn_lifecycle_expired_noncurrent_versions_total";
+/// Delete markers that lifecycle rules have removed.
+pub const LIFECYCLE_EXPIRED_MARKERS: &str = "cairn_lifecycle_expired_markers_total";
+/// Uploads that lifecycle rules have ended.
+pub const LIFECYCLE_ABORTED_UPLOADS: &str = "cairn_lifecycle_aborted_uploads_total";
+/// Versions that lifecycle rules have moved to another storage class.
+pub const LIFECYCLE_MOVED_VERSIONS: &str = "cairn_lifecycle_moved_versions_total";
 /// Shards that are missing because their disk is down or not rebuilt yet; NaN while that is not known.
 pub const MISSING_SHARDS: &str = "cairn_missing_shards";
 /// Bad shards that wait for repair.

@@ -30,6 +30,16 @@ pub struct Counters {
     pub parts_written_anew: AtomicU64,
     /// Parts that it had to leave as they were: disks were missing, or they could not be read.
     pub parts_left: AtomicU64,
+    /// Objects that lifecycle rules have deleted.
+    pub expired_objects: AtomicU64,
+    /// Versions that were not the newest, which lifecycle rules have removed.
+    pub expired_noncurrent: AtomicU64,
+    /// Delete markers that lifecycle rules have removed.
+    pub expired_markers: AtomicU64,
+    /// Uploads that lifecycle rules have ended.
+    pub aborted_uploads: AtomicU64,
+    /// Versions that lifecycle rules have moved to another storage class.
+    pub moved_versions: AtomicU64,
     /// Whether a scrub pass is under way.
     pub scrubbing: AtomicBool,
     /// Shards verified in this pass.

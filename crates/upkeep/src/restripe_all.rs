@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use index::query::{DegradedRow, VersionRow};
 use index::{IndexService, Query, QueryAnswer};
 use objects::data::DataPath;
-use objects::{Aim, Objects, Restriped};
+use objects::{Aim, Objects, Restriped, parts_to_restripe};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
-use types::{PartNumber, Profile, VersionKind};
+use types::Profile;
 
 use crate::duty::{Duty, DutyError, Step};
 use crate::pace::Pace;
@@ -107,26 +107,6 @@ impl RestripeAll {
     }
 }
 
-/// The parts of a version that may have runs, as the queue of degraded parts names them.
-fn parts_of(row: &VersionRow) -> Vec<DegradedRow> {
-    let part = |version, upload, number| DegradedRow {
-        row: Vec::new(),
-        bucket: row.bucket,
-        key: row.key.clone(),
-        version,
-        upload,
-        number,
-    };
-    match &row.version.kind {
-        VersionKind::DeleteMarker => Vec::new(),
-        VersionKind::Single(single) => vec![part(Some(row.version.id), None, single.number)],
-        VersionKind::Multipart { upload, parts } => {
-            let numbers = std::iter::once(PartNumber::MANIFEST).chain(parts.iter().map(|part| part.number));
-            numbers.map(|number| part(None, Some(*upload), number)).collect()
-        }
-    }
-}
-
 #[async_trait]
 impl Duty for RestripeAll {
     fn name(&self) -> &'static str {
@@ -145,7 +125,7 @@ impl Duty for RestripeAll {
         };
         let (rows, next) = self.versions(at.after.clone()).await?;
         for row in &rows {
-            for part in parts_of(row) {
+            for part in parts_to_restripe(row.bucket, &row.key, &row.version) {
                 if !self.is_wanted() {
                     return Ok(Step::Again);
                 }

@@ -135,10 +135,12 @@ impl RecentVersions {
         for command in entries.iter().flat_map(|entry| &entry.commands) {
             match touched_by(&command.body) {
                 Touched::Nothing => {}
-                Touched::Key(home) => {
-                    let at = self.part_of(&home);
-                    change.0 |= 1 << at;
-                    self.parts[at].lock().begin_change(Some(&home));
+                Touched::Keys(homes) => {
+                    for home in &homes {
+                        let at = self.part_of(home);
+                        change.0 |= 1 << at;
+                        self.parts[at].lock().begin_change(Some(home));
+                    }
                 }
                 Touched::Everything => {
                     change.0 = u64::MAX;
@@ -220,12 +222,13 @@ fn newest_of(query: &Query) -> Option<(HomeKey, bool)> {
 /// What the answer to a lookup may depend on of what a command changes.
 enum Touched {
     Nothing,
-    Key(HomeKey),
+    Keys(Vec<HomeKey>),
     Everything,
 }
 
 fn touched_by(command: &CommandBody) -> Touched {
-    let key = |bucket, key: &ObjectKey| Touched::Key(HomeKey { bucket, key: key.clone() });
+    let home = |bucket, key: &ObjectKey| HomeKey { bucket, key: key.clone() };
+    let key = |bucket, key: &ObjectKey| Touched::Keys(vec![home(bucket, key)]);
     match command.bare() {
         CommandBody::PutObject(put) => key(put.bucket.id, &put.key),
         CommandBody::DeleteObject(delete) => key(delete.bucket.id, &delete.key),
@@ -233,6 +236,9 @@ fn touched_by(command: &CommandBody) -> Touched {
         CommandBody::SetObjectTags(set) => key(set.bucket.id, &set.key),
         CommandBody::SetObjectLock(set) => key(set.bucket.id, &set.key),
         CommandBody::ReplacePart(replace) => key(replace.bucket, &replace.key),
+        CommandBody::Expire(expire) => {
+            Touched::Keys(expire.keys.iter().map(|key| home(expire.bucket.id, &key.key)).collect())
+        }
         CommandBody::CreateBucketRow { .. }
         | CommandBody::ChangeBucketRow { .. }
         | CommandBody::FenceBucket { .. }
@@ -267,6 +273,8 @@ fn touched_by(command: &CommandBody) -> Touched {
         | CommandBody::AllotRange
         | CommandBody::NoteRanges { .. }
         | CommandBody::SetBucketDocument(_)
+        | CommandBody::FollowLifecycle(_)
+        | CommandBody::DropDue { .. }
         | CommandBody::ChangeIdentity(_)
         // Bare, it is none.
         | CommandBody::Within { .. } => Touched::Nothing,

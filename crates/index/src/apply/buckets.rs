@@ -53,6 +53,9 @@ impl Applying<'_> {
         let Some(record) = self.tables.bucket_record(id)? else { return Ok(Answer::Done) };
         match record.state {
             BucketRecordState::Deleting { token: of } | BucketRecordState::Creating { token: of } if of == token => {
+                if self.tables.has_lifecycle(id)? {
+                    self.tables.put_lifecycles_changed(self.stamp)?;
+                }
                 self.tables.delete_documents(id)?;
                 self.tables.delete_bucket_record(&record)?;
                 Ok(Answer::Done)
@@ -146,6 +149,7 @@ impl Applying<'_> {
         if !self.is_bucket_empty(id)? {
             return Err(Refusal::BucketNotEmpty.into());
         }
+        self.forget_followed(id)?;
         self.tables.delete_bucket_row(self.range, id)?;
         self.memory.usage.remove(&(self.range, id));
         self.memory.bucket_rows.insert((self.range, id), None);
@@ -171,7 +175,7 @@ impl Applying<'_> {
         }
     }
 
-    fn bucket_row(&mut self, id: BucketId) -> Result<Option<BucketRow>, Stop> {
+    pub(super) fn bucket_row(&mut self, id: BucketId) -> Result<Option<BucketRow>, Stop> {
         if let Some(row) = self.memory.bucket_rows.get(&(self.range, id)) {
             return Ok(row.clone());
         }

@@ -22,6 +22,7 @@ impl Applying<'_> {
         self.tables.put_upload(&site.place, create.upload, &row)?;
         self.tables.put_upload_time(&site.place, row.began, create.upload)?;
         self.usage(create.bucket.id).uploads += 1;
+        self.note_change(&site)?;
         Ok(Answer::UploadCreated { stamp: self.stamp })
     }
 }

@@ -1,7 +1,7 @@
 //! SetBucketDocument: what S3 keeps with a bucket, in the system range.
 
 use super::{Applying, Stop};
-use crate::command::{Answer, BucketRecordState, DOCUMENT_BYTES_MAX, Refusal, SetBucketDocument};
+use crate::command::{Answer, BucketRecordState, DOCUMENT_BYTES_MAX, DocumentKind, Refusal, SetBucketDocument};
 
 impl Applying<'_> {
     /// A bucket that is being deleted still takes documents: its deletion may be undone, else they go with it.
@@ -17,6 +17,9 @@ impl Applying<'_> {
             None => self.tables.delete_document(*bucket, *kind)?,
         }
         self.tables.put_documents_changed(*bucket, self.stamp)?;
+        if *kind == DocumentKind::Lifecycle {
+            self.tables.put_lifecycles_changed(self.stamp)?;
+        }
         Ok(Answer::Done)
     }
 }

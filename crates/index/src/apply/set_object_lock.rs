@@ -23,6 +23,8 @@ impl Applying<'_> {
             LockChange::LegalHold(hold) => row.attributes.to_mut().legal_hold = hold,
         }
         self.tables.rewrite_body(body, &rows::encode(&row))?;
+        // What it held may have been due.
+        self.note_look(&site)?;
         Ok(Answer::LockSet { id, null })
     }
 

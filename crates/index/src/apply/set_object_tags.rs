@@ -24,6 +24,7 @@ impl Applying<'_> {
         let Settable { id, null, body, mut row } = self.settable(&site, set.version)?;
         row.attributes.to_mut().tags.clone_from(&set.tags);
         self.tables.rewrite_body(body, &rows::encode(&row))?;
+        self.note_look(&site)?;
         Ok(Answer::Tagged { id, null })
     }
 

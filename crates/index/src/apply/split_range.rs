@@ -20,7 +20,7 @@ impl Applying<'_> {
             CommandBody::Within { epoch, body } => *epoch == row.epoch && Self::is_inside(&row.interval, body),
             CommandBody::SplitRange(split) => split.expected == row.epoch,
             // Its rows name the range.
-            CommandBody::RemoveGarbage { .. } => true,
+            CommandBody::RemoveGarbage { .. } | CommandBody::DropDue { .. } => true,
             body if body.key().is_some() || matches!(body, CommandBody::DiscardRuns { .. }) => {
                 Self::is_inside(&row.interval, body)
             }
@@ -69,7 +69,9 @@ impl Applying<'_> {
         self.memory.answers.inherit(parent, child);
         self.split_usage(split.at.bucket, split)?;
         self.tables.hand_over_buckets(parent, child, split.at.bucket)?;
+        self.tables.hand_over_followed(parent, child, split.at.bucket)?;
         self.memory.bucket_rows.clear();
+        self.memory.followed.clear();
         Ok(Answer::Split(Box::new([lower.of(parent), upper.of(child)])))
     }
 

@@ -150,6 +150,7 @@ impl Applying<'_> {
         usage.objects += i64::from(!had_object);
         usage.versions += 1;
         usage.bytes += signed(head.plain_bytes);
+        self.note_change(site)?;
         Ok(Answer::Put { id: head.id, null: head.null })
     }
 
@@ -178,6 +179,7 @@ impl Applying<'_> {
             self.tables.put_null_stamp(&site.place, head.id.stamp)?;
         }
         self.usage(site.bucket).markers += 1;
+        self.note_change(site)?;
         Ok(Answer::Deleted { marker: true, version: Some((head.id, head.null)) })
     }
 
@@ -223,6 +225,10 @@ impl Applying<'_> {
         self.delete_body(body)?;
         if head.superseded.is_none() {
             self.promote(site)?;
+        }
+        // What was promoted may be due as the newest, and a marker that is left alone may be.
+        if self.tables.newest_version(&site.place)?.is_some() || self.tables.current(&site.place)?.is_some() {
+            self.note_look(site)?;
         }
         Ok(Answer::Deleted { marker: head.marker, version: Some((head.id, head.null)) })
     }

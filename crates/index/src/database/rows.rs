@@ -57,7 +57,7 @@ const RANGES: u8 = 1;
 const DESCRIPTORS: u8 = 21;
 
 /// Bodies come before what names them; what tells of the range itself stands in the first stretch.
-const TABLES: [Table; 23] = [
+const TABLES: [Table; 25] = [
     table(RANGES, "ranges", &["id", "stamp", "floor", "applied", "membership"], Part::OfRange),
     table(DESCRIPTORS, "descriptors", &["range", "row"], Part::OfRange),
     table(2, "answers", &["range", "ticket", "number", "answer"], Part::OfRange),
@@ -86,6 +86,8 @@ const TABLES: [Table; 23] = [
     table(18, "degraded", &["key", "row"], Part::Data),
     table(19, "garbage", &["key", "row"], Part::KeyOfRange),
     table(20, "discarded", &["key"], Part::KeyOfRange),
+    table(24, "lifecycles", &["range", "bucket", "row"], Part::OfRange),
+    table(25, "due", &["key"], Part::KeyOfRange),
 ];
 
 impl IndexReader {

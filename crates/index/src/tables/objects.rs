@@ -65,6 +65,12 @@ impl Tables<'_> {
         self.all(sql, params![place, after_place(place)], |row| Stored::read(row, 0))
     }
 
+    /// The newest of them.
+    pub(crate) fn versions_of_at_most(self, place: &[u8], limit: u32) -> Result<Vec<Stored>, IndexDatabaseError> {
+        let sql = "SELECT head, body FROM versions WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3";
+        self.all(sql, params![place, after_place(place), limit], |row| Stored::read(row, 0))
+    }
+
     pub(crate) fn put_version(self, place: &[u8], head: &HeadRow, body: Option<i64>) -> Result<(), IndexDatabaseError> {
         let sql = "INSERT OR REPLACE INTO versions (key, head, body) VALUES (?1, ?2, ?3)";
         self.execute(sql, params![keys::version_key(place, head.id.stamp), head.encode(), body])?;

@@ -72,6 +72,8 @@ impl Tables<'_> {
         ] {
             self.execute(sql, [to_sql(range.0)])?;
         }
+        self.forget_lifecycles(range)?;
+        self.forget_lifecycles(into)?;
         let [from, to] = [range.0, range.0 + 1].map(u64::to_be_bytes);
         self.execute("DELETE FROM discarded WHERE key >= ?1 AND key < ?2", [from, to])?;
         let rows = self.all("SELECT key, row FROM garbage WHERE key >= ?1 AND key < ?2", [from, to], |row| {

@@ -4,6 +4,7 @@ mod buckets;
 mod documents;
 mod entries;
 mod identities;
+mod lifecycle;
 mod locks;
 mod rows;
 mod splits;

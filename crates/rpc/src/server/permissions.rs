@@ -24,6 +24,9 @@ pub(super) fn gateway_may_propose(command: &CommandBody) -> bool {
         | CommandBody::NoteRanges { .. }
         | CommandBody::SplitRange(_)
         | CommandBody::ChangeIdentity(_)
+        | CommandBody::FollowLifecycle(_)
+        | CommandBody::Expire(_)
+        | CommandBody::DropDue { .. }
         | CommandBody::ReplacePart(_) => false,
         #[cfg(feature = "next-level")]
         CommandBody::Probe => false,
@@ -64,6 +67,11 @@ pub(super) fn gateway_may_query(query: &Query) -> bool {
         | Query::Gateways
         | Query::AwayDisks
         | Query::Identities(_)
+        | Query::LifecycleBuckets { .. }
+        | Query::Followed
+        | Query::Due { .. }
+        | Query::Places { .. }
+        | Query::KeyFacts { .. }
         | Query::Rebalancing => false,
         Query::Within { query, .. } => gateway_may_query(query),
         Query::Cluster
@@ -130,7 +138,10 @@ mod tests {
             "AllotRange",
             "ChangeIdentity",
             "ChangeLayout",
+            "DropDue",
+            "Expire",
             "ExpireTickets",
+            "FollowLifecycle",
             "Form",
             "NoteAway",
             "NoteRanges",
@@ -171,7 +182,20 @@ mod tests {
             "WantedProfile",
         ];
         assert_eq!(names(of_the_system_range), expected.map(str::to_owned).into());
-        let expected = ["AwayDisks", "Degraded", "Garbage", "Gateways", "Identities", "Rebalancing", "VersionRows"];
+        let expected = [
+            "AwayDisks",
+            "Degraded",
+            "Due",
+            "Followed",
+            "Garbage",
+            "Gateways",
+            "Identities",
+            "KeyFacts",
+            "LifecycleBuckets",
+            "Places",
+            "Rebalancing",
+            "VersionRows",
+        ];
         assert_eq!(names(may_not), expected.map(str::to_owned).into());
     }
 }
