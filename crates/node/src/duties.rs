@@ -16,7 +16,7 @@ use types::{NodeId, RangeId};
 use upkeep::buckets::UnfinishedBuckets;
 use upkeep::collect::Collect;
 use upkeep::heirs::Heirs;
-use upkeep::lifecycle::{LedRanges, Lifecycle, LifecycleServices};
+use upkeep::lifecycle::{LedRanges, Lifecycle, LifecycleServices, Restriping};
 use upkeep::moves::{Moves, MovesServices};
 use upkeep::pace::Pace;
 use upkeep::progress::Progress;
@@ -161,9 +161,7 @@ pub fn assemble(settings: DutySettings, services: DutyServices) -> (Vec<Arc<dyn 
     };
     let lifecycle = LifecycleServices {
         index: index.clone(),
-        objects: objects.clone(),
-        data: repair.data.clone(),
-        pace: repair.pace.clone(),
+        store: Arc::new(Restriping { objects: objects.clone(), data: repair.data.clone(), pace: repair.pace.clone() }),
         progress: progress.clone(),
         clock: clock.clone(),
         entropy,

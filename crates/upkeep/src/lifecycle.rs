@@ -26,7 +26,10 @@ use platform::{Clock, Entropy};
 use s3_wire::lifecycle::Day;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use types::{BucketId, CommitStamp, ObjectKey, RangeDescriptor, RangeId, RequestNumber, SplitEpoch, Timestamp};
+use types::{
+    BucketId, CommitStamp, ObjectKey, RangeDescriptor, RangeId, RequestNumber, SplitEpoch, StorageClass, Timestamp,
+    VersionId,
+};
 
 use crate::duty::{Duty, DutyError, Step};
 use crate::pace::Pace;
@@ -56,12 +59,8 @@ pub type LedRanges = Arc<dyn Fn() -> Vec<RangeDescriptor> + Send + Sync>;
 pub struct LifecycleServices {
     /// The index.
     pub index: Arc<dyn IndexService>,
-    /// Moves versions to other storage classes.
-    pub objects: Objects,
-    /// Knows whether clients are there.
-    pub data: DataPath,
-    /// How fast it may go beside them.
-    pub pace: Pace,
+    /// Moves versions to other storage classes, and knows how fast it may go.
+    pub store: Arc<dyn LifecycleStore>,
     /// What was done.
     pub progress: Progress,
     /// What is due by now. It is checked again by the range's own time.
@@ -72,6 +71,54 @@ pub struct LifecycleServices {
     pub led: LedRanges,
     /// How long a day is.
     pub day: Day,
+}
+
+/// What lifecycle does with bytes.
+#[async_trait]
+pub trait LifecycleStore: Send + Sync {
+    /// Writes all parts of a version as another storage class wants them; `false`: not all could be. It is not said yet to be
+    /// of that class.
+    ///
+    /// # Errors
+    /// [`DutyError`]; it is tried again later.
+    async fn move_version(
+        &self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        version: VersionId,
+        class: &StorageClass,
+    ) -> Result<bool, DutyError>;
+
+    /// Leaves clients, where there are any, as much time as was taken.
+    async fn rest(&self, took: Duration);
+}
+
+/// Moves versions by writing them anew.
+pub struct Restriping {
+    /// Writes parts anew.
+    pub objects: Objects,
+    /// Knows whether clients are there.
+    pub data: DataPath,
+    /// How fast it may go beside them.
+    pub pace: Pace,
+}
+
+#[async_trait]
+impl LifecycleStore for Restriping {
+    async fn move_version(
+        &self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        version: VersionId,
+        class: &StorageClass,
+    ) -> Result<bool, DutyError> {
+        let moved = self.objects.move_version(bucket, key, version, class).await;
+        moved.map_err(|error| DutyError::Other(error.to_string()))
+    }
+
+    async fn rest(&self, took: Duration) {
+        self.pace.rest(&self.data, took).await;
+    }
 }
 
 /// The duty.
@@ -225,14 +272,16 @@ impl Lifecycle {
             self.sync(state, range).await?;
         }
         let passing = state.ranges.get(&range.id).and_then(|known| known.passes.first_key_value());
+        let mut has_passed = false;
         if let Some((bucket, row)) = passing.map(|(bucket, row)| (*bucket, row.clone())) {
-            self.pass_on(state, range, bucket, row, now).await?;
-            return Ok(Turn::More);
+            has_passed = self.pass_on(state, range, bucket, row, now).await?;
         }
-        self.take_due(state, range, now).await
+        // What is due does not wait for the end of a long pass.
+        let turn = self.take_due(state, range, now).await?;
+        Ok(if has_passed { Turn::More } else { turn })
     }
 
-    /// Goes on with a pass over the keys of a bucket.
+    /// Goes on with a pass over the keys of a bucket. `false`: not now.
     async fn pass_on(
         &self,
         state: &mut State,
@@ -240,10 +289,10 @@ impl Lifecycle {
         bucket: BucketId,
         row: FollowedLifecycle,
         now: Timestamp,
-    ) -> Result<(), DutyError> {
+    ) -> Result<bool, DutyError> {
         let Some(rules) = self.rules(state, bucket).await? else {
             state.ranges.remove(&range.id);
-            return Ok(());
+            return Ok(false);
         };
         let query = Query::Places { bucket, after: row.pass.clone().unwrap_or_default(), limit: KEYS_MAX };
         let keys = match self.ask_range(range, query).await? {
@@ -261,7 +310,7 @@ impl Lifecycle {
                 None => known.passes.remove(&bucket),
             };
         }
-        Ok(())
+        Ok(is_done)
     }
 
     /// Takes the notes whose time has come.
@@ -285,20 +334,33 @@ impl Lifecycle {
                 of_buckets.entry(row.bucket).or_default().entry(row.key).or_insert(row.at);
             }
         }
+        // Where a bucket is fenced, say, nothing can be done now, and what can be done comes first.
+        let mut is_done = !dropped.is_empty();
         for (bucket, keys) in of_buckets {
             let Some(rules) = self.rules(state, bucket).await? else {
-                // It goes, or its rules do: the next look at who has rules tells.
-                state.known = None;
+                self.forget(state, range, bucket).await?;
                 continue;
             };
             let noted = keys.into_iter().map(|(key, at)| (key, Some(at))).collect();
             let keys = self.look_at(&rules, noted, now).await?;
-            self.expire(state, range, rules.at, keys, None).await?;
+            is_done |= self.expire(state, range, rules.at, keys, None).await?;
         }
         if !dropped.is_empty() {
             self.propose_to(range, CommandBody::DropDue { rows: dropped }).await?;
         }
-        if state.known.is_none() { Ok(Turn::Idle(None)) } else { Ok(Turn::More) }
+        Ok(if is_done { Turn::More } else { Turn::Idle(None) })
+    }
+
+    /// A bucket's rules were removed, or it was, since who has rules was learnt. It is followed no more, so that the same
+    /// rules, should they be set again, begin with a pass, and its notes go when they come up next.
+    async fn forget(&self, state: &mut State, range: &RangeDescriptor, bucket: BucketId) -> Result<(), DutyError> {
+        if let Some(at) = rules::bucket_at(&*self.services.index, bucket).await? {
+            self.follow(state, range, at, None).await?;
+        }
+        state.buckets.remove(&bucket);
+        // Asked anew, and all ranges with it.
+        state.known = None;
+        Ok(())
     }
 
     async fn due(&self, range: &RangeDescriptor, limit: usize) -> Result<Vec<DueRow>, DutyError> {
@@ -361,10 +423,10 @@ impl Lifecycle {
         found: &mut ExpireKey,
         now: Timestamp,
     ) -> Result<(), DutyError> {
-        let LifecycleServices { objects, data, pace, day, .. } = &self.services;
+        let LifecycleServices { store, day, .. } = &self.services;
         let begun = Instant::now();
-        let moved = objects.move_version(bucket, &found.key, wanted.version, &wanted.class).await;
-        pace.rest(data, begun.elapsed()).await;
+        let moved = store.move_version(bucket, &found.key, wanted.version, &wanted.class).await;
+        store.rest(begun.elapsed()).await;
         let is_moved = moved.unwrap_or_else(|error| {
             tracing::warn!(%bucket, key = %found.key, %error, "a version could not be moved to its storage class");
             false
@@ -445,7 +507,7 @@ impl Duty for Lifecycle {
             match self.look_after(&mut state, range, now).await {
                 Ok(Turn::More) => {
                     next = Some(now);
-                    self.services.pace.rest(&self.services.data, begun.elapsed()).await;
+                    self.services.store.rest(begun.elapsed()).await;
                 }
                 Ok(Turn::Idle(at)) => next = next.into_iter().chain(at).min(),
                 // It was split, or another leads it by now.

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use types::{BucketId, CommitStamp, Extent, ObjectKey, RunId, VersionKind};
 
+use crate::lifecycle::compare_due;
 use crate::reference::{self, Line, Reference};
 
 fn ask(database: &mut IndexDatabase, query: Query) -> QueryAnswer {
@@ -24,6 +25,7 @@ fn lines(page: &ListPage<ListedVersion>) -> (Vec<Line>, bool) {
 
 /// All that can be asked of both.
 pub(crate) fn compare(reference: &Reference, database: &mut IndexDatabase) {
+    compare_due(reference, database);
     assert_eq!(database.verify().expect("rows can be read"), Vec::<String>::new());
     let QueryAnswer::Garbage(rows) =
         ask(database, Query::Garbage { freed_before: CommitStamp(u64::MAX), after: None, limit: usize::MAX })

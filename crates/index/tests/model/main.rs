@@ -7,6 +7,7 @@
 
 mod compare;
 mod crash;
+mod lifecycle;
 mod reference;
 mod writer;
 

@@ -60,9 +60,10 @@ pub(crate) struct Reference {
     pub(crate) last: CommitStamp,
     pub(crate) buckets: BTreeMap<BucketId, Bucket>,
     pub(crate) garbage: BTreeSet<RunId>,
+    pub(crate) followed: crate::lifecycle::Followed,
 }
 
-type Outcome = Result<Answer, Refusal>;
+pub(crate) type Outcome = Result<Answer, Refusal>;
 
 impl Reference {
     pub(crate) fn apply(&mut self, time: Timestamp, command: &CommandBody) -> Answer {
@@ -70,7 +71,23 @@ impl Reference {
         self.body(command).unwrap_or_else(Answer::Refused)
     }
 
-    fn body(&mut self, command: &CommandBody) -> Outcome {
+    /// Does it, and notes the key where its bucket is followed.
+    pub(crate) fn body(&mut self, command: &CommandBody) -> Outcome {
+        let known = |bucket: BucketId, key: &ObjectKey, upload| {
+            self.buckets.get(&bucket).and_then(|bucket| bucket.uploads.get(&(key.clone(), upload)))
+        };
+        let is_repeat = match command {
+            CommandBody::CreateUpload(create) => known(create.bucket.id, &create.key, create.upload).is_some(),
+            CommandBody::CompleteUpload(complete) => known(complete.bucket.id, &complete.key, complete.upload)
+                .is_some_and(|upload| upload.completed.is_some()),
+            _ => false,
+        };
+        let answer = self.done(command)?;
+        self.note(command, &answer, is_repeat);
+        Ok(answer)
+    }
+
+    fn done(&mut self, command: &CommandBody) -> Outcome {
         match command {
             CommandBody::CreateBucketRow { id, config } => {
                 let bucket = self.buckets.entry(*id).or_default();
@@ -117,11 +134,17 @@ impl Reference {
                 self.free(upload.parts.values().flat_map(runs));
                 Ok(Answer::Done)
             }
+            CommandBody::FollowLifecycle(follow) => {
+                self.live(follow.bucket)?;
+                self.follow(follow.bucket.id, follow.rules.clone());
+                Ok(Answer::Done)
+            }
+            CommandBody::Expire(expire) => self.expire(expire),
             other => panic!("the reference knows no {other:?}"),
         }
     }
 
-    fn live(&mut self, at: BucketAt) -> Result<&mut Bucket, Refusal> {
+    pub(crate) fn live(&mut self, at: BucketAt) -> Result<&mut Bucket, Refusal> {
         let bucket = self.buckets.entry(at.id).or_default();
         match &bucket.row {
             Some(row) if row.epoch == at.epoch && row.state == BucketState::Live => Ok(bucket),

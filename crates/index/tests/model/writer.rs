@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use index::command::{
-    BucketAt, BucketConfig, BucketRow, CompletePart, CompleteUpload, CreateUpload, ETagCondition, LockChange, PutPart,
-    SetObjectLock, SetObjectTags, WhichVersion, WriteConditions,
+    BucketAt, BucketConfig, BucketRow, CompletePart, CompleteUpload, CreateUpload, ETagCondition, FollowLifecycle,
+    LifecycleTimes, LockChange, PutPart, SetObjectLock, SetObjectTags, WhichVersion, WriteConditions,
 };
 use index::contract::samples;
 use index::{Answer, Command, CommandBody, RangeEntry, Refusal};
@@ -14,6 +14,7 @@ use types::{
     RetentionMode, RetentionPeriod, Timestamp, UploadId, VersionId, Versioning,
 };
 
+use crate::lifecycle::{Judgement, judgement};
 use crate::reference::Reference;
 
 pub(crate) const KEYS: [&[u8]; 9] = [b"a", b"a/", b"a/b", b"a/b/c", b"a/c", b"a\0", b"a\0\xff", b"b", b"\xff\xff"];
@@ -68,6 +69,16 @@ pub(crate) enum Step {
     },
     Abort {
         upload: Index,
+    },
+    /// The bucket's keys are noted by rules of so many days, or not any more.
+    Follow {
+        bucket: u64,
+        days: Option<u64>,
+    },
+    Expire {
+        bucket: u64,
+        key: usize,
+        judgement: Judgement,
     },
     /// A command of the log comes again, under its own request id.
     Repeat(Index),
@@ -151,6 +162,9 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => (any::<Index>(), any::<u8>(), proptest::bool::weighted(0.1), conditions())
             .prop_map(|(upload, parts, spoil, conditions)| Step::Complete { upload, parts, spoil, conditions }),
         1 => any::<Index>().prop_map(|upload| Step::Abort { upload }),
+        1 => (1u64..3, proptest::option::weighted(0.8, 0u64..3)).prop_map(|(bucket, days)| Step::Follow { bucket, days }),
+        6 => (1u64..3, 0..KEYS.len(), judgement())
+            .prop_map(|(bucket, key, judgement)| Step::Expire { bucket, key, judgement }),
         3 => any::<Index>().prop_map(Step::Repeat),
     ]
 }
@@ -305,6 +319,21 @@ impl Writer {
             Step::Complete { upload, parts, spoil, conditions } => {
                 let Some(picked) = self.upload(upload) else { return };
                 self.complete(time, picked, *parts, *spoil, written(conditions), random);
+            }
+            Step::Follow { bucket, days } => {
+                let rules = days.map(|days| LifecycleTimes {
+                    fingerprint: [days as u8; 16],
+                    after_us: (days > 0).then_some(days * 10),
+                    round_us: 10,
+                    date: (days == 2).then_some(Timestamp(30)),
+                });
+                let follow = FollowLifecycle { bucket: self.at(*bucket), rules };
+                self.write(time, CommandBody::FollowLifecycle(Box::new(follow)));
+            }
+            Step::Expire { bucket, key, judgement } => {
+                let key = samples::key(KEYS[*key]);
+                let body = self.reference.judged(self.at(*bucket), &key, judgement, random);
+                self.write(time, body);
             }
             Step::Repeat(pick) => self.repeat(time, pick),
             Step::Abort { upload } => {
