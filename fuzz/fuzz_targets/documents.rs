@@ -5,6 +5,7 @@ use http::{HeaderMap, Method};
 use libfuzzer_sys::fuzz_target;
 use s3_wire::bucket_accelerate::Acceleration;
 use s3_wire::bucket_cors::{CORS_BYTES_MAX, CorsConfiguration};
+use s3_wire::bucket_lifecycle::{LifecycleConfiguration, MinimumSize};
 use s3_wire::bucket_request_payment::Payer;
 use s3_wire::bucket_versioning::PutBucketVersioningRequest;
 use s3_wire::bucket_website::WebsiteConfiguration;
@@ -28,6 +29,9 @@ fuzz_target!(|document: &[u8]| {
     let _ = DeleteObjectsRequest::parse(&head, document);
     let _ = PutBucketVersioningRequest::parse(&head, document);
     // What is stored must be readable, whatever it was made of.
+    if let Ok(rules) = LifecycleConfiguration::parse(document, MinimumSize::default()) {
+        assert_eq!(LifecycleConfiguration::parse_stored(&rules.stored()).as_ref(), Ok(&rules));
+    }
     if let Ok(rules) = CorsConfiguration::parse(document) {
         assert!(rules.document().len() > CORS_BYTES_MAX || CorsConfiguration::parse(&rules.document()).is_ok());
     }
