@@ -1,5 +1,6 @@
-//! Whose answers are given where AWS and public test suites differ. Two more differences are not of words: making one's
-//! own bucket again (`operations::create_bucket`) and a conditional DELETE of nothing (`operations::delete_object`).
+//! Whose answers are given where AWS and public test suites differ. Three more differences are not of words:
+//! making one's own bucket again (`operations::create_bucket`), a conditional DELETE of nothing
+//! (`operations::delete_object`), and filters of lifecycle rules (`operations::put_bucket_lifecycle_configuration`).
 
 use http::{HeaderName, HeaderValue};
 use s3_wire::conditions::Known;

@@ -208,6 +208,6 @@ impl LifecycleConfiguration {
     /// # Errors
     /// `MalformedXML`, and others of [`LifecycleConfiguration::parse`].
     pub fn parse_stored(document: &[u8]) -> Result<Self, S3Error> {
-        Self::read(&Element::parse(document, usize::MAX)?)
+        Self::read(&Element::parse(document, usize::MAX)?, read::Filters::Strict)
     }
 }

@@ -6,6 +6,7 @@ use s3_wire::{ErrorCode, S3Error};
 
 use crate::answer::{Answer, whole};
 use crate::call::Call;
+use crate::compat::Compat;
 use crate::document::too_long;
 
 /// Puts rules of what becomes of objects in place of the bucket's.
@@ -14,7 +15,11 @@ pub(crate) async fn put_bucket_lifecycle_configuration(
     bytes_max: usize,
 ) -> Result<Answer, S3Error> {
     let document = call.document(bytes_max).await?;
-    let mut rules = LifecycleConfiguration::parse(&document, MinimumSize::of_request(&call.head)?)?;
+    let minimum_size = MinimumSize::of_request(&call.head)?;
+    let mut rules = match call.core.settings.compat {
+        Compat::Aws => LifecycleConfiguration::parse(&document, minimum_size),
+        Compat::Rgw => LifecycleConfiguration::parse_leniently(&document, minimum_size),
+    }?;
     if let Some(class) = rules.classes().find(|class| !call.objects().has_class(class)) {
         return Err(S3Error::new(ErrorCode::InvalidStorageClass).with("StorageClassRequested", class.as_str()));
     }

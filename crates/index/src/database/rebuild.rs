@@ -91,6 +91,8 @@ impl IndexDatabase {
                 tables.put_range(*range, &RangeRow { floor, ..row })?;
                 tables.forget_tickets_below(*range, floor)?;
                 tables.forget_discarded_below(*range, floor)?;
+                // What was noted is of before: a pass over the keys notes them anew.
+                tables.forget_lifecycles(*range)?;
                 for row in tables.all_bucket_rows(*range)? {
                     let epoch = BucketEpoch(row.epoch.0 + BUCKET_EPOCHS_AHEAD);
                     tables.put_bucket_row(*range, &BucketRow { epoch, ..row })?;
@@ -204,9 +206,11 @@ mod tests {
     use types::{BucketId, Versioning};
 
     use super::*;
-    use crate::command::BucketConfig;
+    use crate::command::{BucketConfig, FollowLifecycle, LifecycleTimes};
     use crate::contract::samples;
-    use crate::{Answer, Command, CommandBody, FIRST_DATA_RANGE, RangeEntry, Refusal, SYSTEM_RANGE};
+    use crate::{
+        Answer, Command, CommandBody, FIRST_DATA_RANGE, Query, QueryAnswer, RangeEntry, Refusal, SYSTEM_RANGE,
+    };
 
     fn apply(database: &mut IndexDatabase, range: RangeId, command: Command) -> Answer {
         let applied = bytes::Bytes::from_static(b"entry");
@@ -220,9 +224,22 @@ mod tests {
         let config = BucketConfig { versioning: Versioning::Enabled, ..BucketConfig::default() };
         let create = CommandBody::CreateBucketRow { id: BucketId(7), config };
         apply(&mut database, FIRST_DATA_RANGE, samples::plain(create));
+        let times = LifecycleTimes { fingerprint: [1; 16], after_us: Some(1), round_us: 1, date: None };
+        let follow = FollowLifecycle { bucket: samples::at(7, 1), rules: Some(times) };
+        let follow = samples::plain(CommandBody::FollowLifecycle(Box::new(follow)));
+        assert_eq!(apply(&mut database, FIRST_DATA_RANGE, follow), Answer::Done);
+        apply(&mut database, FIRST_DATA_RANGE, samples::put(samples::at(7, 1), "noted", 1, b"bytes"));
+        let noted = |database: &mut IndexDatabase| {
+            let due = database.query(&Query::Due { after: None, limit: 9 }).expect("read");
+            let followed = database.query(&Query::Followed).expect("read");
+            (due, followed)
+        };
+        assert!(matches!(noted(&mut database), (QueryAnswer::Due(due), _) if due.len() == 1));
         let seen = SeenInUse { ticket: TicketId(40), bucket: BucketId(7) };
         database.raise_above(seen, &[SYSTEM_RANGE, FIRST_DATA_RANGE]).expect("raised");
 
+        let nothing = (QueryAnswer::Due(Vec::new()), QueryAnswer::Followed(Vec::new()));
+        assert_eq!(noted(&mut database), nothing, "whoever looks after the range has it follow anew");
         let late = apply(&mut database, FIRST_DATA_RANGE, samples::put(samples::at(7, 1), "key", 1, b"late"));
         assert!(matches!(late, Answer::Refused(Refusal::BelowFloor | Refusal::StaleBucket { .. })), "{late:?}");
         let grant = CommandBody::GrantTicket { holder: types::NodeId::from_bytes([1; 16]), nonce: [2; 16] };

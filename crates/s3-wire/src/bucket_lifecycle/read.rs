@@ -18,6 +18,15 @@ const PREFIX_BYTES_MAX: usize = 1024;
 const NEWER_MAX: u32 = 100;
 const DAY_SECONDS: u64 = 86_400;
 
+/// How filters may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filters {
+    /// Several predicates stand within `And`.
+    Strict,
+    /// Or beside each other.
+    Lenient,
+}
+
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> S3Error {
     S3Error::new(ErrorCode::InvalidArgument).with_message(message)
 }
@@ -29,14 +38,26 @@ impl LifecycleConfiguration {
     /// `MalformedXML`, also for no rule, too many of them, and for what a rule has twice or lacks; `InvalidArgument` and
     /// `InvalidRequest` for what no rule can say.
     pub fn parse(body: &[u8], minimum_size: MinimumSize) -> Result<Self, S3Error> {
+        Self::parse_as(body, minimum_size, Filters::Strict)
+    }
+
+    /// The same, where filters may name several predicates without `And`, as Ceph RGW takes them: all must hold.
+    ///
+    /// # Errors
+    /// As [`LifecycleConfiguration::parse`].
+    pub fn parse_leniently(body: &[u8], minimum_size: MinimumSize) -> Result<Self, S3Error> {
+        Self::parse_as(body, minimum_size, Filters::Lenient)
+    }
+
+    fn parse_as(body: &[u8], minimum_size: MinimumSize, filters: Filters) -> Result<Self, S3Error> {
         let root = Element::parse(body, XML_BYTES_MAX)?;
         if root.children().iter().any(|child| child.name() != "Rule") {
             return Err(malformed());
         }
-        Ok(Self { minimum_size, ..Self::read(&root)? })
+        Ok(Self { minimum_size, ..Self::read(&root, filters)? })
     }
 
-    pub(super) fn read(root: &Element<'_>) -> Result<Self, S3Error> {
+    pub(super) fn read(root: &Element<'_>, filters: Filters) -> Result<Self, S3Error> {
         if root.name() != "LifecycleConfiguration" {
             return Err(malformed());
         }
@@ -48,7 +69,8 @@ impl LifecycleConfiguration {
         if elements.is_empty() || elements.len() > LIFECYCLE_RULES_MAX {
             return Err(malformed());
         }
-        let rules = elements.into_iter().map(LifecycleRule::parse).collect::<Result<Vec<_>, _>>()?;
+        let rules = elements.into_iter().map(|rule| LifecycleRule::parse(rule, filters));
+        let rules = rules.collect::<Result<Vec<_>, _>>()?;
         let mut ids: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).filter(|id| !id.is_empty()).collect();
         ids.sort_unstable();
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -59,7 +81,7 @@ impl LifecycleConfiguration {
 }
 
 impl LifecycleRule {
-    fn parse(element: &Element<'_>) -> Result<Self, S3Error> {
+    fn parse(element: &Element<'_>, filters: Filters) -> Result<Self, S3Error> {
         const NAMES: [&str; 9] = [
             "ID",
             "Prefix",
@@ -87,7 +109,7 @@ impl LifecycleRule {
         let rule = Self {
             id,
             enabled,
-            filter: Filter::of_rule(element)?,
+            filter: Filter::of_rule(element, filters)?,
             expiration: element.child("Expiration")?.map(Expiration::parse).transpose()?,
             transitions: of_name("Transition").map(Transition::parse).collect::<Result<_, _>>()?,
             noncurrent_expiration: element
@@ -193,18 +215,18 @@ impl LifecycleRule {
 }
 
 impl Filter {
-    fn of_rule(rule: &Element<'_>) -> Result<Self, S3Error> {
+    fn of_rule(rule: &Element<'_>, filters: Filters) -> Result<Self, S3Error> {
         match (rule.child("Prefix")?, rule.child("Filter")?) {
             (Some(prefix), None) => {
                 let prefix = Some(prefix_of(prefix)?);
                 Ok(Self { form: FilterForm::Legacy, prefix, ..Self::default() })
             }
-            (None, Some(filter)) => Self::parse(filter),
+            (None, Some(filter)) => Self::parse(filter, filters),
             (Some(_), Some(_)) | (None, None) => Err(malformed()),
         }
     }
 
-    fn parse(element: &Element<'_>) -> Result<Self, S3Error> {
+    fn parse(element: &Element<'_>, filters: Filters) -> Result<Self, S3Error> {
         match element.children() {
             [] => Ok(Self::default()),
             [and] if and.name() == "And" => {
@@ -212,8 +234,33 @@ impl Filter {
                 if and.children().is_empty() { Err(malformed()) } else { Ok(filter) }
             }
             [_] => Self::of_predicates(element),
+            _ if filters == Filters::Lenient => Self::of_all(element),
             _ => Err(malformed()),
         }
+    }
+
+    /// All predicates, within `And` and beside it. Of two prefixes one must begin with the other.
+    fn of_all(element: &Element<'_>) -> Result<Self, S3Error> {
+        let mut all = Self { form: FilterForm::And, ..Self::default() };
+        let within = element.children().iter().filter(|child| child.name() == "And").flat_map(Element::children);
+        for child in element.children().iter().filter(|child| child.name() != "And").chain(within) {
+            match (child.name(), all.prefix.take()) {
+                ("Prefix", None) => all.prefix = Some(prefix_of(child)?),
+                ("Prefix", Some(known)) => {
+                    let other = prefix_of(child)?;
+                    let (longer, shorter) = if other.len() > known.len() { (other, known) } else { (known, other) };
+                    all.prefix = Some(longer).filter(|longer| longer.starts_with(&shorter));
+                    if all.prefix.is_none() {
+                        return Err(malformed());
+                    }
+                }
+                (_, known) => {
+                    all.prefix = known;
+                    all.add(child)?;
+                }
+            }
+        }
+        all.check()
     }
 
     fn of_predicates(element: &Element<'_>) -> Result<Self, S3Error> {
@@ -221,12 +268,25 @@ impl Filter {
         for child in element.children() {
             match child.name() {
                 "Prefix" if filter.prefix.is_none() => filter.prefix = Some(prefix_of(child)?),
-                "Tag" => filter.add_tag(child)?,
-                "ObjectSizeGreaterThan" if filter.larger_than.is_none() => filter.larger_than = Some(bytes_of(child)?),
-                "ObjectSizeLessThan" if filter.smaller_than.is_none() => filter.smaller_than = Some(bytes_of(child)?),
-                _ => return Err(malformed()),
+                _ => filter.add(child)?,
             }
         }
+        filter.check()
+    }
+
+    /// Takes in a predicate that is no prefix.
+    fn add(&mut self, child: &Element<'_>) -> Result<(), S3Error> {
+        match child.name() {
+            "Tag" => self.add_tag(child)?,
+            "ObjectSizeGreaterThan" if self.larger_than.is_none() => self.larger_than = Some(bytes_of(child)?),
+            "ObjectSizeLessThan" if self.smaller_than.is_none() => self.smaller_than = Some(bytes_of(child)?),
+            _ => return Err(malformed()),
+        }
+        Ok(())
+    }
+
+    fn check(self) -> Result<Self, S3Error> {
+        let filter = self;
         if let (Some(larger), Some(smaller)) = (filter.larger_than, filter.smaller_than)
             && smaller <= larger
         {

@@ -155,6 +155,32 @@ fn what_no_rule_can_say_is_refused_in_aws_words() {
     assert_eq!(code(&newer("101")).0, ErrorCode::InvalidArgument);
 }
 
+#[test]
+fn filters_may_be_taken_leniently_and_all_of_them_must_hold() {
+    let parse = |filter: &str| {
+        let document = format!("<LifecycleConfiguration>{}</LifecycleConfiguration>", filtered(filter, EXPIRES));
+        LifecycleConfiguration::parse_leniently(document.as_bytes(), MinimumSize::default())
+    };
+    let tag = |key: &str| format!("<Tag><Key>{key}</Key><Value>1</Value></Tag>");
+    let read = parse(&format!(
+        "<Filter><Prefix>a/</Prefix>{}<And><Prefix>a</Prefix>{}</And>\
+         <ObjectSizeGreaterThan>5</ObjectSizeGreaterThan></Filter>",
+        tag("b"),
+        tag("c")
+    ))
+    .unwrap();
+    let tags = ["b", "c"].map(|key| (key.to_owned(), "1".to_owned())).to_vec();
+    let all =
+        Filter { form: FilterForm::And, prefix: Some("a/".to_owned()), tags, larger_than: Some(5), smaller_than: None };
+    assert_eq!(read.rules[0].filter, all);
+    assert_eq!(LifecycleConfiguration::parse_stored(&read.stored()), Ok(read));
+    assert_eq!(
+        parse("<Filter><Prefix>a</Prefix><Prefix>b</Prefix></Filter>").unwrap_err().code(),
+        ErrorCode::MalformedXML
+    );
+    assert_eq!(parse("<Filter><Prefix>a</Prefix><Other/></Filter>").unwrap_err().code(), ErrorCode::MalformedXML);
+}
+
 proptest::proptest! {
     #[test]
     fn any_rule_is_read_or_refused(content in "(<(Rule|ID|Filter|And|Tag|Key|Value|Prefix|Expiration|Days|Date)>|</(Rule|Filter|Date)>|[a0-9-]{0,3}){0,12}") {
