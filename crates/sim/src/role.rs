@@ -32,6 +32,8 @@ const CARE_PERIOD: Duration = Duration::from_secs(1);
 const GARBAGE_GRACE: Duration = Duration::from_secs(10);
 /// In what time every shard is verified once.
 const SCRUB_PERIOD: Duration = Duration::from_secs(20);
+/// How long a day of lifecycle rules is: nobody sets any.
+const LIFECYCLE_DAY: Duration = Duration::from_secs(86_400);
 /// Reports of bad shards, and runs that were given up, that may wait.
 const QUEUE_ENTRIES: usize = 4096;
 
@@ -123,9 +125,18 @@ async fn begin(role: &Role, stopped: &watch::Receiver<bool>) -> Begun {
         replaced: watch::Sender::new(0).subscribe(),
         scrub_wanted: role.scrub_wanted.clone(),
         restripe_wanted: Arc::new(watch::Sender::new(false)),
+        entropy: machine.entropy.clone(),
+        led: {
+            let own = index.clone();
+            Arc::new(move || own.descriptors().into_iter().filter(|range| own.leads(range.id)).collect())
+        },
     };
-    let settings =
-        DutySettings { ticket_idle_max: TICKET_IDLE_MAX, garbage_grace: GARBAGE_GRACE, scrub_period: SCRUB_PERIOD };
+    let settings = DutySettings {
+        ticket_idle_max: TICKET_IDLE_MAX,
+        garbage_grace: GARBAGE_GRACE,
+        scrub_period: SCRUB_PERIOD,
+        lifecycle_day: LIFECYCLE_DAY,
+    };
     let (duties, _) = assemble(settings, services);
     let duties = shared_out(duties, node_id(machine.number), &index.leaders());
     let archiver = archiver(role, &layout);

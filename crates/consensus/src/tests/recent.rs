@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use index::DOCUMENTS_LEVEL;
-use index::command::{BucketConfig, FormCluster, SetObjectTags, WhichVersion};
+use index::command::{
+    BucketConfig, Expire, ExpireAction, ExpireKey, ExpireKind, FormCluster, SetObjectTags, WhichVersion,
+};
 use types::VersionKind;
 
 use super::*;
@@ -112,6 +114,34 @@ async fn deleted_and_replaced_versions_are_not_looked_up_any_more() {
         index.propose(samples::delete(bucket, "key", 1, None)).await.expect("deleted");
         for _ in 0..3 {
             assert_eq!(newest(&index, bucket, "key", true).await, 0);
+        }
+    }
+    index.shutdown().await;
+}
+
+/// Of several keys in one command each is looked up anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_that_expired_are_not_looked_up_any_more() {
+    let disks = RealDisks::new(1);
+    let index = ReplicatedIndex::open(settings(disks.disks(), 1)).await.expect("opened");
+    let bucket = make_bucket(&index).await;
+    let form = FormCluster { feature_level: DOCUMENTS_LEVEL, ..samples::form_cluster() };
+    index.propose(samples::plain(CommandBody::Form(Box::new(form)))).await.expect("formed");
+    for round in 1..10 {
+        let mut keys = Vec::new();
+        for text in ["a", "b", "c"] {
+            let put = index.propose(put(bucket, text, &vec![1; round])).await;
+            let Ok(index::Answer::Put { id: version, .. }) = put else { panic!("a put, not {put:?}") };
+            assert_eq!(newest(&index, bucket, text, true).await, round);
+            let kind = ExpireKind::Newest { version, tags: Vec::new(), random: 1 };
+            let actions = vec![ExpireAction { kind, since: types::Timestamp(0) }];
+            keys.push(ExpireKey { key: samples::key(text), noted: None, actions, next: None });
+        }
+        let expire = CommandBody::Expire(Box::new(Expire { bucket, keys, pass: None }));
+        let answer = index.propose_to(index::FIRST_DATA_RANGE, samples::plain(expire)).await;
+        assert!(matches!(answer, Ok(index::Answer::Expired(done)) if done.objects == 3), "{answer:?}");
+        for text in ["a", "b", "c"] {
+            assert_eq!(newest(&index, bucket, text, true).await, 0);
         }
     }
     index.shutdown().await;
