@@ -1,5 +1,4 @@
-//! Rules against a slow model that looks at each microsecond-free moment by itself: whether a version is expired, and
-//! where it should be, is asked of each rule anew at every day.
+//! Rules against a slow model, which asks of each rule and each day anew whether a version is expired.
 
 use proptest::prelude::*;
 
@@ -143,8 +142,8 @@ fn is_expired(rules: &LifecycleConfiguration, version: &VersionFacts<'_>, today:
         for tag in &named.tags {
             fits &= version.tags.iter().any(|other| other == tag);
         }
-        fits &= named.larger_than.is_none_or(|least| version.plain_bytes >= least + 1);
-        fits &= named.smaller_than.is_none_or(|most| version.plain_bytes + 1 <= most);
+        fits &= named.larger_than.is_none_or(|least| version.plain_bytes > least);
+        fits &= named.smaller_than.is_none_or(|most| version.plain_bytes < most);
         if !fits {
             return false;
         }
