@@ -10,7 +10,7 @@ fn answer(method: &str, target: &str) -> Answer {
 }
 
 /// What GET, PUT and DELETE of a bucket's sub-resource answer: the status, and the code of an error.
-const OF_A_BUCKET: [(&str, &str, &str, &str); 21] = [
+const OF_A_BUCKET: [(&str, &str, &str, &str); 20] = [
     ("abac", "200", "501 NotImplemented", "405 MethodNotAllowed"),
     ("acl", "200", "501 NotImplemented", "405 MethodNotAllowed"),
     ("analytics", "200", "501 NotImplemented", "404 NoSuchConfiguration"),

@@ -56,10 +56,9 @@ async fn a_bucket_that_could_not_be_reached_is_not_made() {
 #[tokio::test]
 async fn what_is_not_built_answers_as_not_configured() {
     let (_world, mut client) = World::with_bucket("bucket").await;
-    for (target, code) in [
-        ("?replication", "ReplicationConfigurationNotFoundError"),
-        ("?website", "NoSuchWebsiteConfiguration"),
-    ] {
+    for (target, code) in
+        [("?replication", "ReplicationConfigurationNotFoundError"), ("?website", "NoSuchWebsiteConfiguration")]
+    {
         let answer = client.get(&format!("/bucket{target}")).await;
         assert_eq!(answer.error(), (404, code.to_owned()), "{target}");
         let answer = client.put(&format!("/bucket{target}"), b"<x/>").await;

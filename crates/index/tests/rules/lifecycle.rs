@@ -8,8 +8,8 @@ use index::contract::samples::{at, create_upload, delete, inline_part, key, plai
 use index::query::{DueRow, KeyFacts, Usage};
 use index::{Answer, FIRST_DATA_RANGE, Query, QueryAnswer, Refusal};
 use types::{
-    BucketId, CommitStamp, HomeKey, RangeId, Retention, RetentionMode, SplitEpoch, StorageClass, Timestamp, VersionId,
-    Versioning,
+    BucketId, CommitStamp, HomeKey, LegalHold, RangeId, Retention, RetentionMode, SplitEpoch, StorageClass, Timestamp,
+    VersionId, Versioning,
 };
 
 use crate::world::World;
@@ -271,7 +271,7 @@ fn a_marker_goes_only_alone() {
 fn what_a_lock_holds_stays() {
     let (mut world, bucket) = followed(Versioning::Enabled);
     let locked = |attributes: &mut types::ObjectAttributes, hold: bool| {
-        attributes.legal_hold = hold;
+        attributes.legal_hold = if hold { LegalHold::On } else { LegalHold::Unset };
         let until = Timestamp(u64::MAX / 2);
         attributes.retention = (!hold).then_some(Retention { mode: RetentionMode::Governance, until });
     };
