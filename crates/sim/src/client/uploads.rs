@@ -138,8 +138,17 @@ async fn send(
         named.push(NamedPart { number, etag, checksums: Vec::new() });
     }
     let (checksum, checksum_type, object_bytes) = (None, None, None);
-    let parts = named;
-    Ok(CompleteMultipartUploadRequest { bucket, key, upload, parts, conditions, checksum, checksum_type, object_bytes })
+    Ok(CompleteMultipartUploadRequest {
+        bucket,
+        key,
+        upload,
+        parts: named,
+        conditions,
+        checksum,
+        checksum_type,
+        object_bytes,
+        needs_part_checksums: true,
+    })
 }
 
 fn copy_request(source: &Subject, target: &Subject, tag: types::ETag) -> CopyObjectRequest {
