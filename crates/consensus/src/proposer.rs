@@ -200,6 +200,8 @@ fn bytes_of(command: &Command) -> usize {
         CommandBody::CompleteUpload(complete) => complete.parts.len() * 64,
         CommandBody::DiscardRuns { runs } => runs.len() * 64,
         CommandBody::RemoveGarbage { rows } => rows.len() * 64,
+        // Tags are most of it, where versions have them.
+        CommandBody::Expire(expire) => expire.keys.iter().map(|key| 128 + key.actions.len() * 1024).sum(),
         _ => 0,
     }
 }

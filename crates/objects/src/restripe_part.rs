@@ -82,9 +82,13 @@ impl Objects {
         let rows = parts_to_restripe(bucket, key, &version);
         for row in rows {
             let Some(degraded) = self.degraded_part(&row).await? else { continue };
+            if runs_of(&degraded.part).iter().all(|run| Aim::Exactly.is_met(run, profile)) {
+                continue;
+            }
             match self.write_anew(&row, degraded, profile, Aim::Exactly).await? {
-                Restriped::Whole | Restriped::Changed => {}
-                Restriped::Wider | Restriped::NotYet => return Ok(false),
+                Restriped::Whole => {}
+                // One that somebody else has changed may lie in another profile.
+                Restriped::Changed | Restriped::Wider | Restriped::NotYet => return Ok(false),
             }
         }
         Ok(true)

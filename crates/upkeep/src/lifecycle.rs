@@ -7,6 +7,7 @@
 //! where it was broken off. While nothing is due, a step reads one note a range.
 
 mod judge;
+mod pieces;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,7 @@ use crate::pace::Pace;
 use crate::progress::{Progress, add};
 
 use judge::Looker;
+use pieces::pieces;
 use rules::{BucketRules, RulesRead};
 
 /// Keys that a step looks at in a range.
@@ -440,7 +442,7 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Proposes what is to be done. `false`: the bucket was changed meanwhile, and nothing was.
+    /// Proposes what is to be done. `false`: the bucket was changed meanwhile, and not all of it was.
     async fn expire(
         &self,
         state: &mut State,
@@ -449,18 +451,21 @@ impl Lifecycle {
         keys: Vec<ExpireKey>,
         pass: Option<LifecyclePass>,
     ) -> Result<bool, DutyError> {
-        let expire = CommandBody::Expire(Box::new(Expire { bucket, keys, pass }));
-        match self.propose_to(range, expire).await? {
-            Answer::Expired(done) => {
-                self.count(done);
-                Ok(true)
+        let pieces = pieces(keys);
+        let last = pieces.len() - 1;
+        for (number, keys) in pieces.into_iter().enumerate() {
+            let pass = pass.clone().filter(|_| number == last);
+            let expire = CommandBody::Expire(Box::new(Expire { bucket, keys, pass }));
+            match self.propose_to(range, expire).await? {
+                Answer::Expired(done) => self.count(done),
+                Answer::Refused(Refusal::StaleBucket { .. }) => {
+                    state.rules.remove(&bucket.id);
+                    return Ok(false);
+                }
+                other => return Err(DutyError::Other(format!("what is due was answered with {other:?}"))),
             }
-            Answer::Refused(Refusal::StaleBucket { .. }) => {
-                state.rules.remove(&bucket.id);
-                Ok(false)
-            }
-            other => Err(DutyError::Other(format!("what is due was answered with {other:?}"))),
         }
+        Ok(true)
     }
 
     fn count(&self, done: Expired) {
