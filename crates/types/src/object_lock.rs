@@ -137,7 +137,7 @@ impl RetentionPeriod {
     }
 
     const fn microseconds(self) -> u64 {
-        self.days() * 24 * 60 * 60 * 1_000_000
+        self.days().saturating_mul(24 * 60 * 60 * 1_000_000)
     }
 }
 
