@@ -20,25 +20,39 @@ use crate::payload::PayloadHash;
 use crate::time::{format_extended, parse_basic, parse_http_date};
 use crate::verify::is_equal;
 
-/// The parameters that are part of what is signed: all sub-resources, and those that change the answer.
-const SIGNED_PARAMETERS: [&str; 36] = [
+/// The parameters that are part of what is signed: all sub-resources, also those that came after version 2 (clients that
+/// do not sign them are refused, for else any URL could be turned to them), and those that change the answer.
+const SIGNED_PARAMETERS: [&str; 51] = [
+    "abac",
     "accelerate",
     "acl",
     "analytics",
+    "annotation",
+    "annotationName",
+    "attributes",
     "cors",
     "delete",
     "encryption",
+    "intelligent-tiering",
     "inventory",
     "legal-hold",
     "lifecycle",
     "location",
     "logging",
+    "metadataAnnotationTable",
+    "metadataConfiguration",
+    "metadataInventoryTable",
+    "metadataJournalTable",
+    "metadataTable",
     "metrics",
     "notification",
     "object-lock",
+    "ownershipControls",
     "partNumber",
     "policy",
+    "policyStatus",
     "publicAccessBlock",
+    "renameObject",
     "replication",
     "requestPayment",
     "response-cache-control",
@@ -50,6 +64,8 @@ const SIGNED_PARAMETERS: [&str; 36] = [
     "restore",
     "retention",
     "select",
+    "select-type",
+    "session",
     "tagging",
     "torrent",
     "uploadId",

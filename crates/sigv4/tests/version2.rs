@@ -155,6 +155,11 @@ fn presigned_urls_end_and_cover_the_headers_that_they_name() {
     assert_eq!(presigned(&format!("{url}&x-amz-meta-a=b")).check(), Err(SignatureDoesNotMatch));
     assert_eq!(presigned(&format!("{url}&X-Amz-Meta-A=b")).check(), Err(SignatureDoesNotMatch));
     assert_eq!(presigned(&format!("{url}&response-expires=b")).check(), Err(SignatureDoesNotMatch));
+    // No URL can be turned to a sub-resource, old or new.
+    for name in ["acl", "attributes", "ownershipControls", "policyStatus", "publicAccessBlock", "retention", "tagging"]
+    {
+        assert_eq!(presigned(&format!("{url}&{name}")).check(), Err(SignatureDoesNotMatch), "{name}");
+    }
     assert_eq!(
         presigned(&format!("{url}&X-Amz-Algorithm=AWS4-HMAC-SHA256")).check_by(&RULES).unwrap_err().code,
         AuthCode::AuthorizationQueryParametersError

@@ -2,7 +2,7 @@
 //!
 //! Nothing is scanned to find what is due. A range notes, in the transaction of the change itself, when a key of a bucket
 //! with rules is to be looked at next; this duty, on the node that leads the range, takes the notes whose time has come,
-//! looks at the key, and proposes in one command what is to be done with it and when it is to be looked at again
+//! looks at the key, and proposes in commands of a bounded size what is to be done and when it is to be looked at again
 //! (docs/decisions/0014-lifecycle.md). Rules that are new to a range begin a pass over the bucket's keys, which goes on
 //! where it was broken off. While nothing is due, a step reads one note a range.
 
